@@ -1,0 +1,38 @@
+# Each target is one line that calls the npm script of the same name; `make` alone lists them.
+.DEFAULT_GOAL := help
+# The Node of package.json, not the machine's.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export KEEP
+
+.PHONY: help check test unit integration failure demo bench fmt up down clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: node_modules ## format, lint, types, dead code, unit tests: about ten seconds
+	@npm run -s check
+test: node_modules ## every test, on a real Kafka and registry: containers where there is Docker, else jars
+	@npm run -s test
+unit: node_modules ## the unit tests alone
+	@npm run -s unit
+integration: node_modules ## the integration tests alone
+	@npm run -s integration
+failure: node_modules ## the tests that kill processes alone
+	@npm run -s failure
+demo: node_modules ## the whole flow, shown: broker, registry, bridge, two processors (KEEP=1 keeps it up)
+	@npm run -s demo
+bench: node_modules ## throughput and restore, beside a peer, on a broker of its own
+	@npm run -s bench
+fmt: node_modules ## formats, and applies the linter's safe fixes
+	@npm run -s fmt
+up: ## the production-like stack of docker-compose.yml, built from this folder
+	docker compose up --build --detach --wait
+down: ## stops it and removes its data
+	docker compose down --volumes
+clean: ## removes what was installed and downloaded
+	rm -rf node_modules .cache coverage
+
+node_modules: package.json package-lock.json
+	@echo '· installing packages (npm ci)' >&2
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch node_modules
