@@ -1,0 +1,145 @@
+/** The TypeScript shapes of the Avro records in schemas/, as avsc writes and reads them. The files there say what each field means. */
+
+export type RawWebhook = {
+  readonly source: string;
+  readonly receivedAt: number;
+  readonly secretName: string;
+  readonly signature: string;
+  readonly contentType: string | null;
+  readonly eventType: string | null;
+  readonly eventId: string | null;
+  readonly publicationId: string | null;
+  readonly body: Buffer;
+};
+
+export type Outcome = 'UNKNOWN' | 'FORWARDED' | 'DUPLICATE' | 'DEAD_LETTERED' | 'IGNORED';
+
+export type Entry = {
+  readonly digest: Buffer;
+  readonly offset: number;
+  readonly outcome: Outcome;
+  readonly label: number;
+};
+
+export type Batch = {
+  readonly from: number;
+  readonly to: number;
+  readonly receivedUntil: number;
+  readonly processedAt: number;
+  readonly routesVersion: string;
+  readonly labels: readonly string[];
+  readonly entries: readonly Entry[];
+};
+
+type Text = string | null;
+type TextMap = Readonly<Record<string, string>>;
+
+type BenefitKind =
+  | 'UNKNOWN'
+  | 'AMOUNT_OFF'
+  | 'PERCENT_OFF'
+  | 'FIXED_PRICE'
+  | 'UNITS_OFF'
+  | 'GIFT'
+  | 'LOYALTY';
+
+export type BenefitRecord = {
+  readonly kind: BenefitKind;
+  readonly summary: string;
+  readonly amount: number | null;
+  readonly percent: number | null;
+  readonly amountLimit: number | null;
+  readonly points: number | null;
+  readonly balance: number | null;
+  readonly effect: Text;
+  readonly formula: Text;
+  readonly units: readonly {
+    readonly count: number;
+    readonly unitType: Text;
+    readonly productId: Text;
+    readonly productSourceId: Text;
+    readonly skuId: Text;
+    readonly skuSourceId: Text;
+    readonly effect: Text;
+  }[];
+};
+
+export type VoucherRecord = {
+  readonly id: Text;
+  readonly code: string;
+  readonly type: 'UNKNOWN' | 'DISCOUNT_VOUCHER' | 'GIFT_VOUCHER' | 'LOYALTY_CARD';
+  readonly benefit: BenefitRecord;
+  readonly active: boolean | null;
+  readonly startsAt: number | null;
+  readonly expiresAt: number | null;
+  readonly redemptionLimit: number | null;
+  readonly redeemedCount: number;
+  readonly isReferralCode: boolean;
+  readonly holderId: Text;
+  readonly metadata: TextMap;
+};
+
+export type CampaignType =
+  | 'UNKNOWN'
+  | 'DISCOUNT_COUPONS'
+  | 'GIFT_VOUCHERS'
+  | 'LOYALTY_PROGRAM'
+  | 'REFERRAL_PROGRAM'
+  | 'PROMOTION';
+
+export type CampaignRecord = {
+  readonly id: Text;
+  readonly name: Text;
+  readonly type: CampaignType;
+  readonly typeText: Text;
+  readonly kind: 'UNKNOWN' | 'AUTO_UPDATE' | 'STATIC' | 'STANDALONE';
+  readonly startsAt: number | null;
+  readonly expiresAt: number | null;
+  readonly metadata: TextMap;
+};
+
+type PersonalRecord = {
+  readonly name: Text;
+  readonly email: Text;
+  readonly phone: Text;
+  readonly birthdate: number | null;
+  readonly address: {
+    readonly line1: Text;
+    readonly line2: Text;
+    readonly postalCode: Text;
+    readonly city: Text;
+    readonly state: Text;
+    readonly country: Text;
+  } | null;
+};
+
+export type PublisherRecord = {
+  readonly kind: 'UNKNOWN' | 'USER' | 'API_KEY' | 'AUTOMATIC';
+  readonly id: Text;
+  readonly name: Text;
+};
+
+export type PublicationSucceeded = {
+  readonly publicationId: string;
+  readonly publicationSourceId: Text;
+  readonly occurredAt: number;
+  readonly campaign: CampaignRecord | null;
+  readonly vouchers: readonly VoucherRecord[];
+  readonly customer: {
+    readonly id: Text;
+    readonly sourceId: Text;
+    readonly region: Text;
+    readonly metadata: TextMap;
+    readonly personal: PersonalRecord | null;
+  } | null;
+  readonly channel: Text;
+  readonly publisher: PublisherRecord;
+  readonly projectId: Text;
+  readonly source: string;
+  readonly eventId: Text;
+  readonly webhookId: Text;
+  readonly groupId: Text;
+  readonly metadata: TextMap;
+  readonly receivedAt: number;
+  readonly processedAt: number;
+};

@@ -1,0 +1,35 @@
+/** The Avro schemas of this build, read from schemas/, and their compiled types. */
+
+import { readFileSync } from 'node:fs';
+import avro from 'avsc';
+
+export type SchemaName = 'RawWebhook' | 'PublicationSucceeded' | 'Batch';
+
+/** What the registry must hold a subject to; see schemas/README.md for the reasons. */
+export type Compatibility = 'BACKWARD_TRANSITIVE' | 'FULL_TRANSITIVE';
+
+export type AvroType = avro.Type;
+/** Reads a writer's records as ours. */
+export type Resolver = ReturnType<AvroType['createResolver']>;
+
+type Schema = {
+  /** The schema as it is registered and looked up. */
+  readonly text: string;
+  readonly type: AvroType;
+  readonly compatibility: Compatibility;
+};
+
+const schema = (name: SchemaName, compatibility: Compatibility): Schema => {
+  const text = readFileSync(new URL(`../../schemas/${name}.avsc`, import.meta.url), 'utf8');
+  return { text, type: typeOf(text), compatibility };
+};
+
+export function typeOf(text: string): AvroType {
+  return avro.Type.forSchema(JSON.parse(text));
+}
+
+export const schemas: Readonly<Record<SchemaName, Schema>> = {
+  RawWebhook: schema('RawWebhook', 'BACKWARD_TRANSITIVE'),
+  PublicationSucceeded: schema('PublicationSucceeded', 'FULL_TRANSITIVE'),
+  Batch: schema('Batch', 'FULL_TRANSITIVE'),
+};

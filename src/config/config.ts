@@ -1,0 +1,267 @@
+/** Everything that can be configured, declared once: the parser, the defaults, the README's table and the error texts all come from here. */
+
+import * as kind from './kinds.ts';
+import { type Setting, setting, type Values } from './setting.ts';
+
+const kafka = {
+  brokers: setting('KAFKA_BROKERS', kind.hosts(), 'Kafka bootstrap servers'),
+  clientId: setting('KAFKA_CLIENT_ID', kind.kafkaName(), 'Client id shown in broker logs', {
+    default: 'voucherbus',
+  }),
+  ssl: setting('KAFKA_SSL', kind.flag(), 'Connect with TLS', { default: 'false' }),
+  sslCa: setting('KAFKA_SSL_CA', kind.text(), 'PEM of the certificate authority', {
+    optional: true,
+  }),
+  sslCert: setting('KAFKA_SSL_CERT', kind.text(), 'PEM of the client certificate (mTLS)', {
+    optional: true,
+  }),
+  sslKey: setting('KAFKA_SSL_KEY', kind.text(), 'PEM of the client key (mTLS)', {
+    optional: true,
+    secret: true,
+  }),
+  saslMechanism: setting(
+    'KAFKA_SASL_MECHANISM',
+    kind.oneOf('plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'),
+    'SASL mechanism; without it, no authentication',
+    { optional: true },
+  ),
+  saslUsername: setting('KAFKA_SASL_USERNAME', kind.text(), 'For plain and scram-*', {
+    optional: true,
+  }),
+  saslPassword: setting('KAFKA_SASL_PASSWORD', kind.text(), 'For plain and scram-*', {
+    optional: true,
+    secret: true,
+  }),
+  oauthTokenUrl: setting('KAFKA_OAUTH_TOKEN_URL', kind.httpUrl(), 'For oauthbearer', {
+    optional: true,
+  }),
+  oauthClientId: setting('KAFKA_OAUTH_CLIENT_ID', kind.text(), 'For oauthbearer', {
+    optional: true,
+  }),
+  oauthClientSecret: setting('KAFKA_OAUTH_CLIENT_SECRET', kind.text(), 'For oauthbearer', {
+    optional: true,
+    secret: true,
+  }),
+  startTimeoutMs: setting(
+    'START_TIMEOUT',
+    kind.duration('0s', '1h'),
+    'How long to wait at start for Kafka and the registry before giving up',
+    { default: '30s' },
+  ),
+};
+
+const registry = {
+  url: setting(
+    'SCHEMA_REGISTRY_URL',
+    kind.httpUrl(),
+    'Schema registry (Confluent API; for Apicurio end it with /apis/ccompat/v7)',
+  ),
+  username: setting('SCHEMA_REGISTRY_USERNAME', kind.text(), 'HTTP basic authentication', {
+    optional: true,
+  }),
+  password: setting('SCHEMA_REGISTRY_PASSWORD', kind.text(), 'HTTP basic authentication', {
+    optional: true,
+    secret: true,
+  }),
+  token: setting('SCHEMA_REGISTRY_TOKEN', kind.text(), 'Bearer token', {
+    optional: true,
+    secret: true,
+  }),
+  ca: setting('SCHEMA_REGISTRY_CA', kind.text(), 'PEM of the certificate authority', {
+    optional: true,
+  }),
+};
+
+const topics = {
+  prefix: setting('TOPIC_PREFIX', kind.kafkaName(), 'First part of every topic name', {
+    default: 'voucherify',
+  }),
+  partitions: setting(
+    'PARTITIONS',
+    kind.integer(1, 1000),
+    'Partitions of every topic that `topics apply` creates; chosen once',
+    { default: '12' },
+  ),
+  replicationFactor: setting(
+    'REPLICATION_FACTOR',
+    kind.integer(1, 10),
+    'Replicas of every topic that `topics apply` creates (default: 3, or as many as there are brokers)',
+    { optional: true },
+  ),
+  dedupWindowMs: setting(
+    'DEDUP_WINDOW',
+    kind.duration('1m', '365d'),
+    'How long a publication id is remembered; longer than RAW_RETENTION',
+    { default: '15d' },
+  ),
+  rawRetentionMs: setting(
+    'RAW_RETENTION',
+    kind.duration('1m', '365d'),
+    'Retention of the raw topic (the vendor re-sends up to 14 days)',
+    { default: '14d' },
+  ),
+  outputRetentionMs: setting(
+    'OUTPUT_RETENTION',
+    kind.duration('1m', '3650d'),
+    'Retention of the publication topics',
+    { default: '14d' },
+  ),
+  deadLetterRetentionMs: setting(
+    'DEAD_LETTER_RETENTION',
+    kind.duration('1m', '3650d'),
+    'Retention of the dead-letter topic',
+    { default: '30d' },
+  ),
+};
+
+const operation = {
+  adminHost: setting('ADMIN_HOST', kind.text(), 'Address of /livez, /readyz, /metrics', {
+    default: '0.0.0.0',
+  }),
+  adminPort: setting(
+    'ADMIN_PORT',
+    kind.integer(0, 65535),
+    'Port of /livez, /readyz, /metrics; 0 takes a free one',
+    { default: '9464' },
+  ),
+  logLevel: setting(
+    'LOG_LEVEL',
+    kind.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'Lowest level that is logged',
+    { default: 'info' },
+  ),
+};
+
+const webhook = {
+  secrets: setting(
+    'WEBHOOK_SECRETS',
+    kind.secrets(),
+    "Voucherify's webhook secrets, comma-separated, as name:secret or plain; all are valid at once",
+    { secret: true },
+  ),
+  source: setting('WEBHOOK_SOURCE', kind.pathSegment(), 'The <source> of POST /webhooks/<source>', {
+    default: 'voucherify',
+  }),
+};
+
+const bridge = {
+  host: setting('BRIDGE_HOST', kind.text(), 'Address that receives webhooks', {
+    default: '0.0.0.0',
+  }),
+  port: setting('BRIDGE_PORT', kind.integer(0, 65535), 'Port that receives webhooks', {
+    default: '8080',
+  }),
+  maxBodyBytes: setting('BODY_MAX_BYTES', kind.bytes('1KiB', '8MiB'), 'Larger bodies get 413', {
+    default: '1MiB',
+  }),
+  maxBatchRecords: setting(
+    'BATCH_MAX_RECORDS',
+    kind.integer(1, 10_000),
+    'Most webhooks in one produce request',
+    { default: '1000' },
+  ),
+  maxBatchBytes: setting(
+    'BATCH_MAX_BYTES',
+    kind.bytes('1KiB', '1MiB'),
+    'Most bytes in one produce request (a single larger webhook still goes alone)',
+    { default: '768KiB' },
+  ),
+  maxInFlightRequests: setting(
+    'IN_FLIGHT_MAX_REQUESTS',
+    kind.integer(1, 100_000),
+    'Above this many unanswered webhooks: 503 with Retry-After',
+    { default: '2000' },
+  ),
+  maxInFlightBytes: setting(
+    'IN_FLIGHT_MAX_BYTES',
+    kind.bytes('1MiB', '8GiB'),
+    'Above this many bytes of unanswered webhooks: 503 with Retry-After',
+    { default: '64MiB' },
+  ),
+  answerTimeoutMs: setting(
+    'ANSWER_TIMEOUT',
+    kind.duration('1s', '9s'),
+    'A webhook not stored by then is answered 503 (the vendor gives up at 10 s)',
+    { default: '8s' },
+  ),
+};
+
+const processor = {
+  group: setting('CONSUMER_GROUP', kind.kafkaName(), 'Consumer group, first part of the leases', {
+    default: 'voucherbus',
+  }),
+  olderThanWindow: setting(
+    'OLDER_THAN_WINDOW',
+    kind.oneOf('park', 'forward'),
+    'What becomes of an event too old to be told from a repeat: to the dead letters, or on (risking a repeat)',
+    { default: 'park' },
+  ),
+  personalData: setting(
+    'PERSONAL_DATA',
+    kind.someOf('name', 'email', 'phone', 'address', 'birthdate'),
+    'Personal data that the output events carry (default: none)',
+    { default: '' },
+  ),
+  eventSource: setting('CE_SOURCE', kind.text(), 'ce_source of the output events', {
+    default: 'urn:voucherbus',
+  }),
+  eventType: setting('CE_TYPE', kind.text(), 'ce_type of the output events', {
+    default: 'io.voucherbus.publication.succeeded.v1',
+  }),
+  maxTransactionRecords: setting(
+    'TRANSACTION_MAX_RECORDS',
+    kind.integer(1, 10_000),
+    'Most raw records in one transaction',
+    { default: '500' },
+  ),
+  maxTransactionBytes: setting(
+    'TRANSACTION_MAX_BYTES',
+    kind.bytes('1KiB', '16MiB'),
+    'Most bytes of raw records in one transaction',
+    { default: '1536KiB' },
+  ),
+  transactionTimeoutMs: setting(
+    'TRANSACTION_TIMEOUT',
+    kind.duration('1s', '15m'),
+    'After this the broker aborts a transaction that nobody took over',
+    { default: '15s' },
+  ),
+  sessionTimeoutMs: setting(
+    'SESSION_TIMEOUT',
+    kind.duration('1s', '30m'),
+    'A processor silent for this long loses its partitions (the broker allows 6s to 30m by default)',
+    { default: '10s' },
+  ),
+  maxFetchBytes: setting(
+    'FETCH_MAX_BYTES',
+    kind.bytes('1KiB', '64MiB'),
+    'Most bytes of one partition in one fetch',
+    { default: '1MiB' },
+  ),
+  fetchWaitMs: setting(
+    'FETCH_MAX_WAIT',
+    kind.duration('1ms', '10s'),
+    'How long the broker may hold a fetch that finds nothing',
+    { default: '100ms' },
+  ),
+};
+
+export type KafkaConfig = Values<typeof kafka>;
+export type RegistryConfig = Values<typeof registry>;
+export type TopicsConfig = Values<typeof topics>;
+export type WebhookConfig = Values<typeof webhook>;
+export type BridgeConfig = Values<typeof bridge>;
+export type ProcessorConfig = Values<typeof processor>;
+
+/** The settings by group: a command asks for the groups that it needs, and is told only of problems in those. */
+export const groups = { kafka, registry, topics, operation, webhook, bridge, processor };
+
+export type Group = keyof typeof groups;
+export type Config<G extends Group> = { readonly [K in G]: Values<(typeof groups)[K]> };
+
+/** Every setting with its group, in the order of this file. */
+export function allSettings(): readonly { readonly group: Group; readonly setting: Setting }[] {
+  return Object.entries(groups).flatMap(([group, settings]) =>
+    Object.values<Setting>(settings).map((one) => ({ group: group as Group, setting: one })),
+  );
+}

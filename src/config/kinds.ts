@@ -1,0 +1,112 @@
+/** The kinds of values a setting may have: text from the environment → a checked value, or a sentence that says what was expected. */
+
+import { z } from 'zod';
+
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+export type Secret = { readonly name: string; readonly key: string };
+
+function parsed<T>(expected: string, parse: (text: string) => T | undefined) {
+  return z.string().transform((text, context) => {
+    const value = parse(text.trim());
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `expected ${expected}` });
+    return z.NEVER;
+  });
+}
+
+function scaled(text: string, units: Record<string, number>): number | undefined {
+  const [, digits, unit = ''] = /^(\d+) ?([A-Za-z]+)$/.exec(text) ?? [];
+  const factor = units[unit];
+  return digits !== undefined && factor !== undefined ? Number(digits) * factor : undefined;
+}
+
+function within(value: number | undefined, min: number, max: number): number | undefined {
+  return value !== undefined && Number.isInteger(value) && value >= min && value <= max
+    ? value
+    : undefined;
+}
+
+const items = (text: string) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+export const text = () => parsed('some text', (value) => (value === '' ? undefined : value));
+
+export const integer = (min: number, max: number) =>
+  parsed(`an integer from ${min} to ${max}`, (value) =>
+    within(/^-?\d+$/.test(value) ? Number(value) : undefined, min, max),
+  );
+
+/** Milliseconds, written with a unit: 500ms, 10s, 5m, 1h, 15d. */
+export const duration = (min: string, max: string) =>
+  parsed(`a duration from ${min} to ${max}, such as 500ms, 10s, 5m, 1h or 15d`, (value) =>
+    within(scaled(value, unitMs), scaled(min, unitMs) ?? 0, scaled(max, unitMs) ?? 0),
+  );
+
+/** Bytes, as a plain number or with a unit: 1048576, 512KiB, 1MiB. */
+export const bytes = (min: string, max: string) =>
+  parsed(`a size from ${min} to ${max}, such as 1048576, 512KiB or 1MiB`, (value) =>
+    within(
+      scaled(/^\d+$/.test(value) ? `${value}B` : value, unitBytes),
+      scaled(min, unitBytes) ?? 0,
+      scaled(max, unitBytes) ?? 0,
+    ),
+  );
+
+export const oneOf = <const T extends string>(...choices: readonly T[]) =>
+  parsed(`one of ${choices.join(', ')}`, (value) => choices.find((choice) => choice === value));
+
+export const someOf = <const T extends string>(...choices: readonly T[]) =>
+  parsed(`a comma-separated list of ${choices.join(', ')}`, (value) => {
+    const known = items(value).map((item) => choices.find((choice) => choice === item));
+    return known.every((item) => item !== undefined) ? known : undefined;
+  });
+
+export const flag = () =>
+  parsed('true or false', (value) =>
+    value === 'true' ? true : value === 'false' ? false : undefined,
+  );
+
+export const hosts = () =>
+  parsed('host:port, or several separated by commas', (value) => {
+    const list = items(value);
+    return list.length > 0 && list.every((host) => /^[^\s:]+:\d{1,5}$|^\[.+\]:\d{1,5}$/.test(host))
+      ? list
+      : undefined;
+  });
+
+export const httpUrl = () =>
+  parsed('an http:// or https:// URL', (value) =>
+    URL.canParse(value) && /^https?:/.test(value) ? value.replace(/\/+$/, '') : undefined,
+  );
+
+/** A legal Kafka topic or group name part (letters, digits, dot, underscore, hyphen; Kafka's limit for a topic is 249). */
+export const kafkaName = () =>
+  parsed('1 to 180 letters, digits, dots, underscores or hyphens', (value) =>
+    /^[A-Za-z0-9._-]{1,180}$/.test(value) ? value : undefined,
+  );
+
+export const pathSegment = () =>
+  parsed('1 to 60 lower-case letters, digits or hyphens', (value) =>
+    /^[a-z0-9-]{1,60}$/.test(value) ? value : undefined,
+  );
+
+/** `name:secret`, or a plain secret, which is then named `default`, `default-2` and so on. A plain secret that holds a colon needs a name. */
+export const secrets = () =>
+  parsed(
+    'one or more secrets separated by commas, each as name:secret or plain, with distinct names',
+    (value): readonly Secret[] | undefined => {
+      const list = items(value).map((item, index): Secret => {
+        const [, name, key] = /^([A-Za-z0-9_-]+):(.+)$/.exec(item) ?? [];
+        return name !== undefined && key !== undefined
+          ? { name, key }
+          : { name: index === 0 ? 'default' : `default-${index + 1}`, key: item };
+      });
+      const names = new Set(list.map(({ name }) => name));
+      return list.length > 0 && names.size === list.length ? list : undefined;
+    },
+  );

@@ -1,0 +1,93 @@
+/** The environment → a checked Config, or one error that names every problem at once. */
+
+import { AppError, messageOf } from '../errors.ts';
+import { type Config, type Group, groups } from './config.ts';
+import type { Setting } from './setting.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Sources = { readonly env: Environment; readonly readFile: (path: string) => string };
+
+/**
+ * Reads the asked groups. `X_FILE` names a file that holds the value of `X`, for secrets mounted as files.
+ * @throws AppError CONFIG_INVALID, fatal, with one line for each problem.
+ */
+export function readConfig<G extends Group>(wanted: readonly G[], sources: Sources): Config<G> {
+  const problems: string[] = [];
+  const config = Object.fromEntries(
+    wanted.map((group) => [
+      group,
+      Object.fromEntries(
+        Object.entries<Setting>(groups[group]).map(([name, setting]) => {
+          const result = readSetting(setting, sources);
+          if ('problem' in result) problems.push(result.problem);
+          return [name, 'value' in result ? result.value : undefined];
+        }),
+      ),
+    ]),
+  ) as Config<G>;
+  if (problems.length === 0) problems.push(...contradictions(config));
+  if (problems.length > 0) {
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+    throw new AppError(
+      'CONFIG_INVALID',
+      'fatal',
+      [`The configuration has ${count}:`, ...problems.map((line) => `  ${line}`)].join('\n'),
+    );
+  }
+  return config;
+}
+
+type Result = { readonly value: unknown } | { readonly problem: string };
+
+function readSetting({ env, schema, options }: Setting, sources: Sources): Result {
+  const text = textOf(env, sources);
+  if ('problem' in text) return text;
+  const given = text.value ?? options.default;
+  if (given === undefined) {
+    if (options.optional) return { value: undefined };
+    const { error } = schema.safeParse('');
+    return { problem: `${env} is not set: ${error?.issues[0]?.message ?? 'expected a value'}` };
+  }
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return { value: parsed.data };
+  const shown = options.secret ? 'set' : JSON.stringify(given);
+  return { problem: `${env} is ${shown}: ${parsed.error.issues[0]?.message}` };
+}
+
+/** An empty variable counts as absent: compose files and CI write `X=` for "not given". */
+function textOf(
+  env: string,
+  { env: all, readFile }: Sources,
+): { readonly value: string | undefined } | { readonly problem: string } {
+  const direct = all[env] || undefined;
+  const path = all[`${env}_FILE`] || undefined;
+  if (direct !== undefined && path !== undefined) {
+    return { problem: `${env} and ${env}_FILE are both set: expected only one` };
+  }
+  if (path === undefined) return { value: direct };
+  try {
+    return { value: readFile(path).trim() || undefined };
+  } catch (error) {
+    return { problem: `${env}_FILE is "${path}": expected a readable file (${messageOf(error)})` };
+  }
+}
+
+/** Rules between settings. */
+function contradictions(config: Partial<Config<Group>>): string[] {
+  const { topics, kafka } = config;
+  return [
+    topics && topics.rawRetentionMs >= topics.dedupWindowMs
+      ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
+      : undefined,
+    kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslUsername
+      ? `KAFKA_SASL_USERNAME is not set: expected some text for mechanism ${kafka.saslMechanism}`
+      : undefined,
+    kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslPassword
+      ? `KAFKA_SASL_PASSWORD is not set: expected some text for mechanism ${kafka.saslMechanism}`
+      : undefined,
+    kafka?.saslMechanism === 'oauthbearer' &&
+    !(kafka.oauthTokenUrl && kafka.oauthClientId && kafka.oauthClientSecret)
+      ? 'KAFKA_OAUTH_TOKEN_URL, KAFKA_OAUTH_CLIENT_ID and KAFKA_OAUTH_CLIENT_SECRET: expected all three for mechanism oauthbearer'
+      : undefined,
+  ].filter((problem) => problem !== undefined);
+}

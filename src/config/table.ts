@@ -1,0 +1,28 @@
+/** The configuration as a Markdown table: what the README shows, and a unit test holds it to. */
+
+import { allSettings, type Group } from './config.ts';
+
+const usedBy: Record<Group, string> = {
+  kafka: 'all',
+  registry: 'all',
+  topics: 'all',
+  operation: 'bridge, processor',
+  webhook: 'bridge, send',
+  bridge: 'bridge',
+  processor: 'processor',
+};
+
+export function configTable(): string {
+  const rows = allSettings().map(({ group, setting: { env, doc, options } }) => {
+    const fallback =
+      options.default !== undefined
+        ? options.default === ''
+          ? '(none)'
+          : `\`${options.default}\``
+        : options.optional
+          ? ''
+          : '**required**';
+    return `| \`${env}\` | ${fallback} | ${doc.replaceAll('|', '\\|')} | ${usedBy[group]} |`;
+  });
+  return ['| variable | default | meaning | used by |', '|---|---|---|---|', ...rows].join('\n');
+}

@@ -1,0 +1,42 @@
+/** A failing world, with the one fact its handler needs. Bad data is never an AppError: it is a value (a Rejection, a dead letter). */
+
+/**
+ * retriable: the same call may succeed later. fenced: another owner has taken over; give up what you hold.
+ * fatal: repeating it can not help; stop, say why, let an operator act.
+ */
+export type Fact = 'retriable' | 'fenced' | 'fatal';
+
+export type ErrorCode =
+  | 'ASSUMPTION_BROKEN'
+  | 'BROKER_UNAVAILABLE'
+  | 'CONFIG_INVALID'
+  | 'FENCED'
+  | 'KAFKA_REFUSED'
+  | 'PORT_UNAVAILABLE'
+  | 'REGISTRY_REFUSED'
+  | 'REGISTRY_UNAVAILABLE'
+  | 'SCHEMA_INCOMPATIBLE'
+  | 'SCHEMA_MISSING'
+  | 'TOPIC_UNFIT';
+
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly fact: Fact;
+
+  constructor(code: ErrorCode, fact: Fact, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.fact = fact;
+  }
+
+  /** The property by which KafkaJS decides whether to try again or to end the consumer. */
+  get retriable(): boolean {
+    return this.fact !== 'fatal';
+  }
+}
+
+/** What to show of an error that is not ours: its message, never its stack. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,53 @@
+/** Structured logs, one JSON line each. Secrets and personal data are redacted here, for every caller. */
+
+import { type Logger, pino } from 'pino';
+
+export type Log = Logger;
+
+/** Bodies are never passed to the log; these paths are the second line of defence. */
+const redacted = [
+  'password',
+  'secret',
+  'secrets',
+  'key',
+  'token',
+  'signature',
+  'body',
+  'value',
+  'name',
+  'email',
+  'phone',
+  'address',
+  'birthdate',
+].flatMap((field) => [field, `*.${field}`, `*.*.${field}`]);
+
+export function createLog(
+  level: string,
+  service: string,
+  destination?: NodeJS.WritableStream,
+): Log {
+  const options = {
+    level,
+    base: { service, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: redacted, censor: '[redacted]' },
+    serializers: { err: errorFacts },
+  };
+  return destination
+    ? pino(options, destination)
+    : pino(options, pino.destination({ fd: 1, sync: false }));
+}
+
+/** An error as facts; its stack only when it is not one that we made, for then it is a broken assumption. */
+function errorFacts(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code, fact, type } = error as Error & { code?: string; fact?: string; type?: string };
+  return {
+    type: type ?? error.name,
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    ...(fact === undefined ? { stack: error.stack } : { fact }),
+    ...(error.cause === undefined ? {} : { cause: errorFacts(error.cause) }),
+  };
+}

@@ -1,0 +1,97 @@
+/** Every metric, in one place: the names are Prometheus', the label values are closed lists (conventions of the README, "Metrics"). */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(build: { readonly version: string }) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const named = (name: string, help: string) => ({ name: `voucherbus_${name}`, help, registers });
+  const metrics = {
+    registry,
+    buildInfo: new Gauge({
+      ...named('build_info', 'Always 1; the labels tell what runs'),
+      labelNames: ['version', 'node'],
+    }),
+    // bridge
+    webhooks: new Counter({
+      ...named('webhooks_received_total', 'Webhooks by what became of them'),
+      labelNames: ['source', 'outcome'],
+    }),
+    signatures: new Counter({
+      ...named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
+      labelNames: ['secret'],
+    }),
+    webhookSeconds: new Histogram({
+      ...named('webhook_duration_seconds', 'From the first byte to the answer'),
+      buckets: seconds,
+    }),
+    webhooksInFlight: new Gauge(named('webhooks_in_flight', 'Webhooks not yet answered')),
+    batchRecords: new Histogram({
+      ...named('bridge_batch_records', 'Webhooks in one produce request'),
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    }),
+    // processor
+    events: new Counter({
+      ...named('events_total', 'Raw records by decision'),
+      labelNames: ['outcome', 'reason'],
+    }),
+    recordsOut: new Counter({
+      ...named('records_out_total', 'Committed output records'),
+      labelNames: ['topic'],
+    }),
+    transactions: new Counter({
+      ...named('transactions_total', 'Transactions by outcome'),
+      labelNames: ['outcome'],
+    }),
+    transactionSeconds: new Histogram({
+      ...named('transaction_duration_seconds', 'From begin to the answer to EndTxn'),
+      buckets: seconds,
+    }),
+    transactionRecords: new Histogram({
+      ...named('transaction_records', 'Raw records in one transaction'),
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    }),
+    endToEndSeconds: new Histogram({
+      ...named('end_to_end_seconds', 'From the arrival at the bridge to the commit'),
+      buckets: [...seconds, 30, 60, 300],
+    }),
+    leases: new Counter({
+      ...named('leases_total', 'Leases of a partition taken, by why'),
+      labelNames: ['reason'],
+    }),
+    rebalances: new Counter(named('rebalances_total', 'Times this processor joined the group')),
+    partitions: new Gauge(named('assigned_partitions', 'Partitions assigned to this processor')),
+    restoreSeconds: new Histogram({
+      ...named('dedup_restore_seconds', 'Reading one partition of the journal'),
+      buckets: seconds,
+    }),
+    dedupEntries: new Gauge({
+      ...named('dedup_entries', 'Publication ids remembered'),
+      labelNames: ['partition'],
+    }),
+    lagRecords: new Gauge({
+      ...named('consumer_lag_records', 'Raw records not yet processed'),
+      labelNames: ['partition'],
+    }),
+    lagSeconds: new Gauge({
+      ...named(
+        'consumer_lag_seconds',
+        'Age of the last processed raw record when it was committed',
+      ),
+      labelNames: ['partition'],
+    }),
+    rawRecordsLost: new Counter(
+      named(
+        'raw_records_lost_total',
+        'Raw records deleted by retention before they were processed',
+      ),
+    ),
+  };
+  metrics.buildInfo.set({ version: build.version, node: process.version }, 1);
+  return metrics;
+}

@@ -1,0 +1,140 @@
+/** Reading values that nobody has checked yet: each function returns a checked value, or throws Invalid with the JSON path and what was expected. */
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Bad data, inside this room only: `readPublication` turns it into a Rejection. */
+export class Invalid extends Error {
+  readonly path: string;
+
+  constructor(path: string, message: string) {
+    super(message);
+    this.path = path;
+  }
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What stands there, by kind and never by content: the value may be personal data. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'nothing';
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
+/** A part of the body and where it stands. */
+export class Part {
+  readonly path: string;
+  readonly value: JsonObject;
+
+  constructor(path: string, value: JsonObject) {
+    this.path = path;
+    this.value = value;
+  }
+
+  text(key: string): string | null {
+    const value = this.value[key];
+    if (typeof value === 'string') return value;
+    if (value === undefined || value === null) return null;
+    throw this.invalid(key, 'a string or null');
+  }
+
+  requiredText(key: string): string {
+    const value = this.value[key];
+    if (typeof value === 'string' && value !== '') return value;
+    throw this.invalid(key, 'a non-empty string');
+  }
+
+  boolean(key: string): boolean | null {
+    const value = this.value[key];
+    if (typeof value === 'boolean') return value;
+    if (value === undefined || value === null) return null;
+    throw this.invalid(key, 'true, false or null');
+  }
+
+  number(key: string): number | null {
+    const value = this.value[key];
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    if (value === undefined || value === null) return null;
+    throw this.invalid(key, 'a number or null');
+  }
+
+  /** An integer that a JSON number carries without loss (up to 2^53 - 1). */
+  whole(key: string): number | null {
+    const value = this.number(key);
+    if (value === null || Number.isSafeInteger(value)) return value;
+    throw this.invalid(key, 'an integer within ±(2^53 - 1), or null');
+  }
+
+  /** An ISO 8601 time with up to nine fraction digits → microseconds since 1970 (further digits are cut off). */
+  micros(key: string): number | null {
+    const text = this.text(key);
+    if (text === null || text === '') return null;
+    const micros = microsOf(text);
+    if (micros !== undefined) return micros;
+    throw this.invalid(key, 'an ISO 8601 time or null');
+  }
+
+  /** An ISO 8601 date → days since 1970. */
+  days(key: string): number | null {
+    const text = this.text(key);
+    if (text === null || text === '') return null;
+    const day = /^\d{4}-\d\d-\d\d/.exec(text)?.[0];
+    const ms = day === undefined ? Number.NaN : Date.parse(`${day}T00:00:00Z`);
+    if (!Number.isNaN(ms)) return ms / 86_400_000;
+    throw this.invalid(key, 'an ISO 8601 date or null');
+  }
+
+  part(key: string): Part | null {
+    const value = this.value[key];
+    if (isObject(value)) return new Part(`${this.path}.${key}`, value);
+    if (value === undefined || value === null) return null;
+    throw this.invalid(key, 'an object or null');
+  }
+
+  parts(key: string): readonly Part[] {
+    const value = this.value[key];
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) throw this.invalid(key, 'an array or null');
+    return value.map((item, index) => {
+      const path = `${this.path}.${key}[${index}]`;
+      if (isObject(item)) return new Part(path, item);
+      throw new Invalid(path, `expected an object, found ${kindOf(item)}`);
+    });
+  }
+
+  /** A free-form object as text by key: scalars as they read, nested values as JSON, nulls left out. */
+  map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
+    const map: Record<string, string> = {};
+    for (const [name, value] of Object.entries(this.part(key)?.value ?? {})) {
+      if (typeof value === 'string') define(map, name, value);
+      else if (typeof value === 'number' || typeof value === 'boolean') {
+        define(map, name, String(value));
+      } else if (keep === 'all' && value !== null) define(map, name, JSON.stringify(value));
+    }
+    return map;
+  }
+
+  invalid(key: string, expected: string): Invalid {
+    const found = kindOf(this.value[key]);
+    return new Invalid(`${this.path}.${key}`, `expected ${expected}, found ${found}`);
+  }
+}
+
+/** A plain assignment would let a key named __proto__ change the map's prototype. */
+function define(map: Record<string, string>, name: string, value: string): void {
+  if (name === '__proto__') {
+    Object.defineProperty(map, name, { value, enumerable: true, writable: true });
+  } else map[name] = value;
+}
+
+const isoTime = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)$/;
+
+/** ISO 8601 → microseconds since 1970; undefined where the text is none. Voucherify sends three or six fraction digits. */
+export function microsOf(text: string): number | undefined {
+  const [, seconds, fraction = '', zone = 'Z'] = isoTime.exec(text) ?? [];
+  const ms = Date.parse(seconds === undefined ? text : seconds + zone);
+  if (Number.isNaN(ms)) return undefined;
+  return ms * 1_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+}

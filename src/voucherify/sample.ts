@@ -1,0 +1,89 @@
+/** Webhooks made from Voucherify's own sample bodies, for the demo, `voucherbus send` and the tests. */
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+export type SampleName =
+  | 'publication-succeeded'
+  | 'voucher-published'
+  | 'voucher-published.standalone';
+
+/** The vendor's text, byte for byte. */
+export function sampleText(name: SampleName): string {
+  return readFileSync(new URL(`samples/${name}.envelope.json`, import.meta.url), 'utf8');
+}
+
+export type Variation = {
+  readonly publicationId?: string;
+  /** null: vouchers without a campaign. */
+  readonly campaignType?: string | null;
+  readonly voucherCount?: number;
+  /** ISO 8601. */
+  readonly createdAt?: string;
+  readonly channel?: string;
+};
+
+export function randomPublicationId(): string {
+  return `pub_${randomBytes(16).toString('hex')}`;
+}
+
+type Json = Record<string, unknown>;
+type Sample = Json & {
+  data: Json & { campaign: Json | null; vouchers: Json[]; publication: Json };
+  event: Json;
+};
+
+const template = JSON.parse(sampleText('publication-succeeded')) as Sample;
+
+/** The voucher's kind that fits a campaign of this type, with values of the vendor's documented forms. */
+const benefits: Readonly<Record<string, Json>> = {
+  GIFT_VOUCHERS: {
+    type: 'GIFT_VOUCHER',
+    gift: { amount: 10_000, balance: 10_000, effect: 'APPLY_TO_ORDER' },
+    discount: null,
+  },
+  LOYALTY_PROGRAM: {
+    type: 'LOYALTY_CARD',
+    loyalty_card: { points: 100, balance: 100 },
+    discount: null,
+  },
+  REFERRAL_PROGRAM: {
+    type: 'DISCOUNT_VOUCHER',
+    discount: { type: 'PERCENT', percent_off: 10, effect: 'APPLY_TO_ORDER' },
+    is_referral_code: true,
+  },
+};
+
+/** A publication.succeeded webhook as an object: the vendor's sample with ids of its own and the asked differences. */
+export function sampleWebhook(variation: Variation = {}): Json {
+  const { campaignType = 'DISCOUNT_COUPONS', voucherCount = 1, channel } = variation;
+  const publicationId = variation.publicationId ?? randomPublicationId();
+  const createdAt = variation.createdAt ?? new Date().toISOString();
+  const { data, event } = template;
+  const unique = publicationId.replace(/^pub_/, '').slice(0, 18);
+  const vouchers = Array.from({ length: voucherCount }, (_, i) => ({
+    ...data.vouchers[0],
+    ...benefits[campaignType ?? ''],
+    ...(campaignType === null ? { campaign: null, campaign_id: null } : {}),
+    id: `v_${unique}${i}`,
+    code: `CODE-${unique}${i}`,
+  }));
+  return {
+    ...template,
+    id: `whs_${unique}`,
+    created_at: createdAt,
+    data: {
+      ...data,
+      campaign: campaignType === null ? null : { ...data.campaign, campaign_type: campaignType },
+      vouchers,
+      publication: {
+        ...data.publication,
+        id: publicationId,
+        created_at: createdAt,
+        vouchers_id: vouchers.map(({ id }) => id),
+        ...(channel === undefined ? {} : { channel }),
+      },
+    },
+    event: { ...event, id: `evpub_${unique}`, created_at: createdAt },
+  };
+}

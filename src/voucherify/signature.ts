@@ -1,0 +1,68 @@
+/** Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in x-voucherify-signature (Introduction to webhooks, voucherify docs). */
+
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+export const signatureHeader = 'x-voucherify-signature';
+
+type NamedSecret = { readonly name: string; readonly key: string };
+
+/** A body whose signature was checked: only `verify` makes one. */
+export type Verified = {
+  readonly body: Buffer;
+  readonly signature: string;
+  readonly secretName: string;
+};
+
+export type Unverified = 'no-signature' | 'wrong-signature';
+
+/**
+ * Tries every secret on the bytes as they came, then on the bytes without insignificant white space: the vendor signs the compact
+ * text and does not say that it always sends it. The JSON is never parsed and written again: that would change numbers and escapes.
+ */
+export function verify(
+  body: Buffer,
+  signature: string | undefined,
+  secrets: readonly NamedSecret[],
+): Verified | Unverified {
+  if (signature === undefined || signature === '') return 'no-signature';
+  const given = Buffer.from(signature, 'latin1');
+  const asSent = secrets.find(({ key }) => isEqual(given, sign(body, key)));
+  if (asSent) return { body, signature, secretName: asSent.name };
+  const compact = withoutWhitespace(body);
+  const asSigned =
+    compact.length < body.length
+      ? secrets.find(({ key }) => isEqual(given, sign(compact, key)))
+      : undefined;
+  return asSigned ? { body, signature, secretName: asSigned.name } : 'wrong-signature';
+}
+
+export function sign(body: Buffer, key: string): string {
+  return createHmac('sha256', key).update(body).digest('hex');
+}
+
+function isEqual(given: Buffer, expected: string): boolean {
+  const bytes = Buffer.from(expected, 'latin1');
+  return given.length === bytes.length && timingSafeEqual(given, bytes);
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** JSON's white space outside of strings removed; an escaped quote does not end a string. */
+export function withoutWhitespace(body: Buffer): Buffer {
+  const compact = Buffer.allocUnsafe(body.length);
+  let length = 0;
+  let isInString = false;
+  for (let i = 0; i < body.length; i += 1) {
+    const byte = body[i] as number;
+    if (isInString) {
+      compact[length++] = byte;
+      if (byte === backslash && i + 1 < body.length) compact[length++] = body[++i] as number;
+      else if (byte === quote) isInString = false;
+    } else if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
+      compact[length++] = byte;
+      isInString = byte === quote;
+    }
+  }
+  return compact.subarray(0, length);
+}

@@ -1,0 +1,132 @@
+/** The bytes of a webhook's body → which of Voucherify's shapes it is, and the few facts that routing and keys need. */
+
+import { isUtf8 } from 'node:buffer';
+import { isObject, type JsonObject } from './json.ts';
+
+const publicationSucceeded = 'publication.succeeded';
+
+/** Facts of the envelope; undefined where the body does not say. */
+export type Envelope = {
+  readonly eventType: string | undefined;
+  readonly eventId: string | undefined;
+  readonly webhookId: string | undefined;
+  readonly projectId: string | undefined;
+  readonly groupId: string | undefined;
+  readonly createdAt: string | undefined;
+  readonly publicationId: string | undefined;
+  readonly eventSource: JsonObject | undefined;
+};
+
+export type Webhook =
+  | {
+      readonly kind: 'publication';
+      readonly envelope: Envelope;
+      readonly data: JsonObject;
+      /** JSON path of `data`, for messages. */
+      readonly path: string;
+    }
+  | { readonly kind: 'other-event'; readonly envelope: Envelope; readonly eventType: string }
+  | {
+      readonly kind: 'unreadable';
+      readonly envelope: Envelope;
+      readonly reason: 'invalid-json' | 'unknown-shape';
+      readonly message: string;
+    };
+
+const noEnvelope: Envelope = {
+  eventType: undefined,
+  eventId: undefined,
+  webhookId: undefined,
+  projectId: undefined,
+  groupId: undefined,
+  createdAt: undefined,
+  publicationId: undefined,
+  eventSource: undefined,
+};
+
+export function readWebhook(body: Buffer): Webhook {
+  const json = parse(body);
+  if ('problem' in json) return unreadable(noEnvelope, 'invalid-json', json.problem);
+  const { root } = json;
+  if (!isObject(root)) {
+    return unreadable(noEnvelope, 'unknown-shape', 'expected a JSON object at $');
+  }
+  const { type, data } = root;
+  const hasEnvelope = typeof type === 'string' && isObject(data);
+  const envelope = envelopeOf(root, hasEnvelope ? data : root);
+  if (!hasEnvelope) {
+    // A distribution with "raw payload" sends what its author designed, at the root (Distribution webhooks, voucherify docs).
+    return isPublication(root)
+      ? { kind: 'publication', envelope, data: root, path: '$' }
+      : unreadable(
+          envelope,
+          'unknown-shape',
+          'expected an envelope with `type` and `data`, or a publication with its vouchers at $',
+        );
+  }
+  return carriesPublication(root, type, data)
+    ? { kind: 'publication', envelope, data, path: '$.data' }
+    : { kind: 'other-event', envelope, eventType: type };
+}
+
+function parse(body: Buffer): { readonly root: unknown } | { readonly problem: string } {
+  if (!isUtf8(body)) return { problem: 'the body is not UTF-8' };
+  try {
+    return { root: JSON.parse(body.toString('utf8')) };
+  } catch {
+    // The parser's own message quotes the body, which may hold personal data.
+    return { problem: 'the body is not JSON' };
+  }
+}
+
+function unreadable(
+  envelope: Envelope,
+  reason: 'invalid-json' | 'unknown-shape',
+  message: string,
+): Webhook {
+  return { kind: 'unreadable', envelope, reason, message };
+}
+
+/**
+ * Project webhooks name their event in `type`. In distribution webhooks `type` is free text; there event.type says
+ * customer.publication.succeeded, and where it is absent the shape decides. voucher.published also carries a publication, but is
+ * sent beside publication.succeeded, once for each voucher: it is another event.
+ */
+function carriesPublication(root: JsonObject, type: string, data: JsonObject): boolean {
+  if (type === publicationSucceeded) return true;
+  const { source, event } = root;
+  if (!isObject(source) || source['object'] !== 'distribution') return false;
+  const eventType = isObject(event) ? event['type'] : undefined;
+  return typeof eventType === 'string'
+    ? eventType === publicationSucceeded || eventType === `customer.${publicationSucceeded}`
+    : isPublication(data);
+}
+
+function isPublication(data: JsonObject): boolean {
+  const { publication, voucher, vouchers } = data;
+  return (
+    isObject(publication) &&
+    typeof publication['id'] === 'string' &&
+    (isObject(voucher) || Array.isArray(vouchers) || isObject(publication['voucher']))
+  );
+}
+
+function envelopeOf(root: JsonObject, data: JsonObject): Envelope {
+  const event = isObject(root['event']) ? root['event'] : {};
+  const publication = isObject(data['publication']) ? data['publication'] : {};
+  const isRaw = data === root;
+  return {
+    eventType: isRaw ? undefined : text(root['type']),
+    eventId: text(event['id']),
+    webhookId: isRaw ? undefined : text(root['id']),
+    projectId: text(root['project_id']),
+    groupId: text(event['group_id']),
+    createdAt: text(event['created_at']) ?? text(root['created_at']),
+    publicationId: text(publication['id']),
+    eventSource: isObject(event['event_source']) ? event['event_source'] : undefined,
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
