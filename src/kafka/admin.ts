@@ -1,0 +1,142 @@
+/** The questions and commands about topics and groups that are not for the hot path. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../errors.ts';
+import type { Client } from './client.ts';
+import { asAppError } from './failure.ts';
+import type { Admin as KafkaAdmin } from './kafkajs.ts';
+
+export type TopicState = {
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  /** Every setting of the topic in force, defaults included. */
+  readonly config: Readonly<Record<string, string>>;
+  /** The settings given to this topic itself. */
+  readonly overrides: Readonly<Record<string, string>>;
+};
+
+export type TopicSpec = {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+};
+
+export type Admin = {
+  readonly brokerCount: () => Promise<number>;
+  /** The topics of these names that exist. */
+  readonly describe: (topics: readonly string[]) => Promise<ReadonlyMap<string, TopicState>>;
+  readonly create: (spec: TopicSpec) => Promise<void>;
+  readonly addPartitions: (topic: string, total: number) => Promise<void>;
+  /** Sets these and keeps the topic's other overrides (the request by itself would drop them). */
+  readonly setConfig: (topic: string, config: Readonly<Record<string, string>>) => Promise<void>;
+  /** The group's committed offset, undefined where it has none. May be stale unless the partition's lease was taken before. */
+  readonly committedOffset: (
+    group: string,
+    topic: string,
+    partition: number,
+  ) => Promise<number | undefined>;
+  readonly close: () => Promise<void>;
+};
+
+const topicResource = 2;
+
+export async function connectAdmin(client: Client): Promise<Admin> {
+  const admin = client.admin();
+  const tried = <T>(what: string, run: () => Promise<T>): Promise<T> =>
+    run().catch((error: unknown) => {
+      throw asAppError(error, what);
+    });
+  await tried('connect to Kafka', () => admin.connect());
+  return {
+    brokerCount: () =>
+      tried('describe the cluster', async () => (await admin.describeCluster()).brokers.length),
+    describe: (topics) => tried('describe topics', () => describe(admin, topics)),
+    create: (spec) => tried(`create ${spec.topic}`, () => create(admin, spec)),
+    addPartitions: (topic, count) =>
+      tried(`add partitions to ${topic}`, async () => {
+        await admin.createPartitions({ topicPartitions: [{ topic, count }] });
+      }),
+    setConfig: (topic, config) =>
+      tried(`configure ${topic}`, async () => {
+        const { overrides = {} } = (await describe(admin, [topic])).get(topic) ?? {};
+        const configEntries = entriesOf({ ...overrides, ...config });
+        const resources = [{ type: topicResource, name: topic, configEntries }];
+        await admin.alterConfigs({ validateOnly: false, resources });
+      }),
+    committedOffset: (groupId, topic, partition) =>
+      tried(`read the offsets of ${groupId}`, async () => {
+        const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
+        const offset = found?.partitions.find((one) => one.partition === partition)?.offset;
+        return offset === undefined || Number(offset) < 0 ? undefined : Number(offset);
+      }),
+    close: () => admin.disconnect(),
+  };
+}
+
+async function describe(
+  admin: KafkaAdmin,
+  topics: readonly string[],
+): Promise<ReadonlyMap<string, TopicState>> {
+  const existing = new Set(await admin.listTopics());
+  const wanted = topics.filter((topic) => existing.has(topic));
+  if (wanted.length === 0) return new Map();
+  const { topics: metadata } = await admin.fetchTopicMetadata({ topics: wanted });
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: wanted.map((name) => ({ type: topicResource, name })),
+  });
+  const entries = new Map(
+    resources.map(({ resourceName, configEntries }) => [resourceName, configEntries]),
+  );
+  return new Map(
+    metadata.map(({ name, partitions }) => {
+      const all = entries.get(name) ?? [];
+      return [
+        name,
+        {
+          partitions: partitions.length,
+          replicationFactor: partitions[0]?.replicas.length ?? 0,
+          config: configOf(all),
+          overrides: configOf(all.filter(({ configSource }) => configSource === topicConfigSource)),
+        },
+      ];
+    }),
+  );
+}
+
+/** DYNAMIC_TOPIC_CONFIG of the DescribeConfigs response. */
+const topicConfigSource: number = 1;
+
+type ConfigEntry = { readonly configName: string; readonly configValue: string };
+
+function configOf(entries: readonly ConfigEntry[]): Record<string, string> {
+  return Object.fromEntries(entries.map((entry) => [entry.configName, entry.configValue]));
+}
+
+function entriesOf(config: Readonly<Record<string, string>>) {
+  return Object.entries(config).map(([name, value]) => ({ name, value }));
+}
+
+/** KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread; so it is waited for here, up to 10 s. */
+async function create(admin: KafkaAdmin, spec: TopicSpec): Promise<void> {
+  const { topic, partitions: numPartitions, replicationFactor, config } = spec;
+  const configEntries = entriesOf(config);
+  await admin.createTopics({
+    waitForLeaders: false,
+    topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+  });
+  for (let left = 100; left > 0; left -= 1) {
+    const { topics } = await admin
+      .fetchTopicMetadata({ topics: [topic] })
+      .catch(() => ({ topics: [] }));
+    const ready = topics[0]?.partitions.filter(({ leader }) => leader >= 0).length ?? 0;
+    if (ready === numPartitions) return;
+    await sleep(100);
+  }
+  throw new AppError(
+    'BROKER_UNAVAILABLE',
+    'retriable',
+    `${topic} has no leaders 10 s after its creation`,
+  );
+}

@@ -1,0 +1,32 @@
+/** Who gets which partition: as even as possible, and a partition stays where it is if it can, for its restored state lives there. */
+
+export type Member = { readonly id: string; readonly owned: readonly number[] };
+
+export function assign(
+  members: readonly Member[],
+  partitions: readonly number[],
+): ReadonlyMap<string, readonly number[]> {
+  const free = new Set(partitions);
+  // Who owns most keeps the larger shares; equal ones by id, so that the result depends on nothing else.
+  const byOwned = [...members].sort(
+    (a, b) => b.owned.length - a.owned.length || (a.id < b.id ? -1 : 1),
+  );
+  const larger = partitions.length % members.length;
+  const share = (rank: number) =>
+    Math.floor(partitions.length / members.length) + (rank < larger ? 1 : 0);
+  const kept = byOwned.map(({ owned }, rank) => {
+    const keeps: number[] = [];
+    for (const partition of owned) {
+      // delete() answers whether it was there: two claims on one partition go to the first.
+      if (keeps.length < share(rank) && free.delete(partition)) keeps.push(partition);
+    }
+    return keeps;
+  });
+  const rest = [...free].sort((a, b) => a - b);
+  return new Map(
+    byOwned.map(({ id }, rank) => {
+      const keeps = kept[rank] ?? [];
+      return [id, [...keeps, ...rest.splice(0, share(rank) - keeps.length)].sort((a, b) => a - b)];
+    }),
+  );
+}

@@ -1,0 +1,71 @@
+/** What a KafkaJS error means for whoever holds a lease or waits at start: retriable, fenced or fatal. */
+
+import { AppError, type Fact, messageOf } from '../errors.ts';
+
+type KafkaError = Error & {
+  readonly type?: string;
+  readonly code?: number | string;
+  readonly retriable?: boolean;
+};
+
+/** The group no longer counts us as a member, or is changing: KafkaJS must see these errors untouched, or it keeps consuming as a zombie. */
+const rebalanceTypes = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'UNKNOWN_MEMBER_ID',
+  'ILLEGAL_GENERATION',
+]);
+
+/** Another producer has taken the transactional id. 90 is PRODUCER_FENCED, which KafkaJS's table does not know. */
+const fencedTypes = new Set([
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'INVALID_PRODUCER_ID_MAPPING',
+]);
+const producerFencedCode = 90;
+
+/** No repetition helps: an operator must grant, enlarge or repair something. */
+const fatalTypes = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_TRANSACTION_TIMEOUT',
+]);
+
+/** The protocol's own error below KafkaJS's wrappings (retries exceeded, non-retriable). */
+function rootOf(error: unknown): KafkaError | undefined {
+  let root = error instanceof Error ? (error as KafkaError) : undefined;
+  while (root && root.type === undefined && root.cause instanceof Error) {
+    root = root.cause as KafkaError;
+  }
+  return root;
+}
+
+export function isRebalance(error: unknown): boolean {
+  return rebalanceTypes.has(rootOf(error)?.type ?? '');
+}
+
+export function factOf(error: unknown): Fact {
+  if (error instanceof AppError) return error.fact;
+  const root = rootOf(error);
+  if (root === undefined) return 'fatal';
+  if (fencedTypes.has(root.type ?? '') || root.code === producerFencedCode) return 'fenced';
+  if (fatalTypes.has(root.type ?? '') || root.name === 'KafkaJSSASLAuthenticationError') {
+    return 'fatal';
+  }
+  // A TypeError and its like is our own mistake; everything else of KafkaJS may pass.
+  return root.name.startsWith('KafkaJS') || typeof root.code === 'string' ? 'retriable' : 'fatal';
+}
+
+/** The same error as ours: what was tried, and the fact. */
+export function asAppError(error: unknown, tried: string): AppError {
+  if (error instanceof AppError) return error;
+  const fact = factOf(error);
+  const code =
+    fact === 'fenced' ? 'FENCED' : fact === 'fatal' ? 'KAFKA_REFUSED' : 'BROKER_UNAVAILABLE';
+  return new AppError(code, fact, `can not ${tried}: ${messageOf(error)}`, error);
+}

@@ -1,0 +1,170 @@
+/** One member of a consumer group: KafkaJS's consumer with a sticky assignment, manual offsets, and an end that can be awaited. */
+
+import { AppError, messageOf } from '../errors.ts';
+import type { Log } from '../observability/log.ts';
+import { assign } from './assignment.ts';
+import type { Client } from './client.ts';
+import { asAppError } from './failure.ts';
+import {
+  AssignerProtocol,
+  type Consumer,
+  type EachBatchPayload,
+  type KafkaMessage,
+} from './kafkajs.ts';
+
+export type InputRecord = KafkaMessage;
+
+/** The records of one partition from one fetch, in order. */
+export type InputBatch = {
+  readonly partition: number;
+  readonly records: readonly InputRecord[];
+  /** Offset after the partition's last record, at the time of the fetch. */
+  readonly highWatermark: number;
+  /** Tells the group that we live, when the interval has passed. @throws the rebalance error, which must reach KafkaJS untouched */
+  readonly heartbeat: () => Promise<void>;
+  /** Records up to this offset need not be fetched again by this member. */
+  readonly resolve: (offset: number) => void;
+  /** False once the member is to stop: what is left of the batch is another's. */
+  readonly isWanted: () => boolean;
+};
+
+export type GroupOptions = {
+  readonly group: string;
+  readonly topic: string;
+  readonly sessionTimeoutMs: number;
+  readonly maxFetchBytes: number;
+  readonly fetchWaitMs: number;
+  readonly concurrency: number;
+};
+
+export type GroupHandlers = {
+  /** Called at each (re)join with the partitions that are now ours. Work on others is void from here on. */
+  readonly onAssigned: (partitions: readonly number[]) => void;
+  readonly onBatch: (batch: InputBatch) => Promise<void>;
+  readonly onLost: (reason: string) => void;
+};
+
+export type Group = {
+  /** Rejects when the member has ended for good. */
+  readonly ended: Promise<never>;
+  /** Finishes the batches in hand, leaves the group, disconnects. */
+  readonly leave: () => Promise<void>;
+};
+
+export async function joinGroup(
+  client: Client,
+  options: GroupOptions,
+  handlers: GroupHandlers,
+  log: Log,
+): Promise<Group> {
+  let owned: readonly number[] = [];
+  const consumer = client.consumer({
+    groupId: options.group,
+    sessionTimeout: options.sessionTimeoutMs,
+    heartbeatInterval: Math.min(3_000, Math.floor(options.sessionTimeoutMs / 5)),
+    rebalanceTimeout: 60_000,
+    maxBytesPerPartition: options.maxFetchBytes,
+    maxBytes: 16 * options.maxFetchBytes,
+    minBytes: 1,
+    maxWaitTimeInMs: options.fetchWaitMs,
+    // Raw is never written in a transaction; and KafkaJS's read_committed filter is unsound.
+    readUncommitted: true,
+    allowAutoTopicCreation: false,
+    partitionAssigners: [stickyAssigner(options.topic, () => owned)],
+  });
+  const ended = endOf(consumer, handlers, log);
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    owned = payload.memberAssignment[options.topic] ?? [];
+    handlers.onAssigned(owned);
+  });
+  consumer.on(consumer.events.REBALANCING, () => handlers.onLost('the group is rebalancing'));
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: options.concurrency,
+      eachBatch: (payload) => handlers.onBatch(inputBatch(payload)),
+    });
+  } catch (error) {
+    throw asAppError(error, `join the consumer group ${options.group}`);
+  }
+  return { ended, leave: () => consumer.disconnect() };
+}
+
+function inputBatch({
+  batch,
+  heartbeat,
+  resolveOffset,
+  isRunning,
+  isStale,
+}: EachBatchPayload): InputBatch {
+  return {
+    partition: batch.partition,
+    records: batch.messages,
+    highWatermark: Number(batch.highWatermark),
+    heartbeat,
+    resolve: (offset) => resolveOffset(String(offset)),
+    isWanted: () => isRunning() && !isStale(),
+  };
+}
+
+/** A crash that KafkaJS does not restart from ends the member; after others it joins again by itself. */
+function endOf(consumer: Consumer, handlers: GroupHandlers, log: Log): Promise<never> {
+  return new Promise((_, reject) => {
+    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+      handlers.onLost(messageOf(error));
+      if (restart) log.warn({ err: error }, 'the consumer failed and joins again');
+      else reject(fatalCauseOf(error));
+    });
+  });
+}
+
+function fatalCauseOf(error: Error): Error {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof AppError) return cause;
+  }
+  return asAppError(error, 'consume');
+}
+
+type Assigner = NonNullable<Parameters<Client['consumer']>[0]['partitionAssigners']>[number];
+
+/** Members say what they own when they join; `assign` keeps it where it can. */
+function stickyAssigner(topic: string, ownedNow: () => readonly number[]): Assigner {
+  const { MemberAssignment, MemberMetadata } = AssignerProtocol;
+  const name = 'VoucherbusSticky';
+  const version = 1;
+  return ({ cluster }) => ({
+    name,
+    version,
+    protocol: ({ topics }) => ({
+      name,
+      metadata: MemberMetadata.encode({ version, topics, userData: encodeOwned(ownedNow()) }),
+    }),
+    assign: async ({ members }) => {
+      const partitions = cluster.findTopicPartitionMetadata(topic).map((one) => one.partitionId);
+      const owners = members.map(({ memberId, memberMetadata }) => ({
+        id: memberId,
+        owned: decodeOwned(MemberMetadata.decode(memberMetadata)?.userData),
+      }));
+      return [...assign(owners, partitions)].map(([memberId, list]) => ({
+        memberId,
+        memberAssignment: MemberAssignment.encode({
+          version,
+          assignment: { [topic]: [...list] },
+          userData: Buffer.alloc(0),
+        }),
+      }));
+    },
+  });
+}
+
+function encodeOwned(partitions: readonly number[]): Buffer {
+  return Buffer.from(Int32Array.from(partitions).buffer);
+}
+
+function decodeOwned(bytes: Buffer | undefined): readonly number[] {
+  if (!bytes) return [];
+  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => bytes.readInt32LE(4 * i));
+}

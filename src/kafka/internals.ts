@@ -1,0 +1,87 @@
+/** The parts of KafkaJS that its public types hide and this room speaks to: cluster, broker, and requests of our own over its connections. */
+
+import { requirePart } from './repairs/version.ts';
+
+export type Broker = {
+  readonly nodeId: number;
+  isConnected(): boolean;
+  readonly connectionPool: { send(request: object): Promise<unknown> };
+};
+
+type PartitionMetadata = { readonly partitionId: number; readonly leader: number };
+
+export type Cluster = {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  isConnected(): boolean;
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  refreshMetadata(): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
+  findBroker(node: { nodeId: number }): Promise<Broker>;
+  removeBroker(address: { host: string; port: number }): void;
+};
+
+type Encoder = { writeBufferInternal(buffer: Buffer): void };
+const KafkaEncoder = requirePart('kafkajs/src/protocol/encoder') as new (size: number) => Encoder;
+
+const { createErrorFromCode } = requirePart('kafkajs/src/protocol/error') as {
+  createErrorFromCode: (code: number) => Error & { type: string; retriable: boolean; code: number };
+};
+
+/** KafkaJS's error for a code of the protocol. */
+export const errorOfCode = createErrorFromCode;
+
+/** A cluster of the client's own kind (same TLS, SASL, brokers), for requests that KafkaJS does not offer. */
+export function createCluster(kafka: object): Cluster {
+  const symbol = Object.getOwnPropertySymbols(kafka).find((one) =>
+    String(one).includes('Kafka:createCluster'),
+  );
+  const create = symbol && (kafka as Record<symbol, unknown>)[symbol];
+  if (typeof create !== 'function') throw new Error('kafkajs has no createCluster');
+  return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, isolationLevel: 1 });
+}
+
+/** The broker that leads a partition, by the metadata known now. @throws retriable, where there is none */
+export async function leaderOf(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+): Promise<Broker> {
+  const metadata = cluster
+    .findTopicPartitionMetadata(topic)
+    .find(({ partitionId }) => partitionId === partition);
+  if (metadata === undefined || metadata.leader < 0) throw errorOfCode(leaderNotAvailable);
+  return cluster.findBroker({ nodeId: metadata.leader });
+}
+
+const leaderNotAvailable = 5;
+
+export type Api = { readonly key: number; readonly version: number; readonly name: string };
+
+/** Sends a request whose body is encoded already; answers with the body of the response. */
+export async function request(
+  broker: Broker,
+  api: Api,
+  body: Buffer,
+  requestTimeout: number,
+): Promise<Buffer> {
+  const response = await broker.connectionPool.send({
+    request: {
+      apiKey: api.key,
+      apiVersion: api.version,
+      apiName: api.name,
+      encode: async () => {
+        const encoder = new KafkaEncoder(body.length);
+        encoder.writeBufferInternal(body);
+        return encoder;
+      },
+    },
+    response: {
+      decode: async (payload: Buffer) => ({ payload }),
+      parse: async ({ payload }: { payload: Buffer }) => payload,
+    },
+    requestTimeout,
+  });
+  return response as Buffer;
+}

@@ -1,0 +1,36 @@
+/** OAUTHBEARER tokens by the client-credentials grant (RFC 6749 §4.4), kept until shortly before they expire. */
+
+import { AppError, messageOf } from '../errors.ts';
+
+type Credentials = {
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+};
+
+/** A token is renewed this long before its end, so that a connection never presents one that expires on the way. */
+const renewBeforeMs = 60_000;
+
+export function createTokenProvider({ tokenUrl, clientId, clientSecret }: Credentials) {
+  let token = { value: '', expiresAtMs: 0 };
+  return async (): Promise<{ value: string }> => {
+    if (Date.now() < token.expiresAtMs - renewBeforeMs) return { value: token.value };
+    try {
+      const answer = await fetch(tokenUrl, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+        },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+        signal: AbortSignal.timeout(10_000),
+      });
+      const { access_token, expires_in } = (await answer.json()) as Record<string, unknown>;
+      if (typeof access_token !== 'string') throw new Error(`status ${answer.status}, no token`);
+      token = { value: access_token, expiresAtMs: Date.now() + Number(expires_in ?? 300) * 1_000 };
+      return { value: access_token };
+    } catch (error) {
+      const text = `no OAuth token from ${tokenUrl}: ${messageOf(error)}`;
+      throw new AppError('BROKER_UNAVAILABLE', 'retriable', text, error);
+    }
+  };
+}

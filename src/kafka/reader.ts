@@ -1,0 +1,163 @@
+/**
+ * Reads one partition from an offset to its end, committed records only, without a consumer group. KafkaJS's own consumer needs a group for
+ * this and lets aborted records through (facts: its filter ignores the order of aborted transactions); here `record-batch.ts` filters.
+ */
+
+import { ByteReader, ByteWriter, stringSize } from './bytes.ts';
+import type { Client } from './client.ts';
+import { asAppError } from './failure.ts';
+import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './internals.ts';
+import { type ReadRecord, readCommitted } from './record-batch.ts';
+
+const fetchApi = { key: 1, version: 11, name: 'Fetch' };
+const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
+
+const maxWaitMs = 500;
+const maxBytes = 8 * 1024 * 1024;
+const requestTimeoutMs = 30_000;
+/** 30 ms, 60 ms … 2 s: about 10 s in all. */
+const attempts = 10;
+
+/** What an offset is asked for: the log's start, its end for read_committed readers, or the first record not older than a time. */
+type Where = 'start' | 'end' | { readonly atMs: number };
+
+export type Reader = {
+  /** The offset of a place in a partition. For a time after the last record: the end. */
+  readonly offsetOf: (topic: string, partition: number, where: Where) => Promise<number>;
+  /** Visits the committed records in [from, to); `onFetch` is awaited after each fetch (heartbeats, progress). */
+  readonly read: (range: Range) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+type Range = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+  readonly visit: (record: ReadRecord) => void;
+  readonly onFetch?: (nextOffset: number) => Promise<void>;
+};
+
+export function createReader(client: Client): Reader {
+  const cluster = createCluster(client);
+  let connected: Promise<void> | undefined;
+  /** Runs a request against the leader known now; where that is stale or away, again with fresh metadata. */
+  const attempt = async <T>(tried: string, topic: string, run: () => Promise<T>): Promise<T> => {
+    for (let left = attempts, waitMs = 30; ; left -= 1, waitMs = Math.min(2_000, waitMs * 2)) {
+      try {
+        connected ??= cluster.connect();
+        await connected;
+        await cluster.addMultipleTargetTopics([topic]);
+        await cluster.refreshMetadataIfNecessary();
+        return await run();
+      } catch (error) {
+        const failure = asAppError(error, tried);
+        if (failure.fact !== 'retriable' || left <= 1) throw failure;
+        connected = undefined;
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        await cluster.refreshMetadata().catch(() => undefined); // the next attempt meets the same
+      }
+    }
+  };
+  return {
+    offsetOf: (topic, partition, where) =>
+      attempt(`list offsets of ${topic}/${partition}`, topic, async () => {
+        const found = await listOffset(cluster, topic, partition, where);
+        // A time after the last record has no offset of its own.
+        return found >= 0 ? found : listOffset(cluster, topic, partition, 'end');
+      }),
+    read: async (range) => {
+      for (let next = range.from; next < range.to; ) {
+        next = await attempt(`read ${range.topic}/${range.partition}`, range.topic, () =>
+          fetchOnce(cluster, range, next),
+        );
+        await range.onFetch?.(next);
+      }
+    },
+    close: () => cluster.disconnect(),
+  };
+}
+
+async function listOffset(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  where: Where,
+): Promise<number> {
+  const timestamp =
+    where === 'start' ? -2n : where === 'end' ? -1n : BigInt(Math.floor(where.atMs));
+  const body = new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8)
+    .int32(-1) // replica id: a client
+    .int8(1) // read_committed: the end is the last stable offset
+    .int32(1)
+    .string(topic)
+    .int32(1)
+    .int32(partition)
+    .int64(timestamp).buffer;
+  const leader = await leaderOf(cluster, topic, partition);
+  const reader = new ByteReader(await request(leader, listOffsetsApi, body, requestTimeoutMs));
+  reader.int32(); // throttle
+  reader.int32(); // one topic
+  reader.string();
+  reader.int32(); // one partition
+  reader.int32(); // its number
+  const errorCode = reader.int16();
+  if (errorCode !== 0) throw errorOfCode(errorCode);
+  reader.int64(); // timestamp
+  return Number(reader.int64());
+}
+
+async function fetchOnce(cluster: Cluster, range: Range, from: number): Promise<number> {
+  const leader = await leaderOf(cluster, range.topic, range.partition);
+  const answer = await request(
+    leader,
+    fetchApi,
+    encodeFetch(range, from),
+    requestTimeoutMs + maxWaitMs,
+  );
+  const { aborted, batches } = decodeFetch(answer);
+  return readCommitted(batches, from, aborted, (record) => {
+    if (record.offset < range.to) range.visit(record);
+  });
+}
+
+function encodeFetch({ topic, partition }: Range, from: number): Buffer {
+  return new ByteWriter(4 * 3 + 4 + 1 + 8 + 4 + stringSize(topic) + 4 + 28 + 4 + 2)
+    .int32(-1) // replica id: a client
+    .int32(maxWaitMs)
+    .int32(1) // min bytes
+    .int32(maxBytes)
+    .int8(1) // read_committed
+    .int32(0) // no fetch session
+    .int32(-1)
+    .int32(1)
+    .string(topic)
+    .int32(1)
+    .int32(partition)
+    .int32(-1) // any leader epoch
+    .int64(BigInt(from))
+    .int64(-1n) // log start: for followers
+    .int32(maxBytes)
+    .int32(0) // nothing forgotten
+    .string('').buffer; // no rack
+}
+
+function decodeFetch(body: Buffer) {
+  const reader = new ByteReader(body);
+  reader.int32(); // throttle
+  const errorCode = reader.int16();
+  if (errorCode !== 0) throw errorOfCode(errorCode);
+  reader.int32(); // session
+  reader.int32(); // one topic
+  reader.string();
+  reader.int32(); // one partition
+  reader.int32(); // its number
+  const partitionError = reader.int16();
+  if (partitionError !== 0) throw errorOfCode(partitionError);
+  reader.int64(); // high watermark
+  reader.int64(); // last stable offset
+  reader.int64(); // log start
+  const aborted = reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }));
+  reader.int32(); // preferred replica
+  return { aborted, batches: reader.bytes(reader.int32()) ?? Buffer.alloc(0) };
+}

@@ -1,0 +1,82 @@
+/** A transactional producer that holds one transactional id, and commits one transaction at a time. Its producer epoch is a lease. */
+
+import { AppError } from '../errors.ts';
+import type { Client } from './client.ts';
+import { asAppError } from './failure.ts';
+import { Partitioners, type Producer } from './kafkajs.ts';
+import type { WritableRecord } from './record-batch.ts';
+
+export type OutputRecord = WritableRecord & { readonly partition: number };
+
+export type Transaction = {
+  readonly records: readonly { readonly topic: string; readonly messages: OutputRecord[] }[];
+  /** The consumer group's next input offset, committed with the records. */
+  readonly offsets: {
+    readonly group: string;
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: number;
+  };
+};
+
+export type TransactionalProducer = {
+  /**
+   * Writes everything or nothing. After any error the outcome is unknown and this producer is of no further use: close it, and begin a
+   * new one before reading any state.
+   */
+  readonly commit: (transaction: Transaction) => Promise<void>;
+  /** Never throws: the producer is given up either way. */
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Takes the transactional id: fences every earlier owner, and answers when the earlier owner's open transaction has ended.
+ * `connect()` alone does not do this in KafkaJS: only the first transaction sends InitProducerId, so an empty one is begun and aborted.
+ */
+export async function openTransactional(
+  client: Client,
+  transactionalId: string,
+  timeoutMs: number,
+): Promise<TransactionalProducer> {
+  const producer = client.producer({
+    transactionalId,
+    transactionTimeout: timeoutMs,
+    maxInFlightRequests: 5,
+    allowAutoTopicCreation: false,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  });
+  const close = () => producer.disconnect().catch(() => undefined);
+  try {
+    await producer.connect();
+    await (await producer.transaction()).abort();
+  } catch (error) {
+    await close();
+    throw asAppError(error, `take the transactional id ${transactionalId}`);
+  }
+  return { commit: (transaction) => commit(producer, transaction), close };
+}
+
+async function commit(producer: Producer, { records, offsets }: Transaction): Promise<void> {
+  const { group, topic, partition, offset } = offsets;
+  const transaction = await producer.transaction();
+  await transaction.sendBatch({ topicMessages: records.map(asTopicMessages) });
+  await transaction.sendOffsets({
+    consumerGroupId: group,
+    topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }],
+  });
+  await transaction.commit();
+}
+
+type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] extends
+  | (infer T)[]
+  | undefined
+  ? T
+  : never;
+
+/** The same object: KafkaJS's type only forbids the readonly lists of header values. */
+function asTopicMessages(records: Transaction['records'][number]): TopicMessages {
+  if (records.messages.length === 0) {
+    throw new AppError('ASSUMPTION_BROKEN', 'fatal', `no records for ${records.topic} in a send`);
+  }
+  return records as unknown as TopicMessages;
+}

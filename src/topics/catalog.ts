@@ -1,0 +1,92 @@
+/** Every topic of a deployment, as data: name, schema, partitions, settings. Plan, start-up checks and the README all come from here. */
+
+import type { SchemaName } from '../codec/schemas.ts';
+import type { TopicsConfig } from '../config/config.ts';
+
+export type CatalogTopic = {
+  readonly name: string;
+  readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal';
+  /** Schema of the subject `<name>-value`; dead letters keep the raw record's bytes and have none. */
+  readonly schema: SchemaName | undefined;
+  readonly partitions: number;
+  readonly config: Readonly<Record<string, string>>;
+};
+
+export type Catalog = {
+  readonly raw: string;
+  readonly deadLetters: string;
+  readonly journal: string;
+  /** Topic by the part of its name after `publications.`: discount-coupons … other. */
+  readonly publications: Readonly<Record<PublicationTopic, string>>;
+  readonly windowMs: number;
+  readonly topics: readonly CatalogTopic[];
+};
+
+const publicationTopics = [
+  'discount-coupons',
+  'gift-vouchers',
+  'loyalty-program',
+  'referral-program',
+  'no-campaign',
+  'other',
+] as const;
+
+export type PublicationTopic = (typeof publicationTopics)[number];
+
+/**
+ * Room for the largest body the bridge takes (8 MiB) with its headers and the reason of a dead letter. Kafka's default of 1 MiB would
+ * refuse a body of the default limit.
+ */
+const maxMessageBytes = String(9 * 1024 * 1024);
+
+export function createCatalog(config: TopicsConfig): Catalog {
+  const { prefix, partitions, dedupWindowMs } = config;
+  const raw = `${prefix}.webhooks.raw`;
+  const deadLetters = `${prefix}.webhooks.dlq`;
+  const journal = `${prefix}.publications.journal`;
+  const publications = Object.fromEntries(
+    publicationTopics.map((suffix) => [suffix, `${prefix}.publications.${suffix}`]),
+  ) as Record<PublicationTopic, string>;
+  const topic = (
+    name: string,
+    role: CatalogTopic['role'],
+    schema: SchemaName | undefined,
+    retentionMs: number,
+    extra: Record<string, string> = {},
+  ): CatalogTopic => ({
+    name,
+    role,
+    schema,
+    partitions,
+    config: {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(retentionMs),
+      'message.timestamp.type': 'CreateTime',
+      'max.message.bytes': maxMessageBytes,
+      ...extra,
+    },
+  });
+  return {
+    raw,
+    deadLetters,
+    journal,
+    publications,
+    windowMs: dedupWindowMs,
+    topics: [
+      topic(raw, 'raw', 'RawWebhook', config.rawRetentionMs),
+      ...Object.values(publications).map((name) =>
+        topic(name, 'publications', 'PublicationSucceeded', config.outputRetentionMs),
+      ),
+      topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
+      // Expiry drops whole segments: a segment of an eighth of the window keeps at most that much more than is needed.
+      topic(journal, 'journal', 'Batch', 2 * dedupWindowMs, {
+        'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
+      }),
+    ],
+  };
+}
+
+/** The subject of a topic's values (TopicNameStrategy). */
+export function subjectOf(topic: string): string {
+  return `${topic}-value`;
+}
