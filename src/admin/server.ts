@@ -1,0 +1,54 @@
+/** /livez, /readyz and /metrics on a port of their own, away from the public one. */
+
+import { createServer } from 'node:http';
+import type { Health } from '../observability/health.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { listen } from './listen.ts';
+
+export type AdminServer = { readonly port: number; readonly close: () => Promise<void> };
+
+/** @throws AppError PORT_UNAVAILABLE */
+export async function startAdminServer(
+  { adminHost, adminPort }: { readonly adminHost: string; readonly adminPort: number },
+  health: Health,
+  metrics: Metrics,
+): Promise<AdminServer> {
+  const server = createServer(async (request, response) => {
+    const { status, type, body } = await respond(request.url ?? '/', health, metrics);
+    response.writeHead(status, { 'content-type': type });
+    response.end(body);
+  });
+  const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT');
+  return {
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function respond(url: string, health: Health, metrics: Metrics) {
+  const json = (status: number, value: unknown) => ({
+    status,
+    type: 'application/json',
+    body: `${JSON.stringify(value)}\n`,
+  });
+  switch (url.split('?', 1)[0]) {
+    case '/livez':
+      return json(200, { status: 'alive' });
+    case '/readyz': {
+      const { isReady, parts } = health.status();
+      return json(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', parts });
+    }
+    case '/metrics':
+      return {
+        status: 200,
+        type: metrics.registry.contentType,
+        body: await metrics.registry.metrics(),
+      };
+    default:
+      return json(404, { paths: ['/livez', '/readyz', '/metrics'] });
+  }
+}

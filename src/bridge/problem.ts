@@ -1,0 +1,68 @@
+/** RFC 9457 answers of the bridge. None of them repeats the body or the expected signature. */
+
+export type Problem = {
+  readonly slug: string;
+  readonly status: number;
+  readonly title: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** Voucherify repeats after 1 minute at the soonest; others may come back after this. */
+const retryAfter = { 'retry-after': '5' };
+
+export const problems = {
+  noSignature: {
+    slug: 'no-signature',
+    status: 401,
+    title: 'The x-voucherify-signature header is missing',
+  },
+  wrongSignature: {
+    slug: 'wrong-signature',
+    status: 401,
+    title: 'The signature fits none of the configured secrets',
+  },
+  unknownPath: {
+    slug: 'unknown-path',
+    status: 404,
+    title: 'Webhooks arrive at /webhooks/<source>',
+  },
+  wrongMethod: {
+    slug: 'wrong-method',
+    status: 405,
+    title: 'Webhooks are sent with POST',
+    headers: { allow: 'POST' },
+  },
+  slowBody: { slug: 'slow-body', status: 408, title: 'The body did not arrive in time' },
+  tooLarge: {
+    slug: 'too-large',
+    status: 413,
+    title: 'The body is over the limit (BODY_MAX_BYTES)',
+  },
+  wrongMediaType: {
+    slug: 'wrong-media-type',
+    status: 415,
+    title: 'Expected application/json',
+  },
+  tooMany: {
+    slug: 'too-many-in-flight',
+    status: 503,
+    title: 'Too many webhooks are waiting to be stored',
+    headers: retryAfter,
+  },
+  notStored: {
+    slug: 'not-stored',
+    status: 503,
+    title: 'Kafka did not store the webhook in time',
+    headers: retryAfter,
+  },
+  stopping: {
+    slug: 'stopping',
+    status: 503,
+    title: 'This bridge is stopping',
+    headers: retryAfter,
+  },
+} as const satisfies Record<string, Problem>;
+
+export function problemBody({ slug, status, title }: Problem): string {
+  return JSON.stringify({ type: `urn:voucherbus:problem:${slug}`, title, status });
+}

@@ -1,0 +1,53 @@
+/** A verified webhook → its record on the raw topic. Any verified body makes one, also what is not JSON: the processor parks it. */
+
+import type { RawWebhook } from '../codec/records.ts';
+import type { Encoder } from '../codec/wire.ts';
+import { digestOf } from '../journal/digest.ts';
+import type { KeyedRecord } from '../kafka/writer.ts';
+import type { Verified } from '../voucherify/signature.ts';
+import { readWebhook } from '../voucherify/webhook.ts';
+
+export type Receipt = {
+  readonly source: string;
+  readonly contentType: string | undefined;
+  readonly receivedAtMs: number;
+};
+
+export function rawRecord(
+  { body, signature, secretName }: Verified,
+  { source, contentType, receivedAtMs }: Receipt,
+  encode: Encoder<RawWebhook>,
+): KeyedRecord {
+  const { envelope } = readWebhook(body);
+  const { eventType, eventId, publicationId, projectId, createdAt } = envelope;
+  // The same publication must land on the same partition, for the memory of its id is there.
+  const key = publicationId ?? eventId ?? digestOf(body).toString('hex');
+  return {
+    key,
+    value: encode({
+      source,
+      receivedAt: receivedAtMs,
+      secretName,
+      signature,
+      contentType: contentType ?? null,
+      eventType: eventType ?? null,
+      eventId: eventId ?? null,
+      publicationId: publicationId ?? null,
+      body,
+    }),
+    headers: {
+      ce_specversion: '1.0',
+      ce_id: eventId ?? key,
+      ce_source:
+        projectId === undefined
+          ? `urn:voucherify:${source}`
+          : `urn:voucherify:project:${projectId}`,
+      ce_type: `io.voucherify.${eventType ?? 'unknown'}`,
+      ...(publicationId === undefined ? {} : { ce_subject: publicationId }),
+      ...(createdAt === undefined ? {} : { ce_time: createdAt }),
+      'content-type': 'application/avro',
+      ce_partitionkey: key,
+    },
+    timestamp: String(receivedAtMs),
+  };
+}

@@ -1,0 +1,62 @@
+/** What runs when a service is told to stop: its steps in order, each with its name in the log. A second signal does not wait. */
+
+import type { Log } from '../observability/log.ts';
+
+export type Step = readonly [name: string, run: () => Promise<unknown>];
+
+/** The usual exit code of a program ended by SIGINT. */
+const interrupted = 130;
+
+/**
+ * Waits for SIGTERM or SIGINT, then runs the steps and answers the exit code.
+ * @param ended rejects when the service can not go on: the steps run all the same, then it is thrown
+ */
+export async function runUntilStopped(
+  log: Log,
+  ended: Promise<never>,
+  steps: readonly Step[],
+): Promise<number> {
+  const signals = nextSignals();
+  try {
+    const signal = await Promise.race([signals.first, ended]);
+    log.info({ signal }, 'stopping');
+  } catch (error) {
+    log.error({ err: error }, 'can not go on, stopping');
+    await Promise.race([runSteps(log, steps), signals.second]);
+    throw error;
+  }
+  const finished = await Promise.race([runSteps(log, steps), signals.second]);
+  if (finished === 'finished') {
+    log.info('stopped');
+    return 0;
+  }
+  log.warn('stopped at once by a second signal');
+  return interrupted;
+}
+
+function nextSignals() {
+  const first = Promise.withResolvers<string>();
+  const second = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    let count = 0;
+    process.on(signal, () => {
+      count += 1;
+      first.resolve(signal);
+      if (count > 1) second.resolve(signal);
+    });
+  }
+  return { first: first.promise, second: second.promise };
+}
+
+async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
+  for (const [name, run] of steps) {
+    try {
+      await run();
+      log.debug({ step: name }, 'stopping: step done');
+    } catch (error) {
+      // The other steps must run: a failed one must not keep the group or the port.
+      log.error({ err: error, step: name }, 'stopping: step failed');
+    }
+  }
+  return 'finished';
+}

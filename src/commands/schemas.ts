@@ -1,0 +1,47 @@
+/** `voucherbus schemas check | register`: holds the registry's subjects against this version's schemas, and registers them. */
+
+import { connectRegistry, type Registry } from '../codec/registry.ts';
+import { schemas } from '../codec/schemas.ts';
+import { createCatalog } from '../topics/catalog.ts';
+import { lookUpIds, type Subject, subjectsOf } from '../topics/subjects.ts';
+import type { Command, Io } from './command.ts';
+import { configOf } from './environment.ts';
+
+export const command: Command = {
+  summary: 'check | register: compares the schemas with the registry, or registers them',
+  usage: 'voucherbus schemas check | register',
+  run: async ([verb], io) => {
+    if (verb !== 'check' && verb !== 'register') {
+      io.err('usage: voucherbus schemas check | register');
+      return 2;
+    }
+    const config = configOf(['registry', 'topics'], io);
+    const registry = connectRegistry(config.registry);
+    const catalog = createCatalog(config.topics);
+    const ids = await lookUpIds(registry, catalog);
+    let worst = 0;
+    for (const subject of subjectsOf(catalog)) {
+      const id = ids.get(subject.topic);
+      if (id !== undefined) io.out(`registered  ${subject.subject} (id ${id})`);
+      else if (verb === 'register') await register(registry, subject, io);
+      else worst = Math.max(worst, await check(registry, subject, io));
+    }
+    return worst;
+  },
+};
+
+async function register(registry: Registry, { subject, schema }: Subject, io: Io): Promise<void> {
+  const { text, compatibility } = schemas[schema];
+  const id = await registry.register(subject, text, compatibility);
+  io.out(`done: registered ${subject} (id ${id}, ${compatibility})`);
+}
+
+async function check(registry: Registry, { subject, schema }: Subject, io: Io): Promise<number> {
+  const isCompatible = await registry.isCompatible(subject, schemas[schema].text);
+  io.out(
+    isCompatible
+      ? `MISSING       ${subject}: compatible, \`voucherbus schemas register\` would register it`
+      : `INCOMPATIBLE  ${subject}: a registered version does not fit ${schema}.avsc; see schemas/README.md for what may change`,
+  );
+  return 1;
+}

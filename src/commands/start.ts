@@ -1,0 +1,106 @@
+/** What both services do before they run: wait for Kafka and the registry, then check the topics and look the schemas up. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectRegistry, type Registry } from '../codec/registry.ts';
+import type { Config } from '../config/config.ts';
+import { AppError, messageOf } from '../errors.ts';
+import { type Admin, connectAdmin } from '../kafka/admin.ts';
+import { createClient } from '../kafka/client.ts';
+import type { Log } from '../observability/log.ts';
+import { type Catalog, createCatalog, subjectOf } from '../topics/catalog.ts';
+import { lookUpIds } from '../topics/subjects.ts';
+import { topicProblems } from '../topics/verify.ts';
+
+export type Started = {
+  readonly admin: Admin;
+  readonly registry: Registry;
+  readonly catalog: Catalog;
+  /** The registered schema id of a topic's values. */
+  readonly schemaId: (topic: string) => number;
+  readonly partitions: number;
+};
+
+/** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
+export async function start(
+  config: Config<'kafka' | 'registry' | 'topics'>,
+  log: Log,
+): Promise<Started> {
+  const catalog = createCatalog(config.topics);
+  const admin = await waitForKafka(config, log);
+  try {
+    const existing = await admin.describe(catalog.topics.map(({ name }) => name));
+    const problems = topicProblems(catalog, existing);
+    if (problems.length > 0) throw unfit(problems);
+    const registry = connectRegistry(config.registry);
+    const ids = await retryAtStart(config.kafka.startTimeoutMs, log, () =>
+      lookUpIds(registry, catalog),
+    );
+    const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => topic);
+    if (missing.length > 0) throw schemaMissing(missing, config.registry.url);
+    return {
+      admin,
+      registry,
+      catalog,
+      schemaId: (topic) => ids.get(topic) ?? -1,
+      partitions: existing.get(catalog.raw)?.partitions ?? 0,
+    };
+  } catch (error) {
+    await admin.close();
+    throw error;
+  }
+}
+
+/** An admin connection, waited for. @throws AppError BROKER_UNAVAILABLE */
+export async function waitForKafka({ kafka }: Config<'kafka'>, log: Log): Promise<Admin> {
+  // One retry: whoever waits should say so early, and the loop here is the one that is counted.
+  const quick = createClient(kafka, log, 1);
+  const probe = await retryAtStart(kafka.startTimeoutMs, log, () => connectAdmin(quick));
+  await probe.close();
+  return connectAdmin(createClient(kafka, log));
+}
+
+const betweenAttemptsMs = 500;
+const sayAgainAfterMs = 5_000;
+
+async function retryAtStart<T>(timeoutMs: number, log: Log, run: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (let saidAt = 0; ; ) {
+    try {
+      return await run();
+    } catch (error) {
+      const isRetriable = error instanceof AppError && error.fact === 'retriable';
+      if (!isRetriable || Date.now() >= deadline) {
+        throw isRetriable ? gaveUp(error, timeoutMs) : error;
+      }
+      if (Date.now() - saidAt >= sayAgainAfterMs) {
+        saidAt = Date.now();
+        const leftSeconds = Math.ceil((deadline - saidAt) / 1_000);
+        log.warn({ leftSeconds }, `waiting: ${messageOf(error)}`);
+      }
+      await sleep(betweenAttemptsMs);
+    }
+  }
+}
+
+function gaveUp(error: AppError, timeoutMs: number): AppError {
+  const text = `gave up after ${timeoutMs / 1_000} s (START_TIMEOUT): ${error.message}`;
+  return new AppError(error.code, 'fatal', text, error);
+}
+
+function unfit(problems: readonly string[]): AppError {
+  const lines = [
+    'the topics are not fit to start:',
+    ...problems.map((problem) => `  ${problem}`),
+    'Run `voucherbus topics plan` to see what would change, `voucherbus topics apply` to change it.',
+  ];
+  return new AppError('TOPIC_UNFIT', 'fatal', lines.join('\n'));
+}
+
+function schemaMissing(topics: readonly string[], url: string): AppError {
+  const lines = [
+    `schemas of this version are not registered at ${url}:`,
+    ...topics.map((topic) => `  ${subjectOf(topic)}`),
+    'Run `voucherbus schemas check` to see whether they fit, `voucherbus schemas register` to register them.',
+  ];
+  return new AppError('SCHEMA_MISSING', 'fatal', lines.join('\n'));
+}

@@ -1,0 +1,147 @@
+/** A publication as Voucherify tells it → the event that consumers read: normalised types, benefit, region, publisher. Pure. */
+
+import type {
+  CampaignRecord,
+  PublicationSucceeded,
+  PublisherRecord,
+  VoucherRecord,
+} from '../codec/records.ts';
+import { isObject, type JsonObject } from '../voucherify/json.ts';
+import {
+  type Campaign,
+  type Customer,
+  orRejection,
+  type PersonalData,
+  type Publication,
+  type Rejection,
+  type Voucher,
+} from '../voucherify/publication.ts';
+import { benefitOf } from './benefit.ts';
+
+export type PersonalField = keyof PersonalData;
+
+export type Arrival = {
+  readonly source: string;
+  readonly receivedAtMs: number;
+  readonly processedAtMs: number;
+};
+
+/** @param personalFields what of the personal data the event may carry */
+export function enrich(
+  publication: Publication,
+  arrival: Arrival,
+  personalFields: readonly PersonalField[],
+): PublicationSucceeded | Rejection {
+  const { envelope } = publication;
+  return orRejection(() => ({
+    publicationId: publication.id,
+    publicationSourceId: publication.sourceId,
+    occurredAt: publication.createdAtMicros,
+    campaign: publication.campaign && campaignRecord(publication.campaign),
+    vouchers: publication.vouchers.map(voucherRecord),
+    customer: publication.customer && customerRecord(publication.customer, personalFields),
+    channel: publication.channel,
+    publisher: publisherOf(publication),
+    projectId: envelope.projectId ?? null,
+    source: arrival.source,
+    eventId: envelope.eventId ?? null,
+    webhookId: envelope.webhookId ?? null,
+    groupId: envelope.groupId ?? null,
+    metadata: publication.metadata,
+    receivedAt: arrival.receivedAtMs * 1_000,
+    processedAt: arrival.processedAtMs * 1_000,
+  }));
+}
+
+const campaignTypes = [
+  'DISCOUNT_COUPONS',
+  'GIFT_VOUCHERS',
+  'LOYALTY_PROGRAM',
+  'REFERRAL_PROGRAM',
+  'PROMOTION',
+] as const;
+const campaignKinds = ['AUTO_UPDATE', 'STATIC', 'STANDALONE'] as const;
+const voucherTypes = ['DISCOUNT_VOUCHER', 'GIFT_VOUCHER', 'LOYALTY_CARD'] as const;
+
+function known<T extends string>(symbols: readonly T[], text: string | null): T | 'UNKNOWN' {
+  return symbols.find((symbol) => symbol === text) ?? 'UNKNOWN';
+}
+
+function campaignRecord(campaign: Campaign): CampaignRecord {
+  return {
+    id: campaign.id,
+    name: campaign.name,
+    type: known(campaignTypes, campaign.type),
+    typeText: campaign.type,
+    kind: known(campaignKinds, campaign.kind),
+    startsAt: campaign.startsAtMicros,
+    expiresAt: campaign.expiresAtMicros,
+    metadata: campaign.metadata,
+  };
+}
+
+function voucherRecord(voucher: Voucher): VoucherRecord {
+  return {
+    id: voucher.id,
+    code: voucher.code,
+    type: known(voucherTypes, voucher.type),
+    benefit: benefitOf(voucher),
+    active: voucher.active,
+    startsAt: voucher.startsAtMicros,
+    expiresAt: voucher.expiresAtMicros,
+    redemptionLimit: voucher.redemptionLimit,
+    redeemedCount: voucher.redeemedCount,
+    isReferralCode: voucher.isReferralCode,
+    holderId: voucher.holderId,
+    metadata: voucher.metadata,
+  };
+}
+
+const noPersonalData: PersonalData = {
+  name: null,
+  email: null,
+  phone: null,
+  birthdate: null,
+  address: null,
+};
+
+function customerRecord(customer: Customer, fields: readonly PersonalField[]) {
+  const { id, sourceId, region, metadata } = customer;
+  return { id, sourceId, region, metadata, personal: personalOf(customer, fields) };
+}
+
+function personalOf(customer: Customer, fields: readonly PersonalField[]): PersonalData | null {
+  if (fields.length === 0) return null;
+  const all = customer.personal();
+  return { ...noPersonalData, ...Object.fromEntries(fields.map((field) => [field, all[field]])) };
+}
+
+/**
+ * event_source of the envelope says it best: a user, an API key, or neither (INTERNAL). Without an envelope only `data.user` and the
+ * channel are left; data.user is null where the API caused it (voucherify docs, publication.succeeded).
+ */
+function publisherOf({ envelope, userId, channel }: Publication): PublisherRecord {
+  const eventSource: JsonObject = envelope.eventSource ?? {};
+  const user = part(eventSource, 'user');
+  const apiKey = part(eventSource, 'api_key');
+  const id = text(user['id']) ?? userId;
+  if (id !== null) return { kind: 'USER', id, name: null };
+  if (eventSource['api_key'] !== undefined) {
+    return { kind: 'API_KEY', id: text(apiKey['app_id']), name: text(apiKey['name']) };
+  }
+  const origin = eventSource['channel'];
+  if (origin === 'API' || origin === 'CLIENT_API') return { kind: 'API_KEY', id: null, name: null };
+  if (origin === 'INTERNAL' || channel === 'Automation') {
+    return { kind: 'AUTOMATIC', id: null, name: null };
+  }
+  return { kind: channel === 'API' ? 'API_KEY' : 'UNKNOWN', id: null, name: null };
+}
+
+function part(object: JsonObject, key: string): JsonObject {
+  const value = object[key];
+  return isObject(value) ? value : {};
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

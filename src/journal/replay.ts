@@ -1,0 +1,58 @@
+/** The journal's records in order → the state, leaving out void ones. Pure; `restore.ts` reads them. */
+
+import type { Batch } from '../codec/records.ts';
+import { AppError } from '../errors.ts';
+import { PartitionState } from './state.ts';
+
+export type ReplayStart = {
+  /** For messages. */
+  readonly name: string;
+  readonly windowMs: number;
+  /** The group's committed offset, undefined where it has none (it may have expired). */
+  readonly committed: number | undefined;
+  /** Whether records before the first one read are gone or left out. */
+  readonly isTruncated: boolean;
+  /** The state's position where the journal holds no valid record. */
+  readonly fallback: number;
+};
+
+export type Replay = {
+  readonly add: (batch: Batch) => void;
+  /** The state, and where the journal says the partition stands (undefined without a valid record). */
+  readonly finish: () => {
+    readonly state: PartitionState;
+    readonly journalPosition: number | undefined;
+  };
+};
+
+/**
+ * A record is void if a later one starts at or before its `from`, or if its `to` lies beyond the committed offset: then its transaction was
+ * aborted, and a reader that filters well never shows it. The last record is held back until the next one, or the end, has judged it.
+ */
+export function replay({ name, windowMs, committed, isTruncated, fallback }: ReplayStart): Replay {
+  const state = new PartitionState(fallback, windowMs, isTruncated);
+  let pending: Batch | undefined;
+  let applied: number | undefined;
+  const apply = (batch: Batch) => {
+    if (applied !== undefined && batch.from !== applied) {
+      throw new AppError(
+        'ASSUMPTION_BROKEN',
+        'fatal',
+        `${name}: a batch starts at raw offset ${batch.from}, the one before it ended at ${applied}: expected them to join`,
+      );
+    }
+    state.apply(batch);
+    applied = batch.to;
+  };
+  return {
+    add: (batch) => {
+      if (pending && batch.from > pending.from) apply(pending);
+      pending = batch;
+    },
+    finish: () => {
+      const isVoid = pending && committed !== undefined && pending.to > committed;
+      if (pending && !isVoid) apply(pending);
+      return { state, journalPosition: applied };
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/** Brings one partition's state back: reads its journal, and checks it against the group's offset and the raw topic. */
+
+import type { Decoder } from '../codec/decoder.ts';
+import type { Batch } from '../codec/records.ts';
+import { AppError } from '../errors.ts';
+import type { Reader } from '../kafka/reader.ts';
+import type { ReadRecord } from '../kafka/record-batch.ts';
+import { agreePosition } from './position.ts';
+import { replay } from './replay.ts';
+import type { PartitionState } from './state.ts';
+
+export type RestoreOptions = {
+  readonly reader: Reader;
+  readonly decoder: Decoder<Batch>;
+  readonly raw: string;
+  readonly journal: string;
+  readonly partition: number;
+  readonly windowMs: number;
+  readonly nowMs: number;
+  /** Read after the lease was taken, for before it can be stale. */
+  readonly committed: number | undefined;
+  /** Awaited after each fetch: heartbeats, progress. */
+  readonly onProgress: (progress: Progress) => Promise<void>;
+};
+
+type Progress = { readonly read: number; readonly total: number; readonly ids: number };
+
+export type Restored = {
+  readonly state: PartitionState;
+  /** Raw records that retention deleted before they were processed. */
+  readonly lostRecords: number;
+};
+
+/** Call only while holding the partition's lease: before, the journal can still grow. @throws AppError */
+export async function restore(options: RestoreOptions): Promise<Restored> {
+  const { reader, raw, journal, partition, committed, windowMs, nowMs } = options;
+  const name = `${raw}/${partition}`;
+  const [rawStart, rawEnd, start, from, to] = await Promise.all([
+    reader.offsetOf(raw, partition, 'start'),
+    reader.offsetOf(raw, partition, 'end'),
+    reader.offsetOf(journal, partition, 'start'),
+    reader.offsetOf(journal, partition, { atMs: nowMs - 2 * windowMs }),
+    reader.offsetOf(journal, partition, 'end'),
+  ]);
+  const first = Math.max(start, from);
+  const { add, finish } = replay({
+    name: `${journal}/${partition}`,
+    windowMs,
+    committed,
+    isTruncated: first > 0,
+    fallback: committed ?? rawStart,
+  });
+  await readBatches(options, first, to, add);
+  const { state, journalPosition } = finish();
+  const position = agreePosition({
+    name,
+    committed,
+    journal: journalPosition,
+    isJournalVirgin: to === 0,
+    rawStart,
+    rawEnd,
+  });
+  return { state, lostRecords: Math.max(0, rawStart - position) };
+}
+
+async function readBatches(
+  { reader, decoder, journal, partition, onProgress }: RestoreOptions,
+  from: number,
+  to: number,
+  add: (batch: Batch) => void,
+): Promise<void> {
+  let fetched: ReadRecord[] = [];
+  let ids = 0;
+  await reader.read({
+    topic: journal,
+    partition,
+    from,
+    to,
+    visit: (record) => fetched.push(record),
+    onFetch: async (next) => {
+      await decoder.prepare(fetched.map(({ value }) => value));
+      for (const { value, offset } of fetched) {
+        const batch = decoder.decode(value);
+        if ('kind' in batch) {
+          const what = `${journal}/${partition} offset ${offset}: ${batch.message}`;
+          throw new AppError('ASSUMPTION_BROKEN', 'fatal', `${what}: expected a Batch`);
+        }
+        ids += batch.entries.length;
+        add(batch);
+      }
+      fetched = [];
+      await onProgress({ read: next - from, total: to - from, ids });
+    },
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * What a processor knows of one partition: where it stands, how far time has come, and which ids it has forwarded. It changes only by applying
+ * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
+ */
+
+import type { Batch } from '../codec/records.ts';
+import { Window } from './window.ts';
+
+export class PartitionState {
+  readonly #window: Window;
+  #position: number;
+  #streamTimeMs = 0;
+
+  /** @param hasForgotten whether the journal that this starts from no longer begins at its first record */
+  constructor(position: number, windowMs: number, hasForgotten: boolean) {
+    this.#position = position;
+    this.#window = new Window(windowMs, hasForgotten);
+  }
+
+  /** Raw offset from which the next batch starts. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Latest arrival time of any applied batch, in milliseconds since 1970. */
+  get streamTimeMs(): number {
+    return this.#streamTimeMs;
+  }
+
+  get size(): number {
+    return this.#window.size;
+  }
+
+  /** Memory of the ids. */
+  get bytes(): number {
+    return this.#window.bytes;
+  }
+
+  hasSeen(digest: Buffer): boolean {
+    return this.#window.has(digest);
+  }
+
+  isOlderThanWindow(createdAtMs: number, streamTimeMs: number): boolean {
+    return this.#window.isOlder(createdAtMs, streamTimeMs);
+  }
+
+  apply(batch: Batch): void {
+    this.#streamTimeMs = Math.max(this.#streamTimeMs, batch.receivedUntil);
+    const forwarded = batch.entries.filter(({ outcome }) => outcome === 'FORWARDED');
+    this.#window.add(
+      forwarded.map(({ digest }) => digest),
+      this.#streamTimeMs,
+    );
+    this.#window.forget(this.#streamTimeMs);
+    this.#position = batch.to;
+  }
+}

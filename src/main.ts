@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/** voucherbus <command>: finds the command, runs it, and turns what it throws into one message and an exit code. */
+
+import { readFileSync } from 'node:fs';
+import type { Command, Io } from './commands/command.ts';
+import { AppError, messageOf } from './errors.ts';
+
+const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  bridge: () => import('./commands/bridge.ts'),
+  processor: () => import('./commands/processor.ts'),
+  topics: () => import('./commands/topics.ts'),
+  schemas: () => import('./commands/schemas.ts'),
+  send: () => import('./commands/send.ts'),
+  demo: () => import('./commands/demo.ts'),
+  config: () => import('./commands/config.ts'),
+};
+
+const io: Io = {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  readFile: (path) => readFileSync(path, 'utf8'),
+};
+
+async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
+  const load = commands[name];
+  if (load === undefined) return help(name);
+  const { command } = await load();
+  if (args.includes('--help')) {
+    io.out(`${command.summary}\n\nusage: ${command.usage}`);
+    return 0;
+  }
+  try {
+    return await command.run(args, io);
+  } catch (error) {
+    const isOurs = error instanceof AppError;
+    io.err(
+      `voucherbus ${name}: ${isOurs || !(error instanceof Error) ? messageOf(error) : error.stack}`,
+    );
+    return isOurs && error.code === 'CONFIG_INVALID' ? 2 : 1;
+  }
+}
+
+async function help(name: string): Promise<number> {
+  const isAsked = ['help', '--help', '-h'].includes(name);
+  const print = isAsked ? io.out : io.err;
+  if (!isAsked) print(`voucherbus: there is no command "${name}"\n`);
+  print('usage: voucherbus <command>\n');
+  for (const [command, load] of Object.entries(commands)) {
+    print(`  ${command.padEnd(10)} ${(await load()).command.summary}`);
+  }
+  return isAsked ? 0 : 2;
+}
+
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,71 @@
+/** Raw records → what they carry. Everything that can be wrong with one is a value here. */
+
+import type { Decoder, Undecodable } from '../codec/decoder.ts';
+import type { RawWebhook } from '../codec/records.ts';
+import type { DeadLetter } from '../dead-letters/letter.ts';
+import { digestOf, noDigest } from '../journal/digest.ts';
+import type { InputRecord } from '../kafka/group.ts';
+import { type Publication, type Rejection, readPublication } from '../voucherify/publication.ts';
+import { readWebhook } from '../voucherify/webhook.ts';
+
+export type Decoded = {
+  readonly offset: number;
+  /** When the bridge received it, by its clock; Kafka's timestamp where the record can not be read. */
+  readonly receivedAtMs: number;
+  /** Of the publication id, else of the record's key. */
+  readonly digest: Buffer;
+  readonly source: string;
+  readonly content:
+    | Publication
+    | { readonly kind: 'other-event'; readonly eventType: string }
+    | { readonly kind: 'broken'; readonly letter: DeadLetter };
+};
+
+/** `decoder.prepare` must have seen the values. */
+export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
+  const raw = decoder.decode(record.value);
+  const at = {
+    offset: Number(record.offset),
+    digest: record.key ? digestOf(record.key) : noDigest,
+  };
+  if ('kind' in raw) {
+    return {
+      ...at,
+      receivedAtMs: Number(record.timestamp),
+      source: '',
+      content: broken('decode', raw),
+    };
+  }
+  const { receivedAt: receivedAtMs, source } = raw;
+  const content = contentOf(raw);
+  const digest = content.kind === 'publication' ? digestOf(content.id) : at.digest;
+  return { ...at, digest, receivedAtMs, source, content };
+}
+
+function contentOf({ body }: RawWebhook): Decoded['content'] {
+  const webhook = readWebhook(body);
+  switch (webhook.kind) {
+    case 'other-event':
+      return webhook;
+    case 'unreadable':
+      return broken('read', { ...webhook, path: '$' });
+    case 'publication': {
+      const publication = readPublication(webhook);
+      return publication.kind === 'rejection' ? broken('read', publication) : publication;
+    }
+  }
+}
+
+type Fault =
+  | Undecodable
+  | Rejection
+  | {
+      readonly reason: 'invalid-json' | 'unknown-shape';
+      readonly path: string;
+      readonly message: string;
+    };
+
+function broken(stage: DeadLetter['stage'], fault: Fault): Decoded['content'] {
+  const path = 'path' in fault ? fault.path : '$';
+  return { kind: 'broken', letter: { stage, reason: fault.reason, path, message: fault.message } };
+}

@@ -1,0 +1,189 @@
+/**
+ * The processor: takes the raw records of the partitions that the group gives it, and for each batch
+ * decodes (`decode.ts`) → decides (`decide.ts`) → commits one transaction (`transaction.ts`), under the partition's lease (`lease.ts`).
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Decoder } from '../codec/decoder.ts';
+import type { RawWebhook } from '../codec/records.ts';
+import { AppError } from '../errors.ts';
+import { asAppError, isRebalance } from '../kafka/failure.ts';
+import type { InputBatch, InputRecord } from '../kafka/group.ts';
+import type { Health } from '../observability/health.ts';
+import { type Decision, decide, type Plan, type Rules } from './decide.ts';
+import { decodeRecord } from './decode.ts';
+import { type Lease, type LeaseContext, takeLease } from './lease.ts';
+import { type Assembly, assemble } from './transaction.ts';
+
+export type ProcessorContext = LeaseContext & {
+  readonly rawDecoder: Decoder<RawWebhook>;
+  readonly rules: Rules;
+  readonly assembly: Assembly;
+  readonly health: Health;
+  readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
+};
+
+/** Failures in a row on one batch before it is given back to KafkaJS: with the waits below, about 30 s. */
+const maxFailures = 12;
+const longestWaitMs = 5_000;
+
+export type Processor = {
+  readonly onAssigned: (partitions: readonly number[]) => void;
+  readonly onBatch: (batch: InputBatch) => Promise<void>;
+  readonly onLost: (reason: string) => void;
+  /** Gives every lease back. */
+  readonly close: () => Promise<void>;
+};
+
+export function createProcessor(context: ProcessorContext): Processor {
+  const { metrics, health, log } = context;
+  /** What we hold. A partition that stays ours over a rebalance keeps its lease and its memory: if another took it meanwhile, ours is fenced. */
+  const leases = new Map<number, Lease>();
+
+  const drop = async (partition: number) => {
+    const lease = leases.get(partition);
+    leases.delete(partition);
+    metrics.dedupEntries.remove({ partition });
+    metrics.lagRecords.remove({ partition });
+    metrics.lagSeconds.remove({ partition });
+    await lease?.producer.close();
+  };
+
+  const onBatch = async (batch: InputBatch) => {
+    const { partition } = batch;
+    let failures = 0;
+    for (let rest = batch.records; rest.length > 0 && batch.isWanted(); ) {
+      try {
+        const lease =
+          leases.get(partition) ??
+          (await takeLease(
+            partition,
+            failures > 0 ? 'failed' : 'assigned',
+            batch.heartbeat,
+            context,
+          ));
+        leases.set(partition, lease);
+        const { position } = lease.state;
+        const slice = nextSlice(rest, position, context.limits);
+        if (slice.length > 0) await processSlice(lease, slice, batch, context);
+        // Records below the position were fetched before the lease was taken: another has processed them.
+        rest = rest.filter(({ offset }) => Number(offset) >= lease.state.position);
+        batch.resolve(lease.state.position - 1);
+        health.ready('partitions');
+        failures = 0;
+      } catch (error) {
+        // Whatever was begun has an unknown outcome: nothing of this lease may be used again.
+        await drop(partition);
+        if (isRebalance(error)) throw error;
+        failures += 1;
+        await surviveOrThrow(error, failures, partition, context);
+      }
+      await batch.heartbeat();
+    }
+  };
+
+  return {
+    onBatch,
+    onAssigned: (partitions) => {
+      metrics.rebalances.inc();
+      metrics.partitions.set(partitions.length);
+      log.info({ partitions }, 'joined the group');
+      health.ready('group');
+      health.ready('partitions');
+      for (const partition of leases.keys()) {
+        if (!partitions.includes(partition)) void drop(partition);
+      }
+    },
+    onLost: (reason) => health.notReady('group', reason),
+    close: async () => {
+      await Promise.all([...leases.keys()].map(drop));
+    },
+  };
+}
+
+/** The next records from the position on, within the limits of one transaction; at least one if there is any. */
+function nextSlice(
+  records: readonly InputRecord[],
+  position: number,
+  { maxRecords, maxBytes }: ProcessorContext['limits'],
+): readonly InputRecord[] {
+  const slice: InputRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    if (Number(record.offset) < position) continue;
+    bytes += record.value?.length ?? 0;
+    if (slice.length === maxRecords || (slice.length > 0 && bytes > maxBytes)) break;
+    slice.push(record);
+  }
+  return slice;
+}
+
+/** One transaction. Only when it is committed does its batch become part of the state. */
+async function processSlice(
+  { producer, state }: Lease,
+  records: readonly InputRecord[],
+  { partition, highWatermark }: InputBatch,
+  context: ProcessorContext,
+): Promise<void> {
+  const { rawDecoder, rules, assembly, metrics } = context;
+  await rawDecoder.prepare(records.map(({ value }) => value));
+  const nowMs = Date.now();
+  const decoded = records.map((record) => decodeRecord(record, rawDecoder));
+  const plan = decide(decoded, state, rules, nowMs);
+  const transaction = assemble(records, plan, partition, assembly);
+  const startedAt = performance.now();
+  await producer.commit(transaction);
+  state.apply(plan.batch);
+  metrics.transactions.inc({ outcome: 'committed' });
+  metrics.transactionSeconds.observe((performance.now() - startedAt) / 1_000);
+  metrics.transactionRecords.observe(records.length);
+  metrics.dedupEntries.set({ partition }, state.size);
+  metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
+  const committedAt = Date.now();
+  metrics.lagSeconds.set({ partition }, (committedAt - plan.batch.receivedUntil) / 1_000);
+  metrics.endToEndSeconds.observe((committedAt - plan.batch.receivedUntil) / 1_000);
+  countDecisions(plan, context);
+}
+
+function countDecisions({ decisions }: Plan, { metrics }: ProcessorContext): void {
+  const outcomes = new Map<string, number>();
+  const topics = new Map<string, number>();
+  for (const decision of decisions) {
+    const key = `${decision.kind} ${reasonOf(decision)}`;
+    outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
+    if (decision.kind === 'forward') {
+      topics.set(decision.topic, (topics.get(decision.topic) ?? 0) + 1);
+    }
+  }
+  for (const [key, count] of outcomes) {
+    const [outcome = '', reason = ''] = key.split(' ');
+    metrics.events.inc({ outcome, reason }, count);
+  }
+  for (const [topic, count] of topics) metrics.recordsOut.inc({ topic }, count);
+}
+
+/** A closed list: an event type is not in it, for strangers choose those. */
+function reasonOf(decision: Decision): string {
+  return decision.kind === 'dead-letter' ? decision.letter.reason : '';
+}
+
+/** Waits and lets the caller try again with a new lease, or throws what must end this batch. */
+async function surviveOrThrow(
+  error: unknown,
+  failures: number,
+  partition: number,
+  { metrics, health, log }: ProcessorContext,
+): Promise<void> {
+  const failure = asAppError(error, `process partition ${partition}`);
+  metrics.transactions.inc({ outcome: failure.fact === 'fenced' ? 'fenced' : 'failed' });
+  health.notReady('partitions', `partition ${partition}: ${failure.message}`);
+  if (failure.fact === 'fatal') throw failure;
+  if (failures >= maxFailures) {
+    const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
+    throw new AppError(failure.code, 'retriable', text, failure);
+  }
+  // 100, 200, 400 … 5,000 ms: 12 failures take about 30 s.
+  const waitMs = Math.min(longestWaitMs, 100 * 2 ** (failures - 1));
+  log.warn({ err: failure, partition, failures, waitMs }, 'the batch failed and is tried again');
+  await sleep(waitMs);
+}

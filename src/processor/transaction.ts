@@ -1,0 +1,101 @@
+/** Exactly what one transaction holds: the outputs, the dead letters, the journal's record, and the group's next offset. */
+
+import type { Batch, PublicationSucceeded } from '../codec/records.ts';
+import type { Encoder } from '../codec/wire.ts';
+import { deadLetterHeaders } from '../dead-letters/letter.ts';
+import type { InputRecord } from '../kafka/group.ts';
+import type { OutputRecord, Transaction } from '../kafka/transactional.ts';
+import type { Catalog } from '../topics/catalog.ts';
+import type { Decision, Plan } from './decide.ts';
+
+export type Assembly = {
+  readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal'>;
+  readonly group: string;
+  readonly encodeEvent: (topic: string) => Encoder<PublicationSucceeded>;
+  readonly encodeBatch: Encoder<Batch>;
+  readonly cloudEvent: CloudEventConstants;
+};
+
+/** What is equal in the headers of every output event. */
+type CloudEventConstants = {
+  readonly source: string;
+  readonly type: string;
+  /** The registry's address of a topic's schema. */
+  readonly dataSchema: (topic: string) => string;
+};
+
+/** Outputs leave on the partition on which they came, which keeps the transaction's markers few and the order by publication. */
+export function assemble(
+  records: readonly InputRecord[],
+  { decisions, batch }: Plan,
+  partition: number,
+  assembly: Assembly,
+): Transaction {
+  const { catalog, group } = assembly;
+  const byTopic = new Map<string, OutputRecord[]>();
+  const put = (topic: string, record: OutputRecord) => {
+    const list = byTopic.get(topic);
+    if (list) list.push(record);
+    else byTopic.set(topic, [record]);
+  };
+  for (const [i, decision] of decisions.entries()) {
+    const record = records[i] as InputRecord;
+    if (decision.kind === 'forward') {
+      put(decision.topic, { partition, ...output(record, decision, assembly) });
+    } else if (decision.kind === 'dead-letter') {
+      const letter = deadLetter(record, decision, partition, batch, catalog.raw);
+      put(catalog.deadLetters, { partition, ...letter });
+    }
+  }
+  put(catalog.journal, {
+    partition,
+    value: assembly.encodeBatch(batch),
+    timestamp: String(batch.processedAt),
+  });
+  return {
+    records: [...byTopic].map(([topic, messages]) => ({ topic, messages })),
+    offsets: { group, topic: catalog.raw, partition, offset: batch.to },
+  };
+}
+
+/** CloudEvents 1.0.2, Kafka binding, binary mode. ce_id is the publication id: a consumer that sees an id of this source twice may drop it. */
+function output(
+  record: InputRecord,
+  { topic, event }: Decision & { kind: 'forward' },
+  { encodeEvent, cloudEvent }: Assembly,
+): Omit<OutputRecord, 'partition'> {
+  const cause = record.headers?.['ce_id'];
+  return {
+    key: event.publicationId,
+    value: encodeEvent(topic)(event),
+    headers: {
+      ce_specversion: '1.0',
+      ce_id: event.publicationId,
+      ce_source: cloudEvent.source,
+      ce_type: cloudEvent.type,
+      ce_subject: event.publicationId,
+      ce_time: isoOfMicros(event.occurredAt),
+      ce_dataschema: cloudEvent.dataSchema(topic),
+      'content-type': 'application/avro',
+      ce_partitionkey: event.publicationId,
+      ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
+      ...(cause === undefined ? {} : { ce_causationid: cause }),
+      ce_recordedtime: isoOfMicros(event.receivedAt),
+    },
+  };
+}
+
+function isoOfMicros(micros: number): string {
+  return new Date(Math.floor(micros / 1_000)).toISOString();
+}
+
+function deadLetter(
+  { key, value, headers, offset }: InputRecord,
+  { letter }: Decision & { kind: 'dead-letter' },
+  partition: number,
+  { processedAt }: Batch,
+  topic: string,
+): Omit<OutputRecord, 'partition'> {
+  const origin = { topic, partition, offset: Number(offset) };
+  return { key, value, headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAt) } };
+}
