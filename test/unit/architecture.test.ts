@@ -1,0 +1,136 @@
+/** The house's rules (src/README.md): rooms, floors, owners of packages, and which files are pure. */
+
+import { globSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { expect, test } from 'vitest';
+
+/** A file may import from its own room and from the floors below. Never up, never next door. */
+const floors = [
+  ['main.ts'],
+  ['commands'],
+  ['bridge', 'processor'],
+  ['admin'],
+  ['dead-letters', 'journal', 'enrichment', 'routing'],
+  ['topics'],
+  ['codec', 'kafka', 'voucherify'],
+  ['observability'],
+  ['config'],
+  ['errors.ts'],
+];
+
+/** Each package is spoken to from one room only. */
+const owners: Record<string, readonly string[]> = {
+  kafkajs: ['kafka'],
+  '@kafkajs/confluent-schema-registry': ['codec'],
+  avsc: ['codec'],
+  pino: ['observability'],
+  'prom-client': ['observability'],
+  zod: ['config'],
+  'node:http': ['bridge', 'admin'],
+  'node:child_process': ['commands'],
+};
+
+/** They take values, the time included, and return values: nothing in them reads a clock, a file or the network. */
+const pure = [
+  'bridge/problem.ts',
+  'bridge/receive.ts',
+  'config/setting.ts',
+  'config/kinds.ts',
+  'config/config.ts',
+  'config/read.ts',
+  'config/table.ts',
+  'dead-letters/letter.ts',
+  'enrichment/benefit.ts',
+  'enrichment/enrich.ts',
+  'journal/digest-set.ts',
+  'journal/digest.ts',
+  'journal/position.ts',
+  'journal/replay.ts',
+  'journal/state.ts',
+  'journal/window.ts',
+  'kafka/assignment.ts',
+  'kafka/bytes.ts',
+  'kafka/crc32c.ts',
+  'kafka/record-batch.ts',
+  'processor/decide.ts',
+  'routing/routes.ts',
+  'topics/catalog.ts',
+  'topics/plan.ts',
+  'topics/verify.ts',
+  'voucherify/json.ts',
+  'voucherify/publication.ts',
+  'voucherify/signature.ts',
+  'voucherify/webhook.ts',
+].map((file) => `src/${file}`);
+
+const pureModules = ['node:buffer', 'node:crypto', 'node:zlib', 'zod', 'src/errors.ts'];
+
+const files = globSync('src/**/*.ts');
+const roomOf = (path: string) => path.split('/')[1] ?? '';
+const floorOf = (room: string) => floors.findIndex((rooms) => rooms.includes(room));
+
+const statement =
+  /^(?:import|export)( type)? [^;]*?from '([^']+)'|^import '([^']+)'|import\('([^']+)'\)/gm;
+
+const imports = files.flatMap((file) =>
+  [...readFileSync(file, 'utf8').matchAll(statement)].map(([, type, ...paths]) => {
+    const path = paths.find((one) => one !== undefined) ?? '';
+    return {
+      file,
+      room: roomOf(file),
+      path: path.startsWith('.') ? posix.join(posix.dirname(file), path) : path,
+      isLocal: path.startsWith('.'),
+      isType: type !== undefined,
+    };
+  }),
+);
+
+test('the imports were found', () => {
+  expect(imports.length).toBeGreaterThan(files.length);
+});
+
+test('every file lives in a known room', () => {
+  expect(files.filter((file) => floorOf(roomOf(file)) < 0)).toEqual([]);
+});
+
+test('imports only go down', () => {
+  const upward = imports.filter(
+    ({ room, path, isLocal }) =>
+      isLocal && roomOf(path) !== room && floorOf(roomOf(path)) <= floorOf(room),
+  );
+  expect(upward).toEqual([]);
+});
+
+test('every package has one owner', () => {
+  const trespassing = imports.filter(({ room, path }) => !(owners[path] ?? [room]).includes(room));
+  expect(trespassing).toEqual([]);
+});
+
+test('only one file imports kafkajs, so that the repairs come first', () => {
+  const doors = imports.filter(({ path }) => path === 'kafkajs').map(({ file }) => file);
+  expect([...new Set(doors)]).toEqual(['src/kafka/kafkajs.ts']);
+});
+
+test('pure files import only pure files, and read no clock', () => {
+  expect(pure.filter((file) => !files.includes(file))).toEqual([]);
+  const impure = imports.filter(
+    ({ file, path, isType }) =>
+      pure.includes(file) && !isType && !pure.includes(path) && !pureModules.includes(path),
+  );
+  expect(impure).toEqual([]);
+  const clocks = pure.filter((file) =>
+    /Date\.now|new Date\(\)|performance\.now|Math\.random/.test(readFileSync(file, 'utf8')),
+  );
+  expect(clocks).toEqual([]);
+});
+
+test('the environment is read in commands, and only main exits', () => {
+  const readers = files.filter(
+    (file) => roomOf(file) !== 'commands' && readFileSync(file, 'utf8').includes('process.env'),
+  );
+  expect(readers).toEqual([]);
+  const exits = files.filter(
+    (file) => file !== 'src/main.ts' && readFileSync(file, 'utf8').includes('process.exit'),
+  );
+  expect(exits).toEqual([]);
+});

@@ -1,0 +1,30 @@
+/** Three suites: unit (no network, parallel), integration (one real cluster), failure (processes killed; every event arrives once). */
+
+import { defineConfig } from 'vitest/config';
+
+const onCluster = {
+  globalSetup: ['test/support/global-setup.ts'],
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 180_000,
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onCluster } },
+      {
+        test: {
+          name: 'failure',
+          include: ['test/failure/**/*.test.ts'],
+          ...onCluster,
+          testTimeout: 300_000,
+        },
+      },
+    ],
+    coverage: {
+      include: ['src/**'],
+    },
+  },
+});
