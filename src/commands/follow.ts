@@ -5,8 +5,8 @@ import { createDecoder } from '../codec/decoder.ts';
 import type { Batch, Entry, PublicationSucceeded } from '../codec/records.ts';
 import type { Registry } from '../codec/registry.ts';
 import { schemas } from '../codec/schemas.ts';
+import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
-import type { ReadRecord } from '../kafka/record-batch.ts';
 import type { Catalog } from '../topics/catalog.ts';
 
 type Place = { readonly topic: string; readonly partition: number; readonly offset: number };

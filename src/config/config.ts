@@ -236,7 +236,7 @@ const processor = {
     'FETCH_MAX_BYTES',
     kind.bytes('1KiB', '64MiB'),
     'Most bytes of one partition in one fetch',
-    { default: '1MiB' },
+    { default: '2MiB' },
   ),
   fetchWaitMs: setting(
     'FETCH_MAX_WAIT',

@@ -4,9 +4,9 @@ import { hash } from 'node:crypto';
 
 const digestBytes = 16;
 
-/** The first 16 bytes of the SHA-256 of the id's UTF-8 text. */
+/** The first 16 bytes of the SHA-256 of the id's UTF-8 text. (By way of text: Node makes a hash's Buffer three times as slowly.) */
 export function digestOf(id: string | Buffer): Buffer {
-  return hash('sha256', id, 'buffer').subarray(0, digestBytes);
+  return Buffer.from(hash('sha256', id, 'binary').slice(0, digestBytes), 'latin1');
 }
 
 export const noDigest = Buffer.alloc(digestBytes);

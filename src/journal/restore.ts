@@ -3,8 +3,8 @@
 import type { Decoder } from '../codec/decoder.ts';
 import type { Batch } from '../codec/records.ts';
 import { AppError } from '../errors.ts';
+import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
-import type { ReadRecord } from '../kafka/record-batch.ts';
 import { agreePosition } from './position.ts';
 import { replay } from './replay.ts';
 import type { PartitionState } from './state.ts';

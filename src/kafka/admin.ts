@@ -30,12 +30,10 @@ export type Admin = {
   readonly addPartitions: (topic: string, total: number) => Promise<void>;
   /** Sets these and keeps the topic's other overrides (the request by itself would drop them). */
   readonly setConfig: (topic: string, config: Readonly<Record<string, string>>) => Promise<void>;
-  /** The group's committed offset, undefined where it has none. May be stale unless the partition's lease was taken before. */
-  readonly committedOffset: (
-    group: string,
-    topic: string,
-    partition: number,
-  ) => Promise<number | undefined>;
+  /** Deletes topics with everything in them, and waits until they are gone. */
+  readonly remove: (topics: readonly string[]) => Promise<void>;
+  /** The group's committed offsets by partition. May be stale for a partition whose lease was not taken before. */
+  readonly committedOffsets: (group: string, topic: string) => Promise<ReadonlyMap<number, number>>;
   readonly close: () => Promise<void>;
 };
 
@@ -64,11 +62,16 @@ export async function connectAdmin(client: Client): Promise<Admin> {
         const resources = [{ type: topicResource, name: topic, configEntries }];
         await admin.alterConfigs({ validateOnly: false, resources });
       }),
-    committedOffset: (groupId, topic, partition) =>
+    remove: (topics) => tried(`delete ${topics.join(', ')}`, () => remove(admin, topics)),
+    committedOffsets: (groupId, topic) =>
       tried(`read the offsets of ${groupId}`, async () => {
         const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
-        const offset = found?.partitions.find((one) => one.partition === partition)?.offset;
-        return offset === undefined || Number(offset) < 0 ? undefined : Number(offset);
+        const offsets = found?.partitions ?? [];
+        return new Map(
+          offsets
+            .map(({ partition, offset }) => [partition, Number(offset)] as const)
+            .filter(([, offset]) => offset >= 0),
+        );
       }),
     close: () => admin.disconnect(),
   };
@@ -116,6 +119,15 @@ function configOf(entries: readonly ConfigEntry[]): Record<string, string> {
 
 function entriesOf(config: Readonly<Record<string, string>>) {
   return Object.entries(config).map(([name, value]) => ({ name, value }));
+}
+
+async function remove(admin: KafkaAdmin, topics: readonly string[]): Promise<void> {
+  await admin.deleteTopics({ topics: [...topics] });
+  for (let left = 100; left > 0; left -= 1) {
+    const existing = await admin.listTopics();
+    if (!topics.some((topic) => existing.includes(topic))) return;
+    await sleep(100);
+  }
 }
 
 /** KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread; so it is waited for here, up to 10 s. */

@@ -35,13 +35,12 @@ export function createClient(config: KafkaConfig, log: Log, retries = 12): Clien
 type Entry = { level: number; namespace: string; log: { message: string; error?: unknown } };
 
 /**
- * KafkaJS calls an error what it is about to retry; here an error is what a person must look at, and those are ours to report.
- * So its levels go down by one or two.
+ * KafkaJS calls an error what it is about to retry, and logs each refused request of a connection; here a warning is what a person should look
+ * at, and those are ours to give. So its levels go down.
  */
 function logEntry(log: Log, { level, namespace, log: { message, error } }: Entry): void {
   const facts = { kafkajs: namespace, ...(error ? { error: String(error) } : {}) };
-  if (level === logLevel.ERROR) log.warn(facts, message);
-  else if (level === logLevel.WARN) log.info(facts, message);
+  if (level === logLevel.ERROR && namespace !== 'Connection') log.info(facts, message);
   else log.debug(facts, message);
 }
 

@@ -1,13 +1,13 @@
 /**
  * Reads one partition from an offset to its end, committed records only, without a consumer group. KafkaJS's own consumer needs a group for
- * this and lets aborted records through (facts: its filter ignores the order of aborted transactions); here `record-batch.ts` filters.
+ * this and lets aborted records through (facts: its filter ignores the order of aborted transactions); here `decode-batch.ts` filters.
  */
 
 import { ByteReader, ByteWriter, stringSize } from './bytes.ts';
 import type { Client } from './client.ts';
+import { type ReadRecord, readCommitted } from './decode-batch.ts';
 import { asAppError } from './failure.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './internals.ts';
-import { type ReadRecord, readCommitted } from './record-batch.ts';
 
 const fetchApi = { key: 1, version: 11, name: 'Fetch' };
 const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
@@ -157,7 +157,10 @@ function decodeFetch(body: Buffer) {
   reader.int64(); // high watermark
   reader.int64(); // last stable offset
   reader.int64(); // log start
-  const aborted = reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }));
+  const aborted = reader.array(() => ({
+    producerId: reader.int64(),
+    firstOffset: Number(reader.int64()),
+  }));
   reader.int32(); // preferred replica
   return { aborted, batches: reader.bytes(reader.int32()) ?? Buffer.alloc(0) };
 }

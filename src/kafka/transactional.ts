@@ -2,9 +2,9 @@
 
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
+import type { WritableRecord } from './encode-batch.ts';
 import { asAppError } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
-import type { WritableRecord } from './record-batch.ts';
 
 export type OutputRecord = WritableRecord & { readonly partition: number };
 

@@ -1,9 +1,9 @@
 /** At-least-once writes to one topic, acknowledged by all in-sync replicas. Not idempotent on purpose: who reads it drops repeats anyway. */
 
 import type { Client } from './client.ts';
+import type { WritableRecord } from './encode-batch.ts';
 import { asAppError } from './failure.ts';
 import { Partitioners } from './kafkajs.ts';
-import type { WritableRecord } from './record-batch.ts';
 
 export type KeyedRecord = WritableRecord & { readonly key: string };
 export type Stored = { readonly partition: number; readonly offset: number };

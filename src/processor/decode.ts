@@ -24,22 +24,17 @@ export type Decoded = {
 /** `decoder.prepare` must have seen the values. */
 export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
   const raw = decoder.decode(record.value);
-  const at = {
-    offset: Number(record.offset),
-    digest: record.key ? digestOf(record.key) : noDigest,
-  };
+  const offset = Number(record.offset);
+  const digestOfKey = () => (record.key ? digestOf(record.key) : noDigest);
   if ('kind' in raw) {
-    return {
-      ...at,
-      receivedAtMs: Number(record.timestamp),
-      source: '',
-      content: broken('decode', raw),
-    };
+    const receivedAtMs = Number(record.timestamp);
+    const content = broken('decode', raw);
+    return { offset, receivedAtMs, digest: digestOfKey(), source: '', content };
   }
   const { receivedAt: receivedAtMs, source } = raw;
   const content = contentOf(raw);
-  const digest = content.kind === 'publication' ? digestOf(content.id) : at.digest;
-  return { ...at, digest, receivedAtMs, source, content };
+  const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
+  return { offset, receivedAtMs, digest, source, content };
 }
 
 function contentOf({ body }: RawWebhook): Decoded['content'] {

@@ -47,8 +47,8 @@ export async function takeLease(
   const producer = await openTransactional(client, id, transactionTimeoutMs);
   try {
     const startedAt = performance.now();
-    const committed = await admin.committedOffset(group, catalog.raw, partition);
-    const state = await restoreState(partition, committed, heartbeat, context);
+    const offsets = await admin.committedOffsets(group, catalog.raw);
+    const state = await restoreState(partition, offsets.get(partition), heartbeat, context);
     const seconds = (performance.now() - startedAt) / 1_000;
     metrics.leases.inc({ reason });
     metrics.restoreSeconds.observe(seconds);

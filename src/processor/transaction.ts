@@ -41,10 +41,10 @@ export function assemble(
   for (const [i, decision] of decisions.entries()) {
     const record = records[i] as InputRecord;
     if (decision.kind === 'forward') {
-      put(decision.topic, { partition, ...output(record, decision, assembly) });
+      put(decision.topic, output(decision, partition, assembly));
     } else if (decision.kind === 'dead-letter') {
       const letter = deadLetter(record, decision, partition, batch, catalog.raw);
-      put(catalog.deadLetters, { partition, ...letter });
+      put(catalog.deadLetters, letter);
     }
   }
   put(catalog.journal, {
@@ -60,12 +60,14 @@ export function assemble(
 
 /** CloudEvents 1.0.2, Kafka binding, binary mode. ce_id is the publication id: a consumer that sees an id of this source twice may drop it. */
 function output(
-  record: InputRecord,
   { topic, event }: Decision & { kind: 'forward' },
+  partition: number,
   { encodeEvent, cloudEvent }: Assembly,
-): Omit<OutputRecord, 'partition'> {
-  const cause = record.headers?.['ce_id'];
+): OutputRecord {
+  // The raw record's ce_id, as bridge/record.ts chose it.
+  const cause = event.eventId ?? event.publicationId;
   return {
+    partition,
     key: event.publicationId,
     value: encodeEvent(topic)(event),
     headers: {
@@ -79,14 +81,20 @@ function output(
       'content-type': 'application/avro',
       ce_partitionkey: event.publicationId,
       ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
-      ...(cause === undefined ? {} : { ce_causationid: cause }),
+      ce_causationid: cause,
       ce_recordedtime: isoOfMicros(event.receivedAt),
     },
   };
 }
 
+/** Events of a batch share most of their arrival times: the last text is kept. */
+let lastIso = { micros: 0, text: new Date(0).toISOString() };
+
 function isoOfMicros(micros: number): string {
-  return new Date(Math.floor(micros / 1_000)).toISOString();
+  if (micros !== lastIso.micros) {
+    lastIso = { micros, text: new Date(Math.floor(micros / 1_000)).toISOString() };
+  }
+  return lastIso.text;
 }
 
 function deadLetter(
@@ -95,7 +103,12 @@ function deadLetter(
   partition: number,
   { processedAt }: Batch,
   topic: string,
-): Omit<OutputRecord, 'partition'> {
+): OutputRecord {
   const origin = { topic, partition, offset: Number(offset) };
-  return { key, value, headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAt) } };
+  return {
+    partition,
+    key,
+    value,
+    headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAt) },
+  };
 }

@@ -14,6 +14,7 @@ export function topicProblems(catalog: Catalog, existing: Existing): readonly st
     ...missing,
     ...partitionProblems(catalog, existing),
     ...retentionProblems(catalog, existing),
+    ...codecProblems(catalog, existing),
   ];
 }
 
@@ -61,4 +62,16 @@ function retentionProblems(
     );
   }
   return problems;
+}
+
+/** The codecs that src/kafka/decode-batch.ts reads. */
+const readable = new Set(['producer', 'uncompressed', 'gzip', 'zstd']);
+
+function codecProblems({ raw, journal }: Catalog, existing: Existing): readonly string[] {
+  return [raw, journal].flatMap((topic) => {
+    const codec = existing.get(topic)?.config['compression.type'];
+    return codec === undefined || readable.has(codec)
+      ? []
+      : [`${topic} has compression.type ${codec}: expected one of ${[...readable].join(', ')}`];
+  });
 }

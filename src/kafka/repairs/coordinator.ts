@@ -24,6 +24,8 @@ const coordinatorRequests = [
   'heartbeat',
   'joinGroup',
   'syncGroup',
+  'offsetFetch',
+  'leaveGroup',
 ] as const;
 
 type Request = (args: object) => Promise<unknown>;

@@ -7,8 +7,8 @@
  */
 
 import { ByteReader, ByteWriter, stringSize } from '../bytes.ts';
+import { encodeRecordBatch, type WritableRecord } from '../encode-batch.ts';
 import { type Broker, type Cluster, errorOfCode, leaderOf, request } from '../internals.ts';
-import { encodeRecordBatch, type WritableRecord } from '../record-batch.ts';
 
 type Partitioner = (choice: {
   topic: string;

@@ -1,0 +1,38 @@
+/** Fills a raw topic as the bridge would: records of 2.5 KB, four campaign types, one in ten a repeat of an earlier publication. */
+
+import { rawRecord } from '../src/bridge/record.ts';
+import type { RawWebhook } from '../src/codec/records.ts';
+import { schemas } from '../src/codec/schemas.ts';
+import { createEncoder } from '../src/codec/wire.ts';
+import { openWriter } from '../src/kafka/writer.ts';
+import { sampleWebhook } from '../src/voucherify/sample.ts';
+import { type Setting, say } from './setting.ts';
+
+const types = ['DISCOUNT_COUPONS', 'GIFT_VOUCHERS', 'LOYALTY_PROGRAM', 'REFERRAL_PROGRAM'];
+const chunk = 1_000;
+
+/** The publication of record i; every tenth repeats one of the thousand before it. */
+const idOf = (i: number): number => (i > 1_000 && i % 10 === 0 ? i - 1 - ((i * 7919) % 1_000) : i);
+
+export async function fill({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
+  const writer = await openWriter(client, catalog.raw);
+  const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
+  for (let from = 0; from < count; from += chunk) {
+    const records = Array.from({ length: Math.min(chunk, count - from) }, (_, k) => {
+      const n = idOf(from + k);
+      const publicationId = `pub_${n.toString(36).padStart(32, '0')}`;
+      const campaignType = types[n % 4] as string;
+      const body = Buffer.from(JSON.stringify(sampleWebhook({ publicationId, campaignType })));
+      const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
+      const receipt = {
+        source: 'bench',
+        contentType: 'application/json',
+        receivedAtMs: Date.now(),
+      };
+      return rawRecord(verified, receipt, encode);
+    });
+    await writer.write(records, 30_000);
+    if ((from + chunk) % 50_000 === 0) say(`filled ${from + chunk} of ${count}`);
+  }
+  await writer.close();
+}
