@@ -26,7 +26,7 @@ const frame = (id: number, body: Buffer) => {
   return framed;
 };
 
-const time = (text: string | undefined) => (text ? Date.parse(text) * 1_000 : null);
+const time = (text: string | undefined) => (text ? Date.parse(text) : null);
 
 // biome-ignore lint/suspicious/noExplicitAny: a script trusts the vendor's JSON
 function flatten(envelope: any, receivedAt: number) {
@@ -78,8 +78,8 @@ function flatten(envelope: any, receivedAt: number) {
     webhookId: envelope.id,
     groupId: event.group_id,
     metadata: publication.metadata,
-    receivedAt: receivedAt * 1_000,
-    processedAt: Date.now() * 1_000,
+    receivedAt,
+    processedAt: Date.now(),
   };
 }
 

@@ -36,7 +36,7 @@ export function enrich(
   return orRejection(() => ({
     publicationId: publication.id,
     publicationSourceId: publication.sourceId,
-    occurredAt: publication.createdAtMicros,
+    occurredAt: publication.createdAtMs,
     campaign: publication.campaign && campaignRecord(publication.campaign),
     vouchers: publication.vouchers.map(voucherRecord),
     customer: publication.customer && customerRecord(publication.customer, personalFields),
@@ -48,8 +48,8 @@ export function enrich(
     webhookId: envelope.webhookId ?? null,
     groupId: envelope.groupId ?? null,
     metadata: publication.metadata,
-    receivedAt: arrival.receivedAtMs * 1_000,
-    processedAt: arrival.processedAtMs * 1_000,
+    receivedAt: arrival.receivedAtMs,
+    processedAt: arrival.processedAtMs,
   }));
 }
 
@@ -74,8 +74,8 @@ function campaignRecord(campaign: Campaign): CampaignRecord {
     type: known(campaignTypes, campaign.type),
     typeText: campaign.type,
     kind: known(campaignKinds, campaign.kind),
-    startsAt: campaign.startsAtMicros,
-    expiresAt: campaign.expiresAtMicros,
+    startsAt: campaign.startsAtMs,
+    expiresAt: campaign.expiresAtMs,
     metadata: campaign.metadata,
   };
 }
@@ -87,8 +87,8 @@ function voucherRecord(voucher: Voucher): VoucherRecord {
     type: known(voucherTypes, voucher.type),
     benefit: benefitOf(voucher),
     active: voucher.active,
-    startsAt: voucher.startsAtMicros,
-    expiresAt: voucher.expiresAtMicros,
+    startsAt: voucher.startsAtMs,
+    expiresAt: voucher.expiresAtMs,
     redemptionLimit: voucher.redemptionLimit,
     redeemedCount: voucher.redeemedCount,
     isReferralCode: voucher.isReferralCode,

@@ -10,8 +10,8 @@ export type ReplayStart = {
   readonly windowMs: number;
   /** The group's committed offset, undefined where it has none (it may have expired). */
   readonly committed: number | undefined;
-  /** Whether records before the first one read are gone or left out. */
-  readonly isTruncated: boolean;
+  /** Records older than this are gone or were left out; undefined where the journal is read from its first record. */
+  readonly coveredFromMs: number | undefined;
   /** The state's position where the journal holds no valid record. */
   readonly fallback: number;
 };
@@ -29,8 +29,14 @@ export type Replay = {
  * A record is void if a later one starts at or before its `from`, or if its `to` lies beyond the committed offset: then its transaction was
  * aborted, and a reader that filters well never shows it. The last record is held back until the next one, or the end, has judged it.
  */
-export function replay({ name, windowMs, committed, isTruncated, fallback }: ReplayStart): Replay {
-  const state = new PartitionState(fallback, windowMs, isTruncated);
+export function replay({
+  name,
+  windowMs,
+  committed,
+  coveredFromMs,
+  fallback,
+}: ReplayStart): Replay {
+  const state = new PartitionState(fallback, windowMs, coveredFromMs);
   let pending: Batch | undefined;
   let applied: number | undefined;
   const apply = (batch: Batch) => {

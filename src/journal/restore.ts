@@ -31,6 +31,12 @@ export type Restored = {
   readonly lostRecords: number;
 };
 
+/** The journal keeps two windows: enough for a processor that lags by one. */
+const keptFrom = (nowMs: number, windowMs: number) => nowMs - 2 * windowMs;
+
+/** An eighth of the window later: the clocks of the processors that wrote the journal may disagree by that much. */
+const coveredFrom = (nowMs: number, windowMs: number) => keptFrom(nowMs, windowMs) + windowMs / 8;
+
 /** Call only while holding the partition's lease: before, the journal can still grow. @throws AppError */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { reader, raw, journal, partition, committed, windowMs, nowMs } = options;
@@ -39,7 +45,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     reader.offsetOf(raw, partition, 'start'),
     reader.offsetOf(raw, partition, 'end'),
     reader.offsetOf(journal, partition, 'start'),
-    reader.offsetOf(journal, partition, { atMs: nowMs - 2 * windowMs }),
+    reader.offsetOf(journal, partition, { atMs: keptFrom(nowMs, windowMs) }),
     reader.offsetOf(journal, partition, 'end'),
   ]);
   const first = Math.max(start, from);
@@ -47,7 +53,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     name: `${journal}/${partition}`,
     windowMs,
     committed,
-    isTruncated: first > 0,
+    coveredFromMs: first > 0 ? coveredFrom(nowMs, windowMs) : undefined,
     fallback: committed ?? rawStart,
   });
   await readBatches(options, first, to, add);

@@ -11,10 +11,10 @@ export class PartitionState {
   #position: number;
   #streamTimeMs = 0;
 
-  /** @param hasForgotten whether the journal that this starts from no longer begins at its first record */
-  constructor(position: number, windowMs: number, hasForgotten: boolean) {
+  /** @param coveredFromMs ids forwarded before this may be missing from the journal that this starts from; undefined: none is */
+  constructor(position: number, windowMs: number, coveredFromMs: number | undefined) {
     this.#position = position;
-    this.#window = new Window(windowMs, hasForgotten);
+    this.#window = new Window(windowMs, coveredFromMs);
   }
 
   /** Raw offset from which the next batch starts. */

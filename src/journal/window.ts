@@ -12,12 +12,16 @@ export class Window {
   readonly #spanMs: number;
   /** By number, which is its start divided by the span; newest first, for most repeats come soon. */
   #generations: { readonly number: number; readonly digests: DigestSet }[] = [];
+  /** Ids forwarded before this may be missing, whatever the stream time: the journal was read from there. */
+  readonly #coveredFromMs: number | undefined;
   #hasForgotten: boolean;
 
-  constructor(windowMs: number, hasForgotten: boolean) {
+  /** @param coveredFromMs undefined where the memory is whole */
+  constructor(windowMs: number, coveredFromMs: number | undefined) {
     this.#windowMs = windowMs;
     this.#spanMs = Math.ceil(windowMs / generationsPerWindow);
-    this.#hasForgotten = hasForgotten;
+    this.#coveredFromMs = coveredFromMs;
+    this.#hasForgotten = coveredFromMs !== undefined;
   }
 
   /** Whether an id may ever have been dropped. Until then memory is whole, and even the oldest event can be told from a repeat. */
@@ -60,8 +64,12 @@ export class Window {
     this.#hasForgotten = true;
   }
 
-  /** Whether an event of this age may have come before and been forgotten. */
+  /**
+   * Whether an event of this age may have come before and been forgotten. Otherwise it can not: an earlier arrival was at its creation or
+   * later, so within the window of the stream time, and within what the journal still told.
+   */
   isOlder(createdAtMs: number, streamTimeMs: number): boolean {
-    return this.#hasForgotten && streamTimeMs - createdAtMs > this.#windowMs;
+    if (!this.#hasForgotten) return false;
+    return streamTimeMs - createdAtMs > this.#windowMs || createdAtMs < (this.#coveredFromMs ?? 0);
   }
 }

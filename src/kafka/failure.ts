@@ -15,13 +15,14 @@ const rebalanceTypes = new Set([
   'ILLEGAL_GENERATION',
 ]);
 
-/** Another producer has taken the transactional id. 90 is PRODUCER_FENCED, which KafkaJS's table does not know. */
+/** Another producer has taken the transactional id. */
 const fencedTypes = new Set([
   'INVALID_PRODUCER_EPOCH',
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_ID_MAPPING',
 ]);
-const producerFencedCode = 90;
+/** PRODUCER_FENCED is not in KafkaJS's table: its number stands in the message only. */
+const producerFenced = /error code 90\b/;
 
 /** No repetition helps: an operator must grant, enlarge or repair something. */
 const fatalTypes = new Set([
@@ -53,7 +54,7 @@ export function factOf(error: unknown): Fact {
   if (error instanceof AppError) return error.fact;
   const root = rootOf(error);
   if (root === undefined) return 'fatal';
-  if (fencedTypes.has(root.type ?? '') || root.code === producerFencedCode) return 'fenced';
+  if (fencedTypes.has(root.type ?? '') || producerFenced.test(root.message)) return 'fenced';
   if (fatalTypes.has(root.type ?? '') || root.name === 'KafkaJSSASLAuthenticationError') {
     return 'fatal';
   }

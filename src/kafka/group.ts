@@ -5,14 +5,16 @@ import type { Log } from '../observability/log.ts';
 import { assign } from './assignment.ts';
 import type { Client } from './client.ts';
 import { asAppError } from './failure.ts';
-import {
-  AssignerProtocol,
-  type Consumer,
-  type EachBatchPayload,
-  type KafkaMessage,
-} from './kafkajs.ts';
+import { AssignerProtocol, type Consumer, type EachBatchPayload } from './kafkajs.ts';
 
-export type InputRecord = KafkaMessage;
+export type InputRecord = {
+  readonly offset: string;
+  /** Milliseconds since 1970. */
+  readonly timestamp: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers?: { readonly [name: string]: Buffer | string | (Buffer | string)[] | undefined };
+};
 
 /** The records of one partition from one fetch, in order. */
 export type InputBatch = {

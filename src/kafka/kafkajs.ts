@@ -2,5 +2,5 @@
 
 import './repairs/install.ts';
 
-export type { Admin, Consumer, EachBatchPayload, KafkaMessage, Producer } from 'kafkajs';
+export type { Admin, Consumer, EachBatchPayload, Producer } from 'kafkajs';
 export { AssignerProtocol, Kafka, logLevel, Partitioners } from 'kafkajs';

@@ -45,8 +45,10 @@ export function decide(
     if (content.kind === 'broken') return { kind: 'dead-letter', letter: content.letter };
     if (content.kind === 'other-event') return { kind: 'ignore', eventType: content.eventType };
     if (draft.has(content.id) || memory.hasSeen(record.digest)) return { kind: 'duplicate' };
-    const createdAtMs = content.createdAtMicros / 1_000;
-    if (rules.olderThanWindow === 'park' && memory.isOlderThanWindow(createdAtMs, streamTimeMs)) {
+    if (
+      rules.olderThanWindow === 'park' &&
+      memory.isOlderThanWindow(content.createdAtMs, streamTimeMs)
+    ) {
       return { kind: 'dead-letter', letter: tooOld };
     }
     const decision = forward(content, record, rules, nowMs);

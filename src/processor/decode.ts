@@ -21,6 +21,9 @@ export type Decoded = {
     | { readonly kind: 'broken'; readonly letter: DeadLetter };
 };
 
+/** ECMAScript's last Date. */
+const lastDateMs = 8.64e15;
+
 /** `decoder.prepare` must have seen the values. */
 export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
   const raw = decoder.decode(record.value);
@@ -31,7 +34,9 @@ export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>):
     const content = broken('decode', raw);
     return { offset, receivedAtMs, digest: digestOfKey(), source: '', content };
   }
-  const { receivedAt: receivedAtMs, source } = raw;
+  const { receivedAt, source } = raw;
+  // Whoever writes to raw may write any long there; what no Date can be counts as the nearest one.
+  const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(raw);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
   return { offset, receivedAtMs, digest, source, content };

@@ -76,23 +76,23 @@ function output(
       ce_source: cloudEvent.source,
       ce_type: cloudEvent.type,
       ce_subject: event.publicationId,
-      ce_time: isoOfMicros(event.occurredAt),
+      ce_time: isoOf(event.occurredAt),
       ce_dataschema: cloudEvent.dataSchema(topic),
       'content-type': 'application/avro',
       ce_partitionkey: event.publicationId,
       ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
       ce_causationid: cause,
-      ce_recordedtime: isoOfMicros(event.receivedAt),
+      ce_recordedtime: isoOf(event.receivedAt),
     },
   };
 }
 
 /** Events of a batch share most of their arrival times: the last text is kept. */
-let lastIso = { micros: 0, text: new Date(0).toISOString() };
+let lastIso = { ms: 0, text: new Date(0).toISOString() };
 
-function isoOfMicros(micros: number): string {
-  if (micros !== lastIso.micros) {
-    lastIso = { micros, text: new Date(Math.floor(micros / 1_000)).toISOString() };
+function isoOf(ms: number): string {
+  if (ms !== lastIso.ms) {
+    lastIso = { ms, text: new Date(ms).toISOString() };
   }
   return lastIso.text;
 }

@@ -23,6 +23,9 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
 }
 
+/** 2^53 - 2: avsc refuses the last safe integer too. */
+const longest = Number.MAX_SAFE_INTEGER - 1;
+
 /** A part of the body and where it stands. */
 export class Part {
   readonly path: string;
@@ -60,19 +63,19 @@ export class Part {
     throw this.invalid(key, 'a number or null');
   }
 
-  /** An integer that a JSON number carries without loss (up to 2^53 - 1). */
+  /** An integer that a JSON number carries without loss, and that avsc writes as a long. */
   whole(key: string): number | null {
     const value = this.number(key);
-    if (value === null || Number.isSafeInteger(value)) return value;
-    throw this.invalid(key, 'an integer within ±(2^53 - 1), or null');
+    if (value === null || (Number.isInteger(value) && Math.abs(value) <= longest)) return value;
+    throw this.invalid(key, `an integer within ±${longest}, or null`);
   }
 
-  /** An ISO 8601 time with up to nine fraction digits → microseconds since 1970 (further digits are cut off). */
-  micros(key: string): number | null {
+  /** An ISO 8601 time → milliseconds since 1970. */
+  time(key: string): number | null {
     const text = this.text(key);
     if (text === null || text === '') return null;
-    const micros = microsOf(text);
-    if (micros !== undefined) return micros;
+    const ms = msOf(text);
+    if (ms !== undefined) return ms;
     throw this.invalid(key, 'an ISO 8601 time or null');
   }
 
@@ -129,12 +132,15 @@ function define(map: Record<string, string>, name: string, value: string): void 
   } else map[name] = value;
 }
 
-const isoTime = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)$/;
+const isoTime = /^(\d{4}-\d\d-\d\d)(?:(T\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/;
 
-/** ISO 8601 → microseconds since 1970; undefined where the text is none. Voucherify sends three or six fraction digits. */
-export function microsOf(text: string): number | undefined {
-  const [, seconds, fraction = '', zone = 'Z'] = isoTime.exec(text) ?? [];
-  const ms = Date.parse(seconds === undefined ? text : seconds + zone);
-  if (Number.isNaN(ms)) return undefined;
-  return ms * 1_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+/**
+ * ISO 8601 → milliseconds since 1970; undefined where the text is none. Voucherify sends three or six fraction digits; beyond the third they are
+ * cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them than a double counts.)
+ */
+export function msOf(text: string): number | undefined {
+  const [whole, day, time = 'T00:00:00', fraction = '', zone = 'Z'] = isoTime.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const ms = Date.parse(`${day}${time}.${fraction.slice(0, 3).padEnd(3, '0')}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -1,6 +1,6 @@
 /** A publication as Voucherify sends it, in any of its shapes → one typed Publication, or the Rejection that says where it is broken. */
 
-import { Invalid, microsOf, Part } from './json.ts';
+import { Invalid, msOf, Part } from './json.ts';
 import type { Envelope, Webhook } from './webhook.ts';
 
 export type Rejection = {
@@ -15,7 +15,7 @@ export type Publication = {
   readonly kind: 'publication';
   readonly id: string;
   readonly sourceId: string | null;
-  readonly createdAtMicros: number;
+  readonly createdAtMs: number;
   readonly channel: string | null;
   readonly metadata: Record<string, string>;
   readonly userId: string | null;
@@ -30,8 +30,8 @@ export type Campaign = {
   readonly name: string | null;
   readonly type: string | null;
   readonly kind: string | null;
-  readonly startsAtMicros: number | null;
-  readonly expiresAtMicros: number | null;
+  readonly startsAtMs: number | null;
+  readonly expiresAtMs: number | null;
   readonly metadata: Record<string, string>;
 };
 
@@ -47,8 +47,8 @@ export type Voucher = {
   } | null;
   readonly loyalty: { readonly points: number | null; readonly balance: number | null } | null;
   readonly active: boolean | null;
-  readonly startsAtMicros: number | null;
-  readonly expiresAtMicros: number | null;
+  readonly startsAtMs: number | null;
+  readonly expiresAtMs: number | null;
   readonly redemptionLimit: number | null;
   readonly redeemedCount: number;
   readonly isReferralCode: boolean;
@@ -138,15 +138,14 @@ export function orRejection<T>(read: () => T): T | Rejection {
 }
 
 function readParts(data: Part, publication: Part, id: string, envelope: Envelope): Publication {
-  const createdAtMicros =
-    publication.micros('created_at') ??
-    (envelope.createdAt ? microsOf(envelope.createdAt) : undefined);
-  if (createdAtMicros === undefined) throw publication.invalid('created_at', 'an ISO 8601 time');
+  const createdAtMs =
+    publication.time('created_at') ?? (envelope.createdAt ? msOf(envelope.createdAt) : undefined);
+  if (createdAtMs === undefined) throw publication.invalid('created_at', 'an ISO 8601 time');
   return {
     kind: 'publication',
     id,
     sourceId: publication.text('source_id'),
-    createdAtMicros,
+    createdAtMs,
     channel: publication.text('channel'),
     metadata: publication.map('metadata', 'all'),
     userId: data.part('user')?.text('id') ?? null,
@@ -164,8 +163,8 @@ function readCampaign(campaign: Part | null): Campaign | null {
     name: campaign.text('name'),
     type: campaign.text('campaign_type'),
     kind: campaign.text('type'),
-    startsAtMicros: campaign.micros('start_date'),
-    expiresAtMicros: campaign.micros('expiration_date'),
+    startsAtMs: campaign.time('start_date'),
+    expiresAtMs: campaign.time('expiration_date'),
     metadata: campaign.map('metadata', 'all'),
   };
 }
@@ -192,8 +191,8 @@ function readVoucher(voucher: Part, fallback: Part | null): Voucher {
     gift: readGift(voucher.part('gift') ?? fallback?.part('gift') ?? null),
     loyalty: readLoyalty(voucher.part('loyalty_card') ?? fallback?.part('loyalty_card') ?? null),
     active: voucher.boolean('active'),
-    startsAtMicros: voucher.micros('start_date'),
-    expiresAtMicros: voucher.micros('expiration_date'),
+    startsAtMs: voucher.time('start_date'),
+    expiresAtMs: voucher.time('expiration_date'),
     redemptionLimit: redemption?.whole('quantity') ?? null,
     redeemedCount: redemption?.whole('redeemed_quantity') ?? 0,
     isReferralCode: voucher.boolean('is_referral_code') ?? false,

@@ -1,0 +1,208 @@
+/** The bridge's promise (README, "What the bridge answers"), row by row, on a real broker. */
+
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDecoder } from '../../src/codec/decoder.ts';
+import type { RawWebhook } from '../../src/codec/records.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { sampleText } from '../../src/voucherify/sample.ts';
+import { sign, signatureHeader, verify } from '../../src/voucherify/signature.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
+import { post } from '../support/webhooks.ts';
+
+let deployment: Deployment;
+let bridge: Awaited<ReturnType<Deployment['start']>>;
+
+beforeAll(async () => {
+  deployment = await aDeployment(3, { BODY_MAX_BYTES: '64KiB', ANSWER_TIMEOUT: '2s' });
+  bridge = await deployment.start('bridge');
+});
+afterAll(() => deployment[Symbol.asyncDispose]());
+
+const stored = async (partition: unknown, offset: unknown) => {
+  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+  const record = (await deployment.readAll(deployment.catalog.raw)).find(
+    (one) => one.partition === partition && one.offset === offset,
+  );
+  await decoder.prepare([record?.value ?? null]);
+  return { record, raw: decoder.decode(record?.value ?? null) as RawWebhook };
+};
+
+test.each([
+  [
+    "the vendor's sample",
+    sampleText('publication-succeeded'),
+    'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
+  ],
+  ['voucher.published', sampleText('voucher-published'), 'pub_mLP4jygSMXfVejD3T9DmpsvHYah0Nd0I'],
+  [
+    'a raw payload at the root',
+    JSON.stringify(JSON.parse(sampleText('publication-succeeded')).data),
+    'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
+  ],
+  ['what is not JSON', '  message  ', undefined],
+  ['an unknown shape', '{"hello": "world"}', undefined],
+])(
+  '%s, verified, is answered 202 and stands on raw, byte for byte',
+  async (_, text, publicationId) => {
+    const answer = await post(bridge.url, text);
+    expect(answer).toMatchObject({
+      status: 202,
+      body: { status: 'stored', topic: deployment.catalog.raw },
+    });
+    const { record, raw } = await stored(answer.body['partition'], answer.body['offset']);
+    expect(raw.body.toString()).toBe(text);
+    expect(raw.publicationId).toBe(publicationId ?? null);
+    if (publicationId) expect(record?.key?.toString()).toBe(publicationId);
+    expect(
+      Object.fromEntries(record?.headers.map(([name, value]) => [name, value?.toString()]) ?? []),
+    ).toMatchObject({ ce_specversion: '1.0', 'content-type': 'application/avro' });
+    // A consumer can check the signature again from the record alone.
+    expect(verify(raw.body, raw.signature, [{ name: 'main', key: secret }])).toMatchObject({
+      secretName: 'main',
+    });
+  },
+);
+
+test('the same publication always lands on the same partition', async () => {
+  const body = aBody({ publicationId: 'pub_same' });
+  const [first, second] = [await post(bridge.url, body), await post(bridge.url, body)];
+  expect(second.body['partition']).toBe(first.body['partition']);
+  expect(second.body['offset']).not.toBe(first.body['offset']);
+});
+
+test.each([
+  ['no signature', { [signatureHeader]: '' }, 401, 'no-signature'],
+  [
+    'a wrong signature',
+    { [signatureHeader]: sign(Buffer.from('{}'), 'another') },
+    401,
+    'wrong-signature',
+  ],
+  ['another media type', { 'content-type': 'application/xml' }, 415, 'wrong-media-type'],
+])('%s is refused as a problem', async (_, headers, status, slug) => {
+  const answer = await post(bridge.url, aBody(), headers);
+  expect(answer).toMatchObject({
+    status,
+    body: { type: `urn:voucherbus:problem:${slug}`, status },
+  });
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+});
+
+test('GET, another path and another source are refused', async () => {
+  const get = await fetch(bridge.url);
+  expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
+  expect((await fetch(new URL('/', bridge.url))).status).toBe(404);
+  expect((await post(bridge.url.replace(/voucherify$/, 'other'), aBody())).status).toBe(404);
+});
+
+test('a body over the limit is refused, announced or not', async () => {
+  const big = Buffer.alloc(65 * 1024, 0x20);
+  expect((await post(bridge.url, big)).status).toBe(413);
+  const status = await new Promise((resolve) => {
+    const chunked = request(
+      bridge.url,
+      {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
+      },
+      (answer) => resolve(answer.statusCode),
+    );
+    chunked.on('error', () => undefined); // the bridge closes the connection while we still send
+    chunked.end(big);
+  });
+  expect(status).toBe(413);
+});
+
+test('a body that does not arrive in time is answered, and its connection closed', async () => {
+  const { port, hostname } = new URL(bridge.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    'POST /webhooks/voucherify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{',
+  );
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('close', () => resolve(text));
+  });
+  expect(answer).toMatch(/^HTTP\/1.1 408 /);
+});
+
+test('a thousand at once are all stored, in few requests', async () => {
+  const answers = await Promise.all(Array.from({ length: 1_000 }, () => post(bridge.url, aBody())));
+  expect(answers.every(({ status }) => status === 202)).toBe(true);
+  const places = new Set(answers.map(({ body }) => `${body['partition']}/${body['offset']}`));
+  expect(places.size).toBe(1_000);
+  const metrics = await (await fetch(`${bridge.admin}/metrics`)).text();
+  expect(metrics).toMatch(
+    /voucherbus_webhooks_received_total\{source="voucherify",outcome="stored"\} \d{4}/,
+  );
+  expect(metrics).toMatch(/voucherbus_webhook_signatures_total\{secret="main"\} \d{4}/);
+  const requests = Number(/voucherbus_bridge_batch_records_count (\d+)/.exec(metrics)?.[1]);
+  expect(requests).toBeLessThan(500);
+});
+
+test('above the allowed number in flight it answers 503 at once', async () => {
+  await using narrow = await aDeployment(1, { IN_FLIGHT_MAX_REQUESTS: '1' });
+  const { url } = await narrow.start('bridge');
+  const { port, hostname } = new URL(url);
+  // One request that never ends takes the only place.
+  const socket = connect(Number(port), hostname);
+  socket.write('POST /webhooks/voucherify HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const answer = await post(url, aBody());
+  socket.destroy();
+  expect(answer).toMatchObject({
+    status: 503,
+    body: { type: 'urn:voucherbus:problem:too-many-in-flight' },
+  });
+  expect(answer.headers.get('retry-after')).toBe('5');
+});
+
+test('while Kafka does not take it, a webhook is answered 503 in time; afterwards it is taken again', async () => {
+  await using broken = await aDeployment(1, { ANSWER_TIMEOUT: '2s' });
+  const { url } = await broken.start('bridge');
+  expect((await post(url, aBody())).status).toBe(202);
+  await broken.admin.remove([broken.catalog.raw]);
+  const startedAt = Date.now();
+  const answer = await post(url, aBody());
+  expect(answer).toMatchObject({
+    status: 503,
+    body: { type: 'urn:voucherbus:problem:not-stored' },
+  });
+  expect(answer.headers.get('retry-after')).toBe('5');
+  // Not a claim about speed: the vendor gives up after 10 s.
+  expect(Date.now() - startedAt).toBeLessThan(8_000);
+  const raw = broken.catalog.topics.find(({ role }) => role === 'raw');
+  await broken.admin.create({
+    topic: broken.catalog.raw,
+    partitions: 1,
+    replicationFactor: 1,
+    config: raw?.config ?? {},
+  });
+  for (let left = 20; ; left -= 1) {
+    const { status } = await post(url, aBody());
+    if (status === 202) break;
+    expect(left).toBeGreaterThan(0);
+  }
+});
+
+test('on SIGTERM everything that was taken is answered, and every 202 is on raw', async () => {
+  await using stopping = await aDeployment(1);
+  const { url, child } = await stopping.start('bridge');
+  const posts = Array.from({ length: 300 }, () => post(url, aBody()).catch(() => undefined));
+  await Promise.race(posts);
+  child.kill('SIGTERM');
+  const answers = await Promise.all(posts);
+  expect(await child.exited).toBe(0);
+  const acknowledged = answers.filter((answer) => answer?.status === 202);
+  expect(acknowledged.length).toBeGreaterThan(0);
+  const offsets = new Set(
+    (await stopping.readAll(stopping.catalog.raw)).map(({ offset }) => offset),
+  );
+  expect(acknowledged.every((answer) => offsets.has(Number(answer?.body['offset'])))).toBe(true);
+});

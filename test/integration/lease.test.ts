@@ -1,0 +1,160 @@
+/** Leases, the journal's restore, and the reader, on a real broker. */
+
+import { expect, test } from 'vitest';
+import { createDecoder } from '../../src/codec/decoder.ts';
+import type { Batch } from '../../src/codec/records.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { createEncoder } from '../../src/codec/wire.ts';
+import { digestOf } from '../../src/journal/digest.ts';
+import { restore } from '../../src/journal/restore.ts';
+import { factOf } from '../../src/kafka/failure.ts';
+import { openTransactional, type Transaction } from '../../src/kafka/transactional.ts';
+import { openWriter } from '../../src/kafka/writer.ts';
+import { aDeployment, type Deployment } from '../support/deployment.ts';
+
+const windowMs = 60_000;
+
+const batchOf = (from: number, to: number, processedAt = Date.now()): Batch => ({
+  from,
+  to,
+  receivedUntil: processedAt,
+  processedAt,
+  routesVersion: 'builtin',
+  labels: ['t'],
+  entries: Array.from({ length: to - from }, (_, i) => ({
+    digest: digestOf(`pub_${from + i}`),
+    offset: i,
+    outcome: 'FORWARDED',
+    label: 0,
+  })),
+});
+
+const transactionOf = ({ catalog, prefix, schemaId }: Deployment, batch: Batch): Transaction => {
+  const value = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal))(batch);
+  return {
+    records: [
+      {
+        topic: catalog.journal,
+        messages: [{ partition: 0, value, timestamp: String(batch.processedAt) }],
+      },
+    ],
+    offsets: { group: prefix, topic: catalog.raw, partition: 0, offset: batch.to },
+  };
+};
+
+const restored = async (
+  { reader, registry, catalog, admin, prefix }: Deployment,
+  committed?: number,
+) => {
+  const offsets = await admin.committedOffsets(prefix, catalog.raw);
+  return restore({
+    reader,
+    decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+    raw: catalog.raw,
+    journal: catalog.journal,
+    partition: 0,
+    windowMs,
+    nowMs: Date.now(),
+    committed: committed ?? offsets.get(0),
+    onProgress: async () => {},
+  });
+};
+
+const fillRaw = async ({ client, catalog }: Deployment, count: number) => {
+  const writer = await openWriter(client, catalog.raw);
+  await writer.write(
+    Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: Buffer.from('x') })),
+    10_000,
+  );
+  await writer.close();
+};
+
+test('who takes a lease fences the one who held it, whose next transaction changes nothing', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const first = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  await first.commit(transactionOf(deployment, batchOf(0, 3)));
+  const second = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const failure = await first
+    .commit(transactionOf(deployment, batchOf(3, 9)))
+    .catch((error: unknown) => error);
+  expect(factOf(failure)).toBe('fenced');
+  await second.commit(transactionOf(deployment, batchOf(3, 5)));
+  expect((await deployment.journal()).map(({ event }) => [event.from, event.to])).toEqual([
+    [0, 3],
+    [3, 5],
+  ]);
+  expect(
+    await deployment.admin.committedOffsets(deployment.prefix, deployment.catalog.raw),
+  ).toEqual(new Map([[0, 5]]));
+  await Promise.all([first.close(), second.close()]);
+});
+
+test('a transaction left open by a dead owner is ended by the next lease, and its records are never seen', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const dead = await openTransactional(deployment.client, deployment.prefix, 60_000);
+  await dead.commit(transactionOf(deployment, batchOf(0, 2)));
+  // KafkaJS's own producer under the same id, stopped between the send and the commit.
+  const halfway = deployment.client.producer({
+    transactionalId: deployment.prefix,
+    transactionTimeout: 60_000,
+    maxInFlightRequests: 1,
+  });
+  await halfway.connect();
+  const open = await halfway.transaction();
+  const [records] = transactionOf(deployment, batchOf(2, 8)).records;
+  await open.send({ topic: deployment.catalog.journal, messages: records?.messages as never });
+  const next = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  await next.commit(transactionOf(deployment, batchOf(2, 4)));
+  expect((await deployment.journal()).map(({ event }) => [event.from, event.to])).toEqual([
+    [0, 2],
+    [2, 4],
+  ]);
+  const { state } = await restored(deployment);
+  expect([state.position, state.size]).toEqual([4, 4]);
+  await Promise.all([dead.close(), halfway.disconnect(), next.close()]);
+});
+
+test('a restore brings back position and ids, and reads no more than two windows', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const old = Date.now() - 3 * windowMs;
+  await producer.commit(transactionOf(deployment, batchOf(0, 2, old)));
+  await producer.commit(transactionOf(deployment, batchOf(2, 6)));
+  const { state, lostRecords } = await restored(deployment);
+  expect([state.position, state.size, lostRecords]).toEqual([6, 4, 0]);
+  expect(state.hasSeen(digestOf('pub_0'))).toBe(false);
+  expect(state.hasSeen(digestOf('pub_5'))).toBe(true);
+  expect(state.isOlderThanWindow(0, Date.now())).toBe(true);
+  await producer.close();
+});
+
+test("a group's offset that disagrees with the journal stops the start, with both numbers", async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  await producer.commit(transactionOf(deployment, batchOf(0, 4)));
+  await expect(restored(deployment, 7)).rejects.toThrow(
+    "committed offset is 7, the journal's position is 4",
+  );
+  await producer.close();
+});
+
+test('raw records that retention deleted before they were processed are counted', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  await producer.commit(transactionOf(deployment, batchOf(0, 2)));
+  await producer.close();
+  const kafka = deployment.client.admin();
+  await kafka.connect();
+  await kafka.fetchTopicOffsets(deployment.catalog.raw); // its metadata, which the next call needs
+  await kafka.deleteTopicRecords({
+    topic: deployment.catalog.raw,
+    partitions: [{ partition: 0, offset: '7' }],
+  });
+  await kafka.disconnect();
+  expect(await restored(deployment)).toMatchObject({ lostRecords: 5 });
+});

@@ -1,0 +1,188 @@
+/** The processor on a real broker: what passes, what is parked, and what it takes and gives back. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rawRecord } from '../../src/bridge/record.ts';
+import type { RawWebhook } from '../../src/codec/records.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { createEncoder } from '../../src/codec/wire.ts';
+import { type KeyedRecord, openWriter, type Writer } from '../../src/kafka/writer.ts';
+import { sampleText } from '../../src/voucherify/sample.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+
+let deployment: Deployment;
+let writer: Writer;
+let processor: Awaited<ReturnType<Deployment['start']>>;
+
+beforeAll(async () => {
+  deployment = await aDeployment(2);
+  writer = await openWriter(deployment.client, deployment.catalog.raw);
+  processor = await deployment.start('processor');
+});
+afterAll(async () => {
+  await writer.close();
+  await deployment[Symbol.asyncDispose]();
+});
+
+const rawOf = (body: Buffer | string, receivedAtMs = Date.now()): KeyedRecord => {
+  const encode = createEncoder<RawWebhook>(
+    schemas.RawWebhook.type,
+    deployment.schemaId(deployment.catalog.raw),
+  );
+  const verified = { body: Buffer.from(body), signature: '0'.repeat(64), secretName: 'main' };
+  return rawRecord(
+    verified,
+    { source: 'voucherify', contentType: undefined, receivedAtMs },
+    encode,
+  );
+};
+
+/** Writes records and waits until the journal has decided on all of them. */
+const processed = async (...records: readonly KeyedRecord[]) => {
+  const places = await writer.write(records, 10_000);
+  return until(async () => {
+    const batches = await deployment.journal();
+    const fates = places.map(({ partition, offset }) => {
+      const batch = batches.find(
+        (one) => one.partition === partition && one.event.from <= offset && offset < one.event.to,
+      )?.event;
+      const entry = batch?.entries.find((one) => one.offset === offset - batch.from);
+      return (
+        entry && { partition, offset, outcome: entry.outcome, label: batch?.labels[entry.label] }
+      );
+    });
+    return fates.every((fate) => fate !== undefined) && fates;
+  }, 'every record is decided');
+};
+
+const headersOf = (headers: readonly (readonly [string, Buffer | null])[]) =>
+  Object.fromEntries(headers.map(([name, value]) => [name, value?.toString()]));
+
+test("the vendor's sample of 2024 passes, typed, once, however often it comes", async () => {
+  const sample = sampleText('publication-succeeded');
+  const fates = await processed(rawOf(sample), rawOf(sample), rawOf(sample));
+  expect(fates.map(({ outcome }) => outcome)).toEqual(['FORWARDED', 'DUPLICATE', 'DUPLICATE']);
+  const outputs = (await deployment.outputs()).filter(
+    ({ key }) => key?.toString() === 'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
+  );
+  expect(outputs).toHaveLength(1);
+  expect(outputs[0]).toMatchObject({
+    kind: 'discount-coupons',
+    partition: fates[0]?.partition,
+    event: {
+      publicationSourceId: 'public_321932',
+      occurredAt: Date.parse('2024-02-01T12:54:33.174Z'),
+      customer: { region: 'EMEA', personal: null },
+    },
+  });
+  expect(headersOf(outputs[0]?.headers ?? [])).toMatchObject({
+    ce_id: 'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
+    ce_source: 'urn:voucherbus',
+    ce_causationid: 'evpub_0e3aeaf2ff59fe8966',
+  });
+});
+
+test.each([
+  ['DISCOUNT_COUPONS', 'discount-coupons'],
+  ['GIFT_VOUCHERS', 'gift-vouchers'],
+  ['LOYALTY_PROGRAM', 'loyalty-program'],
+  ['REFERRAL_PROGRAM', 'referral-program'],
+  [null, 'no-campaign'],
+  ['LUCKY_DRAW', 'other'],
+])('campaign type %s goes to %s', async (campaignType, kind) => {
+  const publicationId = `pub_${kind}`;
+  await processed(rawOf(aBody({ publicationId, campaignType })));
+  const outputs = (await deployment.outputs()).filter(
+    ({ key }) => key?.toString() === publicationId,
+  );
+  expect(outputs.map((one) => one.kind)).toEqual([kind]);
+});
+
+test('garbage put straight on raw ends in the dead letters with its bytes untouched, and the partition goes on', async () => {
+  const key = 'same-partition';
+  const unknownSchema = Buffer.from([0, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3]);
+  const garbage: KeyedRecord[] = [
+    {
+      key,
+      value: Buffer.from([0xde, 0xad, 0xbe, 0xef]),
+      headers: { mine: 'kept', twice: ['a', 'b'] },
+    },
+    { key, value: unknownSchema },
+    { key, value: null },
+    { ...rawOf('not json'), key },
+    { ...rawOf('{"type":"publication.succeeded","data":{"publication":{"id":"p"}}}'), key },
+    { ...rawOf(aBody({ publicationId: 'pub_behind_garbage' })), key },
+  ];
+  const fates = await processed(...garbage);
+  expect(fates.map(({ outcome, label }) => [outcome, label])).toEqual([
+    ['DEAD_LETTERED', 'not-avro'],
+    ['DEAD_LETTERED', 'unknown-schema'],
+    ['DEAD_LETTERED', 'null-value'],
+    ['DEAD_LETTERED', 'invalid-json'],
+    ['DEAD_LETTERED', 'invalid-publication'],
+    ['FORWARDED', deployment.catalog.publications['discount-coupons']],
+  ]);
+  const letters = (await deployment.readAll(deployment.catalog.deadLetters)).filter(
+    (one) => one.key?.toString() === key,
+  );
+  expect(letters.map(({ value }) => value)).toEqual(garbage.slice(0, 5).map(({ value }) => value));
+  expect(
+    letters[0]?.headers
+      .filter(([name]) => ['mine', 'twice'].includes(name))
+      .map(([name, value]) => [name, value?.toString()]),
+  ).toEqual([
+    ['mine', 'kept'],
+    ['twice', 'a'],
+    ['twice', 'b'],
+  ]);
+  expect(headersOf(letters[4]?.headers ?? [])).toMatchObject({
+    '__streams.errors.topic': deployment.catalog.raw,
+    '__streams.errors.offset': String(fates[4]?.offset),
+    'voucherbus.error.reason': 'invalid-publication',
+    'voucherbus.error.path': '$.data.publication.created_at',
+  });
+});
+
+test('another event type is ignored and counted', async () => {
+  const [fate] = await processed(rawOf(sampleText('voucher-published')));
+  expect(fate).toMatchObject({ outcome: 'IGNORED', label: 'voucher.published' });
+  const metrics = await (await fetch(`${processor.admin}/metrics`)).text();
+  expect(metrics).toMatch(/voucherbus_events_total\{outcome="ignore",reason=""\} [1-9]/);
+  expect(metrics).toMatch(/voucherbus_events_total\{outcome="dead-letter",reason="not-avro"\} 1/);
+});
+
+test('it is ready and alive, and shows its lag', async () => {
+  expect((await fetch(`${processor.admin}/livez`)).status).toBe(200);
+  const ready = await fetch(`${processor.admin}/readyz`);
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    { status: 'ready', parts: { group: 'ready', partitions: 'ready' } },
+  ]);
+  const metrics = await (await fetch(`${processor.admin}/metrics`)).text();
+  expect(metrics).toMatch(/voucherbus_consumer_lag_records\{partition="\d"\} 0/);
+  expect(metrics).toContain('voucherbus_assigned_partitions 2');
+});
+
+test("the journal's ranges join end to end, and end where the group's offsets are", async () => {
+  const offsets = await deployment.admin.committedOffsets(
+    deployment.prefix,
+    deployment.catalog.raw,
+  );
+  const batches = await deployment.journal();
+  for (let partition = 0; partition < 2; partition += 1) {
+    const own = batches.filter((one) => one.partition === partition).map(({ event }) => event);
+    expect(own.map(({ from }) => from)).toEqual([0, ...own.slice(0, -1).map(({ to }) => to)]);
+    expect(own.at(-1)?.to).toBe(offsets.get(partition));
+  }
+});
+
+test('on SIGTERM it finishes, leaves the group, and another takes over at once with the memory of all ids', async () => {
+  processor.child.kill('SIGTERM');
+  expect(await processor.child.exited).toBe(0);
+  expect(processor.child.output()).toContain('"msg":"stopped"');
+  processor = await deployment.start('processor');
+  const [repeat] = await processed(
+    rawOf(aBody({ publicationId: 'pub_gift-vouchers', campaignType: 'GIFT_VOUCHERS' })),
+  );
+  expect(repeat?.outcome).toBe('DUPLICATE');
+});

@@ -1,0 +1,164 @@
+/** What the commands say when something is missing, and what they do to topics and schemas. */
+
+import { expect, test } from 'vitest';
+import { schemas } from '../../src/codec/schemas.ts';
+import { type Environment, startChild } from '../../src/commands/child.ts';
+import { subjectOf } from '../../src/topics/catalog.ts';
+import { aDeployment } from '../support/deployment.ts';
+import { freePort } from '../support/ports.ts';
+
+const run = async (args: readonly string[], env: Environment) => {
+  const child = startChild(args, env);
+  const code = await child.exited;
+  return {
+    code,
+    output: child.output(),
+    messages: child
+      .output()
+      .split('\n')
+      .filter((line) => !line.startsWith('{'))
+      .join('\n'),
+  };
+};
+
+const fresh: Environment = {
+  ...process.env,
+  TOPIC_PREFIX: `none-${Date.now()}`,
+  WEBHOOK_SECRETS: 's',
+  PARTITIONS: '2',
+  ADMIN_PORT: '0',
+  BRIDGE_PORT: '0',
+  START_TIMEOUT: '1s',
+};
+
+test.each(['bridge', 'processor'])(
+  'the %s says everything that is wrong with its configuration',
+  async (name) => {
+    const { code, messages } = await run([name], {
+      PATH: process.env['PATH'],
+      DEDUP_WINDOW: 'soon',
+    });
+    expect(code).toBe(2);
+    expect(messages).toContain('KAFKA_BROKERS is not set');
+    expect(messages).toContain('SCHEMA_REGISTRY_URL is not set');
+    expect(messages).toContain('DEDUP_WINDOW is "soon"');
+    expect(messages.includes('WEBHOOK_SECRETS is not set')).toBe(name === 'bridge');
+  },
+);
+
+test.each(['bridge', 'processor'])(
+  'without Kafka the %s waits as long as it was told, says for what, and gives up',
+  async (name) => {
+    const brokers = `127.0.0.1:${await freePort()}`;
+    const { code, output, messages } = await run([name], { ...fresh, KAFKA_BROKERS: brokers });
+    expect(code).toBe(1);
+    expect(output).toContain('waiting: can not connect to Kafka');
+    expect(messages).toContain('gave up after 1 s (START_TIMEOUT): can not connect to Kafka');
+    expect(messages).not.toContain('    at ');
+  },
+);
+
+test.each(['bridge', 'processor'])(
+  'without its topics the %s names them and the command to run',
+  async (name) => {
+    const { code, messages } = await run([name], fresh);
+    expect(code).toBe(1);
+    expect(messages).toContain(`topic ${fresh['TOPIC_PREFIX']}.webhooks.raw does not exist`);
+    expect(messages).toContain('voucherbus topics apply');
+    expect(messages).not.toContain('    at ');
+  },
+);
+
+test('without its schemas a service names the subjects and the command to run; with a dead registry it gives up', async () => {
+  const env = { ...fresh, TOPIC_PREFIX: `noschema-${Date.now()}` };
+  expect((await run(['topics', 'apply'], env)).code).toBe(0);
+  const missing = await run(['processor'], env);
+  expect(missing.code).toBe(1);
+  expect(missing.messages).toContain(`${env.TOPIC_PREFIX}.publications.journal-value`);
+  expect(missing.messages).toContain('voucherbus schemas register');
+  const dead = await run(['bridge'], {
+    ...env,
+    SCHEMA_REGISTRY_URL: `http://127.0.0.1:${await freePort()}`,
+  });
+  expect(dead.code).toBe(1);
+  expect(dead.messages).toContain('gave up after 1 s (START_TIMEOUT): can not look up');
+  expect(dead.messages).not.toContain('    at ');
+});
+
+test('a port that is taken is named with its setting', async () => {
+  await using deployment = await aDeployment(1);
+  const { admin } = await deployment.start('bridge');
+  const { code, messages } = await run(['bridge'], {
+    ...deployment.env,
+    ADMIN_PORT: new URL(admin).port,
+  });
+  expect(code).toBe(1);
+  expect(messages).toContain('(ADMIN_PORT)');
+});
+
+test('topics: plan shows, apply makes, a second plan has nothing to do, growth of raw is refused', async () => {
+  const env = { ...fresh, TOPIC_PREFIX: `topics-${Date.now()}` };
+  const raw = `${env.TOPIC_PREFIX}.webhooks.raw`;
+  expect((await run(['topics', 'plan'], env)).messages).toContain(
+    `create ${raw}: 2 partitions, 1 replicas, retention 14 d`,
+  );
+  expect((await run(['topics', 'apply'], env)).messages).toContain(`done: create ${raw}`);
+  expect(await run(['topics', 'plan'], env)).toMatchObject({
+    code: 0,
+    messages: 'the 9 topics are as they should be',
+  });
+  const grown = await run(['topics', 'plan'], { ...env, PARTITIONS: '4' });
+  expect(grown.code).toBe(1);
+  expect(grown.messages).toContain(`REFUSED ${raw}: it has 2 partitions, PARTITIONS is 4`);
+  const retention = await run(['topics', 'apply'], { ...env, OUTPUT_RETENTION: '7d' });
+  expect(retention.messages).toContain('retention.ms 1209600000 to 604800000');
+  expect((await run(['topics', 'plan'], { ...env, OUTPUT_RETENTION: '7d' })).messages).toBe(
+    'the 9 topics are as they should be',
+  );
+});
+
+test('schemas: check names what is missing, register registers with its compatibility, an unfit version is told', async () => {
+  const env = { ...fresh, TOPIC_PREFIX: `schemas-${Date.now()}` };
+  const missing = await run(['schemas', 'check'], env);
+  expect(missing.code).toBe(1);
+  expect(missing.messages.split('\n')).toHaveLength(8);
+  expect(missing.messages).toContain('MISSING');
+  const registered = await run(['schemas', 'register'], env);
+  expect(registered.messages).toMatch(
+    /done: registered .*\.webhooks\.raw-value \(id \d+, BACKWARD_TRANSITIVE\)/,
+  );
+  expect(registered.messages).toMatch(
+    /done: registered .*\.publications\.journal-value \(id \d+, FULL_TRANSITIVE\)/,
+  );
+  expect(await run(['schemas', 'check'], env)).toMatchObject({ code: 0 });
+});
+
+test('the registry refuses a schema that would break readers, and check tells so beforehand', async () => {
+  await using deployment = await aDeployment(1);
+  const { registry, catalog } = deployment;
+  const subject = subjectOf(catalog.publications.other);
+  const schema = JSON.parse(schemas.PublicationSucceeded.text);
+  const required = JSON.stringify({
+    ...schema,
+    fields: [...schema.fields, { name: 'shop', type: 'string', doc: '' }],
+  });
+  expect(await registry.isCompatible(subject, required)).toBe(false);
+  await expect(registry.register(subject, required, 'FULL_TRANSITIVE')).rejects.toMatchObject({
+    code: 'SCHEMA_INCOMPATIBLE',
+  });
+  const optional = JSON.stringify({
+    ...schema,
+    fields: [...schema.fields, { name: 'shop', type: ['null', 'string'], default: null, doc: '' }],
+  });
+  expect(await registry.isCompatible(subject, optional)).toBe(true);
+  const id = await registry.register(subject, optional, 'FULL_TRANSITIVE');
+  expect(await registry.schemaText(id)).toContain('"shop"');
+  expect(await registry.schemaText(2_000_000_000)).toBeUndefined();
+});
+
+test('a command that does not exist is answered with those that do', async () => {
+  const { code, messages } = await run(['procesor'], {});
+  expect(code).toBe(2);
+  expect(messages).toContain('there is no command "procesor"');
+  expect(messages).toContain('processor  reads the raw topic');
+});

@@ -1,0 +1,143 @@
+/** A deployment of its own for one test: topics and schemas under a fresh prefix on the shared cluster, and the means to look at them. */
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createDecoder } from '../../src/codec/decoder.ts';
+import type { Batch, PublicationSucceeded } from '../../src/codec/records.ts';
+import { connectRegistry } from '../../src/codec/registry.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { type Child, type Environment, startChild } from '../../src/commands/child.ts';
+import { readConfig } from '../../src/config/read.ts';
+import { connectAdmin } from '../../src/kafka/admin.ts';
+import { createClient } from '../../src/kafka/client.ts';
+import type { ReadRecord } from '../../src/kafka/decode-batch.ts';
+import { createReader } from '../../src/kafka/reader.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { applyChange } from '../../src/topics/apply.ts';
+import { createCatalog } from '../../src/topics/catalog.ts';
+import { planTopics } from '../../src/topics/plan.ts';
+import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
+
+export const secret = 'test-secret';
+export const silent = createLog('silent', 'test');
+
+export type Deployment = Awaited<ReturnType<typeof aDeployment>>;
+
+/** @param settings further environment variables of the services */
+export async function aDeployment(partitions = 3, settings: Environment = {}) {
+  const prefix = `test-${randomBytes(4).toString('hex')}`;
+  const env: Environment = {
+    ...process.env,
+    TOPIC_PREFIX: prefix,
+    CONSUMER_GROUP: prefix,
+    PARTITIONS: String(partitions),
+    WEBHOOK_SECRETS: `main:${secret}`,
+    BRIDGE_HOST: '127.0.0.1',
+    BRIDGE_PORT: '0',
+    ADMIN_HOST: '127.0.0.1',
+    ADMIN_PORT: '0',
+    SESSION_TIMEOUT: '6s',
+    ...settings,
+  };
+  const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
+  const catalog = createCatalog(config.topics);
+  const client = createClient(config.kafka, silent);
+  const admin = await connectAdmin(client);
+  const reader = createReader(client);
+  const registry = connectRegistry(config.registry);
+  for (const change of planTopics(catalog, new Map(), {
+    brokerCount: 1,
+    replicationFactor: undefined,
+  })) {
+    await applyChange(admin, change);
+  }
+  for (const { subject, schema } of subjectsOf(catalog)) {
+    await registry.register(subject, schemas[schema].text, schemas[schema].compatibility);
+  }
+  const ids = await lookUpIds(registry, catalog);
+  const children: Child[] = [];
+
+  /** Every committed record of a topic, partition by partition. */
+  const readAll = async (
+    topic: string,
+  ): Promise<readonly (ReadRecord & { partition: number })[]> => {
+    const records: (ReadRecord & { partition: number })[] = [];
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const from = await reader.offsetOf(topic, partition, 'start');
+      const to = await reader.offsetOf(topic, partition, 'end');
+      await reader.read({
+        topic,
+        partition,
+        from,
+        to,
+        visit: (record) => records.push(Object.assign(record, { partition })),
+      });
+    }
+    return records;
+  };
+
+  const decodeAll = async <T>(topic: string, schema: 'PublicationSucceeded' | 'Batch') => {
+    const decoder = createDecoder<T>(schemas[schema].type, registry);
+    const records = await readAll(topic);
+    await decoder.prepare(records.map(({ value }) => value));
+    return records.map((record) => ({
+      ...record,
+      headers: record.headers,
+      event: decoder.decode(record.value) as T,
+    }));
+  };
+
+  return {
+    env,
+    prefix,
+    catalog,
+    client,
+    admin,
+    reader,
+    registry,
+    partitions,
+    schemaId: (topic: string) => ids.get(topic) ?? -1,
+    readAll,
+    journal: () => decodeAll<Batch>(catalog.journal, 'Batch'),
+    outputs: async () => {
+      const topics = Object.entries(catalog.publications);
+      const all = await Promise.all(
+        topics.map(async ([kind, topic]) =>
+          (await decodeAll<PublicationSucceeded>(topic, 'PublicationSucceeded')).map((record) => ({
+            ...record,
+            kind,
+          })),
+        ),
+      );
+      return all.flat();
+    },
+    /** Starts a service and waits until its log says that it runs. */
+    start: async (name: 'bridge' | 'processor', extra: Environment = {}) => {
+      const child = startChild([name], { ...env, ...extra });
+      children.push(child);
+      const line = await child.said(
+        name === 'bridge' ? 'the bridge is ready' : 'the processor is running',
+      );
+      const admin = `http://127.0.0.1:${line['adminPort']}`;
+      return { child, admin, url: `http://127.0.0.1:${line['port']}${line['path']}` };
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(children.map(({ exited }) => exited));
+      await Promise.all([reader.close(), admin.close()]);
+    },
+  };
+}
+
+/** Looks again and again until the answer is there. @throws Error with the last look, after 60 s */
+export async function until<T>(
+  look: () => Promise<T | undefined | false>,
+  what: string,
+): Promise<T> {
+  for (const deadline = Date.now() + 60_000; ; ) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > deadline) throw new Error(`not within 60 s: ${what}`);
+    await sleep(100);
+  }
+}

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import { readConfig } from '../../../src/config/read.ts';
+
+const required = {
+  KAFKA_BROKERS: 'kafka-1:9092, kafka-2:9092',
+  SCHEMA_REGISTRY_URL: 'http://registry:8081/',
+  WEBHOOK_SECRETS: 'old:abc,new:x:y',
+};
+
+const read = (env: Record<string, string>, files: Record<string, string> = {}) =>
+  readConfig(['kafka', 'registry', 'topics', 'webhook', 'bridge'], {
+    env,
+    readFile: (path) => {
+      const text = files[path];
+      if (text === undefined) throw new Error('no such file');
+      return text;
+    },
+  });
+
+const problemsOf = (env: Record<string, string>, files?: Record<string, string>): string => {
+  try {
+    read(env, files);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('expected the configuration to be refused');
+};
+
+test('defaults and units are read as numbers', () => {
+  const config = read(required);
+  expect(config.kafka.brokers).toEqual(['kafka-1:9092', 'kafka-2:9092']);
+  expect(config.registry.url).toBe('http://registry:8081');
+  expect(config.topics.dedupWindowMs).toBe(15 * 86_400_000);
+  expect(config.bridge.maxBodyBytes).toBe(1024 * 1024);
+  expect(config.bridge.answerTimeoutMs).toBe(8_000);
+  expect(config.topics.replicationFactor).toBeUndefined();
+});
+
+test('secrets have names, given or made, and may hold colons', () => {
+  expect(read(required).webhook.secrets).toEqual([
+    { name: 'old', key: 'abc' },
+    { name: 'new', key: 'x:y' },
+  ]);
+  expect(read({ ...required, WEBHOOK_SECRETS: 's1,s2' }).webhook.secrets).toEqual([
+    { name: 'default', key: 's1' },
+    { name: 'default-2', key: 's2' },
+  ]);
+});
+
+test('every problem is reported at once, with the value and what was expected', () => {
+  const text = problemsOf({
+    SCHEMA_REGISTRY_URL: 'registry',
+    WEBHOOK_SECRETS: 'a:1,a:2',
+    BATCH_MAX_BYTES: '1mb',
+    DEDUP_WINDOW: '15',
+    BRIDGE_PORT: '80808',
+  });
+  expect(text.split('\n')).toEqual([
+    'The configuration has 6 problems:',
+    '  KAFKA_BROKERS is not set: expected host:port, or several separated by commas',
+    '  SCHEMA_REGISTRY_URL is "registry": expected an http:// or https:// URL',
+    '  DEDUP_WINDOW is "15": expected a duration from 1m to 365d, such as 500ms, 10s, 5m, 1h or 15d',
+    '  WEBHOOK_SECRETS is set: expected one or more secrets separated by commas, each as name:secret or plain, with distinct names',
+    '  BRIDGE_PORT is "80808": expected an integer from 0 to 65535',
+    '  BATCH_MAX_BYTES is "1mb": expected a size from 1KiB to 1MiB, such as 1048576, 512KiB or 1MiB',
+  ]);
+});
+
+test('a secret is never part of a message', () => {
+  expect(problemsOf({ ...required, WEBHOOK_SECRETS: 'dup:s3cr3t,dup:s3cr3t' })).not.toContain(
+    's3cr3t',
+  );
+});
+
+test('X_FILE names a file that holds X', () => {
+  const { WEBHOOK_SECRETS: _, ...rest } = required;
+  const env = { ...rest, WEBHOOK_SECRETS_FILE: '/run/secrets/webhook' };
+  const config = read(env, { '/run/secrets/webhook': 'prod:from-a-file\n' });
+  expect(config.webhook.secrets).toEqual([{ name: 'prod', key: 'from-a-file' }]);
+  expect(problemsOf(env)).toContain(
+    'WEBHOOK_SECRETS_FILE is "/run/secrets/webhook": expected a readable file',
+  );
+  expect(problemsOf({ ...env, WEBHOOK_SECRETS: 'x' }, { '/run/secrets/webhook': 'y' })).toContain(
+    'both set',
+  );
+});
+
+test('an empty variable counts as absent', () => {
+  expect(read({ ...required, BRIDGE_PORT: '' }).bridge.port).toBe(8080);
+});
+
+test('settings that contradict each other are refused', () => {
+  expect(problemsOf({ ...required, RAW_RETENTION: '15d' })).toContain(
+    'expected less than DEDUP_WINDOW',
+  );
+  expect(problemsOf({ ...required, KAFKA_SASL_MECHANISM: 'plain' })).toContain(
+    'KAFKA_SASL_USERNAME is not set',
+  );
+  expect(problemsOf({ ...required, KAFKA_SASL_MECHANISM: 'oauthbearer' })).toContain(
+    'KAFKA_OAUTH_TOKEN_URL',
+  );
+});

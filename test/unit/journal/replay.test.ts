@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import type { Batch } from '../../../src/codec/records.ts';
+import { digestOf } from '../../../src/journal/digest.ts';
+import { replay } from '../../../src/journal/replay.ts';
+
+const batch = (from: number, to: number, ...ids: string[]): Batch => ({
+  from,
+  to,
+  receivedUntil: to,
+  processedAt: to,
+  routesVersion: 'builtin',
+  labels: ['t'],
+  entries: ids.map((id, offset) => ({
+    digest: digestOf(id),
+    offset,
+    outcome: 'FORWARDED',
+    label: 0,
+  })),
+});
+
+const replayed = (batches: readonly Batch[], committed?: number) => {
+  const { add, finish } = replay({
+    name: 'journal/0',
+    windowMs: 1e6,
+    committed,
+    coveredFromMs: undefined,
+    fallback: 0,
+  });
+  for (const one of batches) add(one);
+  const { state, journalPosition } = finish();
+  const remembers = (id: string) => state.hasSeen(digestOf(id));
+  return { journalPosition, position: state.position, remembers };
+};
+
+test('batches that join are the state', () => {
+  const result = replayed([batch(0, 2, 'a', 'b'), batch(2, 3, 'c')], 3);
+  expect(result).toMatchObject({ journalPosition: 3, position: 3 });
+  expect(['a', 'b', 'c'].every(result.remembers)).toBe(true);
+});
+
+test('a batch that a later one starts at or before is void: its transaction was aborted', () => {
+  const result = replayed(
+    [batch(0, 2, 'a'), batch(2, 9, 'aborted'), batch(2, 5, 'b'), batch(5, 6, 'c')],
+    6,
+  );
+  expect(result.position).toBe(6);
+  expect(result.remembers('aborted')).toBe(false);
+  expect(result.remembers('b')).toBe(true);
+});
+
+test('a tail beyond the committed offset is void', () => {
+  const result = replayed([batch(0, 2, 'a'), batch(2, 4, 'aborted')], 2);
+  expect(result).toMatchObject({ journalPosition: 2, position: 2 });
+  expect(result.remembers('aborted')).toBe(false);
+});
+
+test('without a committed offset the journal stands for itself', () => {
+  expect(replayed([batch(0, 2, 'a'), batch(2, 4, 'b')]).journalPosition).toBe(4);
+});
+
+test('an empty journal has no position', () => {
+  expect(replayed([], 7)).toMatchObject({ journalPosition: undefined });
+});
+
+test('a gap stops the start, with both numbers', () => {
+  expect(() => replayed([batch(0, 2), batch(3, 4)], 4)).toThrow(
+    'a batch starts at raw offset 3, the one before it ended at 2',
+  );
+});
+
+test('a batch that starts inside another stops the start', () => {
+  expect(() => replayed([batch(0, 4), batch(2, 6)], 6)).toThrow(
+    'starts at raw offset 2, the one before it ended at 4',
+  );
+});

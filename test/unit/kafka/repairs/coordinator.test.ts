@@ -1,0 +1,63 @@
+import { createRequire } from 'node:module';
+import { beforeEach, expect, test } from 'vitest';
+import { errorOfCode } from '../../../../src/kafka/internals.ts';
+import { mendCoordinator } from '../../../../src/kafka/repairs/coordinator.ts';
+
+const require = createRequire(import.meta.url);
+const concurrentTransactions = 51;
+
+type Broker = {
+  addPartitionsToTxn: (args: object) => Promise<unknown>;
+  endTxn: (args: object) => Promise<unknown>;
+  isConnected: () => boolean;
+};
+type Cluster = { findGroupCoordinator: (args: object) => Promise<unknown> };
+
+let answers: (Error | string)[] = [];
+let lookups = 0;
+let broker: Broker;
+let cluster: Cluster;
+
+/** KafkaJS's classes with their requests replaced by a script of answers, then mended. */
+beforeEach(() => {
+  const { prototype } = require('kafkajs/src/broker');
+  const answer = async () => {
+    const next = answers.shift();
+    if (next instanceof Error) throw next;
+    return next;
+  };
+  prototype.addPartitionsToTxn = answer;
+  prototype.endTxn = answer;
+  const Clusters = require('kafkajs/src/cluster');
+  Clusters.prototype.findGroupCoordinator = async () => {
+    lookups += 1;
+    return broker;
+  };
+  mendCoordinator();
+  broker = Object.create(prototype, { isConnected: { value: () => true } });
+  cluster = Object.create(Clusters.prototype);
+  lookups = 0;
+});
+
+test('while the last transaction is being finished, the same request is repeated within milliseconds', async () => {
+  answers = [errorOfCode(concurrentTransactions), errorOfCode(concurrentTransactions), 'done'];
+  expect(await broker.addPartitionsToTxn({})).toBe('done');
+});
+
+test('any other refusal reaches the caller at once', async () => {
+  answers = [errorOfCode(47), 'done'];
+  await expect(broker.addPartitionsToTxn({})).rejects.toMatchObject({
+    type: 'INVALID_PRODUCER_EPOCH',
+  });
+});
+
+test('the coordinator is asked for once, and again after any failure', async () => {
+  const find = () => cluster.findGroupCoordinator({ groupId: 'g', coordinatorType: 1 });
+  await find();
+  await find();
+  expect(lookups).toBe(1);
+  answers = [errorOfCode(16)];
+  await expect(broker.endTxn({})).rejects.toThrow();
+  await find();
+  expect(lookups).toBe(2);
+});

@@ -1,0 +1,71 @@
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { encodeRecordBatch } from '../../../../src/kafka/encode-batch.ts';
+import { decodeMessages } from '../../../../src/kafka/repairs/decode-messages.ts';
+
+const require = createRequire(import.meta.url);
+const Decoder = require('kafkajs/src/protocol/decoder');
+const path = require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages');
+delete require.cache[path];
+const theirs = require(path);
+
+const fetched = (batches: readonly Buffer[]) => {
+  const bytes = Buffer.concat(batches);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(bytes.length);
+  return new Decoder(Buffer.concat([length, bytes]));
+};
+
+const bytes = fc.uint8Array({ maxLength: 100 }).map((list) => Buffer.from(list));
+const record = fc.record({
+  key: fc.option(bytes),
+  value: fc.option(bytes),
+  headers: fc.dictionary(
+    fc.stringMatching(/^[a-z_]{1,10}$/),
+    fc.oneof(bytes, fc.tuple(bytes, bytes)),
+    { maxKeys: 4, noNullPrototype: true },
+  ),
+  timestamp: fc.integer({ min: 1_700_000_000_000, max: 1_700_000_100_000 }).map(String),
+});
+
+const options = {
+  producerId: 5n,
+  producerEpoch: 0,
+  firstSequence: 0,
+  isTransactional: false,
+  nowMs: 1_700_000_000_000,
+};
+const shown = (list: readonly Record<string, unknown>[]) =>
+  list.map(({ offset, timestamp, key, value, headers, isControlRecord }) => ({
+    offset,
+    timestamp,
+    key,
+    value,
+    headers,
+    isControlRecord,
+  }));
+
+test("fetched records are those of KafkaJS's own decoder", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(record, { minLength: 1, maxLength: 10 }), { maxLength: 3 }),
+      async (batches) => {
+        const encoded = batches.map((list) => encodeRecordBatch(list, options));
+        expect(shown((await decodeMessages(fetched(encoded))) as never)).toEqual(
+          shown(await theirs(fetched(encoded))),
+        );
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('a batch of 200,000 records is read; KafkaJS runs out of stack', async () => {
+  const big = encodeRecordBatch(
+    Array.from({ length: 200_000 }, () => ({ value: 'v' })),
+    options,
+  );
+  expect(await decodeMessages(fetched([big]))).toHaveLength(200_000);
+  await expect(theirs(fetched([big]))).rejects.toThrow(RangeError);
+});

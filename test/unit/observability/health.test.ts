@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { createHealth } from '../../../src/observability/health.ts';
+
+test('it is ready when every part is, and says why it is not', () => {
+  const health = createHealth(['group', 'partitions']);
+  expect(health.status()).toEqual({
+    isReady: false,
+    parts: { group: 'starting', partitions: 'starting' },
+  });
+  health.ready('group');
+  health.ready('partitions');
+  expect(health.status().isReady).toBe(true);
+  health.notReady('group', 'the group is rebalancing');
+  expect(health.status()).toEqual({
+    isReady: false,
+    parts: { group: 'the group is rebalancing', partitions: 'ready' },
+  });
+});

@@ -1,0 +1,201 @@
+import { expect, test } from 'vitest';
+import { digestOf } from '../../../src/journal/digest.ts';
+import { PartitionState } from '../../../src/journal/state.ts';
+import { decide, type Rules } from '../../../src/processor/decide.ts';
+import type { Decoded } from '../../../src/processor/decode.ts';
+import { builtinRoutes } from '../../../src/routing/routes.ts';
+import type { Variation } from '../../../src/voucherify/sample.ts';
+import { aPublication } from '../../support/builders.ts';
+
+const day = 86_400_000;
+const now = Date.parse('2026-11-24T12:00:00Z');
+const publications = {
+  'discount-coupons': 'discounts',
+  'gift-vouchers': 'gifts',
+  'loyalty-program': 'loyalty',
+  'referral-program': 'referrals',
+  'no-campaign': 'none',
+  other: 'other',
+};
+const rules: Rules = {
+  routes: builtinRoutes({ publications }),
+  olderThanWindow: 'park',
+  personalData: [],
+};
+
+const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now): Decoded => {
+  const content = aPublication({
+    publicationId: 'pub_1',
+    createdAt: new Date(receivedAtMs).toISOString(),
+    ...variation,
+  });
+  return { offset, receivedAtMs, digest: digestOf(content.id), source: 'voucherify', content };
+};
+
+const other = (offset: number, content: Decoded['content']): Decoded => ({
+  offset,
+  receivedAtMs: now,
+  digest: digestOf('k'),
+  source: '',
+  content,
+});
+const state = (hasForgotten = false) =>
+  new PartitionState(0, 15 * day, hasForgotten ? 0 : undefined);
+
+test('a publication goes to the topic of its campaign type', () => {
+  const types = [
+    'DISCOUNT_COUPONS',
+    'GIFT_VOUCHERS',
+    'LOYALTY_PROGRAM',
+    'REFERRAL_PROGRAM',
+    null,
+    'LUCKY_DRAW',
+    'PROMOTION',
+  ];
+  const records = types.map((campaignType, i) =>
+    arrived(i, { campaignType, publicationId: `pub_${i}` }),
+  );
+  const { decisions, batch } = decide(records, state(), rules, now);
+  const topics = decisions.map((decision) =>
+    decision.kind === 'forward' ? decision.topic : decision.kind,
+  );
+  expect(topics).toEqual(['discounts', 'gifts', 'loyalty', 'referrals', 'none', 'other', 'other']);
+  expect(batch.entries.map(({ label }) => batch.labels[label])).toEqual(topics);
+});
+
+test('of two copies in one batch the second is the duplicate', () => {
+  const { decisions } = decide([arrived(0), arrived(1)], state(), rules, now);
+  expect(decisions.map(({ kind }) => kind)).toEqual(['forward', 'duplicate']);
+});
+
+test('a publication forwarded by an earlier batch is a duplicate', () => {
+  const memory = state();
+  memory.apply(decide([arrived(0)], memory, rules, now).batch);
+  const { decisions, batch } = decide([arrived(1)], memory, rules, now);
+  expect(decisions).toEqual([{ kind: 'duplicate' }]);
+  expect(batch).toMatchObject({
+    from: 1,
+    to: 2,
+    entries: [{ offset: 0, outcome: 'DUPLICATE', label: -1 }],
+  });
+});
+
+test('a dead letter does not count as seen: mended and sent again, it passes', () => {
+  const memory = state();
+  const letter = {
+    stage: 'read',
+    reason: 'invalid-json',
+    path: '$',
+    message: 'the body is not JSON',
+  } as const;
+  const broken = { ...other(0, { kind: 'broken', letter }), digest: digestOf('pub_1') };
+  const first = decide([broken], memory, rules, now);
+  expect(first.decisions).toEqual([{ kind: 'dead-letter', letter }]);
+  expect(first.batch.labels).toEqual(['invalid-json']);
+  memory.apply(first.batch);
+  expect(decide([arrived(1)], memory, rules, now).decisions[0]).toMatchObject({ kind: 'forward' });
+});
+
+test('another event is ignored, and its type is in the journal, cut if it is long', () => {
+  const { decisions, batch } = decide(
+    [other(0, { kind: 'other-event', eventType: 'x'.repeat(500) })],
+    state(),
+    rules,
+    now,
+  );
+  expect(decisions[0]?.kind).toBe('ignore');
+  expect(batch.labels).toEqual(['x'.repeat(100)]);
+});
+
+test("on a young system the vendor's sample of 2024 passes", () => {
+  const { decisions } = decide(
+    [arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' })],
+    state(),
+    rules,
+    now,
+  );
+  expect(decisions[0]?.kind).toBe('forward');
+});
+
+test('once something was forgotten, an event older than the window is parked', () => {
+  const old = arrived(0, { createdAt: new Date(now - 15 * day - 1_000).toISOString() });
+  const young = arrived(1, {
+    publicationId: 'pub_2',
+    createdAt: new Date(now - 15 * day).toISOString(),
+  });
+  const { decisions } = decide([old, young], state(true), rules, now);
+  expect(decisions).toMatchObject([
+    { kind: 'dead-letter', letter: { reason: 'older-than-window' } },
+    { kind: 'forward' },
+  ]);
+});
+
+test('a known repeat is a duplicate, however old it is', () => {
+  const memory = state(true);
+  const createdAt = new Date(now - 20 * day).toISOString();
+  memory.apply(
+    decide([arrived(0, { createdAt })], memory, { ...rules, olderThanWindow: 'forward' }, now)
+      .batch,
+  );
+  expect(decide([arrived(1, { createdAt })], memory, rules, now).decisions[0]?.kind).toBe(
+    'duplicate',
+  );
+});
+
+test('OLDER_THAN_WINDOW=forward lets it pass', () => {
+  const old = arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' });
+  expect(
+    decide([old], state(true), { ...rules, olderThanWindow: 'forward' }, now).decisions[0]?.kind,
+  ).toBe('forward');
+});
+
+test("age is counted in the partition's time: a webhook long under way is not younger for having been stamped early", () => {
+  // Received 14 days after its creation, but appended to raw only when the partition had come to day 16: a bridge's spool.
+  const created = now - 16 * day;
+  const ahead = arrived(0, { publicationId: 'pub_2' }, now);
+  const late = arrived(1, { createdAt: new Date(created).toISOString() }, created + 14 * day);
+  expect(decide([ahead, late], state(true), rules, now).decisions).toMatchObject([
+    { kind: 'forward' },
+    { letter: { reason: 'older-than-window' } },
+  ]);
+});
+
+test("an arrival ahead of the processor's clock counts as its now", () => {
+  const { batch } = decide([arrived(0, {}, now + 365 * day)], state(), rules, now);
+  expect(batch.receivedUntil).toBe(now);
+});
+
+test('raw offsets with holes are covered by the range', () => {
+  const memory = new PartitionState(3, 15 * day, undefined);
+  const { batch } = decide(
+    [arrived(5), arrived(9, { publicationId: 'pub_2' })],
+    memory,
+    rules,
+    now,
+  );
+  expect(batch).toMatchObject({ from: 3, to: 10, entries: [{ offset: 2 }, { offset: 6 }] });
+});
+
+test('personal data that is asked for and broken parks the event', () => {
+  const publication = aPublication({ publicationId: 'pub_1' });
+  const customer = publication.customer && {
+    ...publication.customer,
+    personal: () => aPublicationWithBirthdate('yesterday').customer?.personal() as never,
+  };
+  const record = { ...arrived(0), content: { ...publication, customer } };
+  const { decisions } = decide([record], state(), { ...rules, personalData: ['birthdate'] }, now);
+  expect(decisions[0]).toMatchObject({
+    kind: 'dead-letter',
+    letter: {
+      stage: 'decide',
+      reason: 'invalid-publication',
+      path: '$.data.publication.customer.birthdate',
+    },
+  });
+});
+
+function aPublicationWithBirthdate(birthdate: string) {
+  return aPublication({}, (data) => ({
+    publication: { ...data['publication'], customer: { id: 'cust_1', birthdate } },
+  }));
+}
