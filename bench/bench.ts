@@ -1,7 +1,14 @@
-/** `make bench`: the figures of the README, measured here and now. BENCH=backlog or restore runs one of them, COUNT sets the events. */
+/** `make bench`: the figures of the README, measured here and now. BENCH=backlog or restore runs one of them; EVENTS and IDS set how many. */
 
 import { benchBacklog } from './backlog.ts';
+import { benchRestore } from './restore.ts';
+import { say } from './setting.ts';
 
-const { COUNT = '100000' } = process.env;
-for (const line of await benchBacklog(Number(COUNT))) process.stdout.write(`${line}\n`);
+const { BENCH = 'backlog,restore', EVENTS = '100000', IDS = '1000000' } = process.env;
+const wanted = BENCH.split(',');
+const report: string[] = [];
+if (wanted.includes('backlog')) report.push(...(await benchBacklog(Number(EVENTS))), '');
+if (wanted.includes('restore')) report.push(...(await benchRestore(Number(IDS))), '');
+say('done');
+for (const line of report) process.stdout.write(`${line}\n`);
 process.exit(0);

@@ -13,13 +13,21 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onCluster } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          ...onCluster,
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           name: 'failure',
           include: ['test/failure/**/*.test.ts'],
           ...onCluster,
           testTimeout: 300_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

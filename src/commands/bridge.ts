@@ -19,7 +19,10 @@ export const command: Command = {
   summary: "receives Voucherify's webhooks and stores them on the raw topic",
   usage: 'voucherbus bridge   (configured by the environment: `voucherbus config`)',
   run: async (_, io) => {
-    const config = configOf(['kafka', 'registry', 'topics', 'operation', 'webhook', 'bridge'], io);
+    const config = configOf(
+      ['kafka', 'registry', 'start', 'topics', 'operation', 'webhook', 'bridge'],
+      io,
+    );
     const log = createLog(config.operation.logLevel, 'bridge');
     const health = createHealth(['bridge']);
     const metrics = createMetrics({ version });

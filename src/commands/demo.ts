@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectRegistry } from '../codec/registry.ts';
 import { readConfig } from '../config/read.ts';
+import { AppError } from '../errors.ts';
 import { createClient } from '../kafka/client.ts';
 import { createReader } from '../kafka/reader.ts';
 import { createLog } from '../observability/log.ts';
@@ -55,13 +56,10 @@ export const command: Command = {
 type Service = { readonly child: Child; readonly adminUrl: string };
 
 async function startAll(env: Environment, io: Io, services: AsyncDisposableStack) {
-  for (const args of [
-    ['topics', 'apply'],
-    ['schemas', 'register'],
-  ]) {
-    io.err(`· voucherbus ${args.join(' ')}`);
-    const child = startChild(args, env);
-    if ((await child.exited) !== 0) throw new Error(child.output());
+  io.err('· topics and schemas');
+  const setup = startChild(['setup'], env);
+  if ((await setup.exited) !== 0) {
+    throw new AppError('ASSUMPTION_BROKEN', 'fatal', `setup failed:\n${setup.output()}`);
   }
   io.err('· one bridge, two processors');
   const [bridge, ...processors] = await Promise.all([
@@ -98,6 +96,7 @@ type Shown = {
   readonly status: number;
   readonly raw: string;
   readonly fate: Fate | undefined;
+  readonly decision: string;
   readonly isRight: boolean;
 };
 
@@ -111,41 +110,36 @@ async function playCases(url: string, follow: Follow, io: Io): Promise<readonly 
   return shown;
 }
 
-async function play(one: Case, url: string, follow: Follow): Promise<Shown> {
-  const body = Buffer.from(one.body);
-  const signature = sign(body, one.hasWrongSignature ? 'not the secret' : secret);
+async function play(
+  { name, body: text, expected }: Case,
+  url: string,
+  follow: Follow,
+): Promise<Shown> {
+  const body = Buffer.from(text);
+  const signature = sign(body, expected === 'refused' ? 'not the secret' : secret);
   const headers = { 'content-type': 'application/json', [signatureHeader]: signature };
   const answer = await fetch(url, { method: 'POST', headers, body });
   const place = (await answer.json()) as { partition: number; offset: number };
-  const { name } = one;
-  if (answer.status !== 202) {
-    return {
-      name,
-      status: answer.status,
-      raw: '',
-      fate: undefined,
-      isRight: answer.status === 401,
-    };
+  const { status } = answer;
+  if (status !== 202) {
+    const isRight = status === 401 && expected === 'refused';
+    return { name, status, raw: '', fate: undefined, decision: 'refused', isRight };
   }
   const fate = await follow(place, readWebhook(body).envelope.publicationId);
-  const isRight =
-    fate.output !== undefined || !['FORWARDED', 'DEAD_LETTERED'].includes(fate.outcome);
-  return {
-    name,
-    status: answer.status,
-    raw: `${place.partition} / ${place.offset}`,
-    fate,
-    isRight,
-  };
+  const label = fate.label.split('.publications.').at(-1);
+  const decision = `${fate.outcome.toLowerCase().replace('_', '-')} ${label}`.trim();
+  const needsOutput = fate.outcome === 'FORWARDED' || fate.outcome === 'DEAD_LETTERED';
+  const isRight = decision === expected && needsOutput === (fate.output !== undefined);
+  return { name, status, raw: `${place.partition} / ${place.offset}`, fate, decision, isRight };
 }
 
 function tableOf(shown: readonly Shown[]): readonly string[] {
-  const rows = shown.map(({ name, status, raw, fate }, i) => [
+  const rows = shown.map(({ name, status, raw, fate, decision, isRight }, i) => [
     String(i + 1),
     name,
     String(status),
     raw,
-    fate ? decisionText(fate) : 'refused',
+    isRight ? decision : `UNEXPECTED: ${decision}`,
     fate?.output ? `${fate.output.topic} ${fate.output.partition} / ${fate.output.offset}` : '',
   ]);
   const head = ['#', 'webhook', 'HTTP', 'raw p / offset', 'decision', 'output topic, p / offset'];
@@ -158,11 +152,6 @@ function tableOf(shown: readonly Shown[]): readonly string[] {
       .join('  ')
       .trimEnd();
   return [line(head), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)];
-}
-
-function decisionText({ outcome, label }: Fate): string {
-  const word = outcome.toLowerCase().replace('_', '-');
-  return outcome === 'DEAD_LETTERED' || outcome === 'IGNORED' ? `${word}: ${label}` : word;
 }
 
 /** Until Ctrl-C. */

@@ -24,7 +24,7 @@ export const command: Command = {
   summary: 'reads the raw topic and forwards each publication exactly once',
   usage: 'voucherbus processor   (configured by the environment: `voucherbus config`)',
   run: async (_, io) => {
-    const config = configOf(['kafka', 'registry', 'topics', 'operation', 'processor'], io);
+    const config = configOf(['kafka', 'registry', 'start', 'topics', 'operation', 'processor'], io);
     const log = createLog(config.operation.logLevel, 'processor');
     const health = createHealth(['group', 'partitions']);
     const metrics = createMetrics({ version });

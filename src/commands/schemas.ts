@@ -2,10 +2,12 @@
 
 import { connectRegistry, type Registry } from '../codec/registry.ts';
 import { schemas } from '../codec/schemas.ts';
+import { createLog } from '../observability/log.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { lookUpIds, type Subject, subjectsOf } from '../topics/subjects.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
+import { retryAtStart } from './start.ts';
 
 export const command: Command = {
   summary: 'check | register: compares the schemas with the registry, or registers them',
@@ -15,10 +17,11 @@ export const command: Command = {
       io.err('usage: voucherbus schemas check | register');
       return 2;
     }
-    const config = configOf(['registry', 'topics'], io);
+    const config = configOf(['registry', 'start', 'topics'], io);
     const registry = connectRegistry(config.registry);
     const catalog = createCatalog(config.topics);
-    const ids = await lookUpIds(registry, catalog);
+    const log = createLog('warn', 'schemas');
+    const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
     let worst = 0;
     for (const subject of subjectsOf(catalog)) {
       const id = ids.get(subject.topic);

@@ -22,7 +22,7 @@ export type Started = {
 
 /** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
 export async function start(
-  config: Config<'kafka' | 'registry' | 'topics'>,
+  config: Config<'kafka' | 'registry' | 'start' | 'topics'>,
   log: Log,
 ): Promise<Started> {
   const catalog = createCatalog(config.topics);
@@ -32,9 +32,7 @@ export async function start(
     const problems = topicProblems(catalog, existing);
     if (problems.length > 0) throw unfit(problems);
     const registry = connectRegistry(config.registry);
-    const ids = await retryAtStart(config.kafka.startTimeoutMs, log, () =>
-      lookUpIds(registry, catalog),
-    );
+    const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
     const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => topic);
     if (missing.length > 0) throw schemaMissing(missing, config.registry.url);
     return {
@@ -51,10 +49,13 @@ export async function start(
 }
 
 /** An admin connection, waited for. @throws AppError BROKER_UNAVAILABLE */
-export async function waitForKafka({ kafka }: Config<'kafka'>, log: Log): Promise<Admin> {
+export async function waitForKafka(
+  { kafka, start: limit }: Config<'kafka' | 'start'>,
+  log: Log,
+): Promise<Admin> {
   // One retry: whoever waits should say so early, and the loop here is the one that is counted.
   const quick = createClient(kafka, log, 1);
-  const probe = await retryAtStart(kafka.startTimeoutMs, log, () => connectAdmin(quick));
+  const probe = await retryAtStart(limit, log, () => connectAdmin(quick));
   await probe.close();
   return connectAdmin(createClient(kafka, log));
 }
@@ -62,7 +63,12 @@ export async function waitForKafka({ kafka }: Config<'kafka'>, log: Log): Promis
 const betweenAttemptsMs = 500;
 const sayAgainAfterMs = 5_000;
 
-async function retryAtStart<T>(timeoutMs: number, log: Log, run: () => Promise<T>): Promise<T> {
+/** Repeats what a world that is not there yet refuses, until START_TIMEOUT. */
+export async function retryAtStart<T>(
+  { timeoutMs }: { readonly timeoutMs: number },
+  log: Log,
+  run: () => Promise<T>,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (let saidAt = 0; ; ) {
     try {

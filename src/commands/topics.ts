@@ -16,7 +16,7 @@ export const command: Command = {
       io.err('usage: voucherbus topics plan | apply');
       return 2;
     }
-    const config = configOf(['kafka', 'topics'], io);
+    const config = configOf(['kafka', 'start', 'topics'], io);
     const admin = await waitForKafka(config, createLog('warn', 'topics'));
     try {
       const catalog = createCatalog(config.topics);

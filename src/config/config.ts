@@ -42,12 +42,6 @@ const kafka = {
     optional: true,
     secret: true,
   }),
-  startTimeoutMs: setting(
-    'START_TIMEOUT',
-    kind.duration('0s', '1h'),
-    'How long to wait at start for Kafka and the registry before giving up',
-    { default: '30s' },
-  ),
 };
 
 const registry = {
@@ -70,6 +64,15 @@ const registry = {
   ca: setting('SCHEMA_REGISTRY_CA', kind.text(), 'PEM of the certificate authority', {
     optional: true,
   }),
+};
+
+const start = {
+  timeoutMs: setting(
+    'START_TIMEOUT',
+    kind.duration('0s', '1h'),
+    'How long to wait at start for Kafka and the registry before giving up',
+    { default: '30s' },
+  ),
 };
 
 const topics = {
@@ -254,7 +257,7 @@ export type BridgeConfig = Values<typeof bridge>;
 export type ProcessorConfig = Values<typeof processor>;
 
 /** The settings by group: a command asks for the groups that it needs, and is told only of problems in those. */
-export const groups = { kafka, registry, topics, operation, webhook, bridge, processor };
+export const groups = { kafka, registry, start, topics, operation, webhook, bridge, processor };
 
 export type Group = keyof typeof groups;
 export type Config<G extends Group> = { readonly [K in G]: Values<(typeof groups)[K]> };

@@ -5,6 +5,7 @@ import { allSettings, type Group } from './config.ts';
 const usedBy: Record<Group, string> = {
   kafka: 'all',
   registry: 'all',
+  start: 'all',
   topics: 'all',
   operation: 'bridge, processor',
   webhook: 'bridge, send',

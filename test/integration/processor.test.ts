@@ -176,6 +176,19 @@ test("the journal's ranges join end to end, and end where the group's offsets ar
   }
 });
 
+test('a second processor takes its share, and gives it back when it leaves', async () => {
+  const second = await deployment.start('processor');
+  const assigned = async (admin: string) =>
+    /voucherbus_assigned_partitions (\d)/.exec(await (await fetch(`${admin}/metrics`)).text())?.[1];
+  await until(
+    async () => (await assigned(processor.admin)) === '1' && (await assigned(second.admin)) === '1',
+    'each has one partition',
+  );
+  second.child.kill('SIGTERM');
+  expect(await second.child.exited).toBe(0);
+  await until(async () => (await assigned(processor.admin)) === '2', 'the first has both again');
+});
+
 test('on SIGTERM it finishes, leaves the group, and another takes over at once with the memory of all ids', async () => {
   processor.child.kill('SIGTERM');
   expect(await processor.child.exited).toBe(0);

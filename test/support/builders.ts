@@ -45,7 +45,7 @@ export function aRawWebhook(changes: Partial<RawWebhook> = {}): RawWebhook {
   };
 }
 
-export const rawSchemaId = 7;
+const rawSchemaId = 7;
 const encodeRaw = createEncoder<RawWebhook>(schemas.RawWebhook.type, rawSchemaId);
 
 /** A record as the consumer gets it. */

@@ -19,7 +19,7 @@ import { planTopics } from '../../src/topics/plan.ts';
 import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
 
 export const secret = 'test-secret';
-export const silent = createLog('silent', 'test');
+const silent = createLog('silent', 'test');
 
 export type Deployment = Awaited<ReturnType<typeof aDeployment>>;
 

@@ -1,0 +1,144 @@
+/** Restore of a million ids from one partition of the journal, beside a stock KafkaJS consumer that reads the same records into a Map. */
+
+import { Kafka, logLevel } from 'kafkajs';
+import { createDecoder } from '../src/codec/decoder.ts';
+import type { Batch } from '../src/codec/records.ts';
+import { schemas } from '../src/codec/schemas.ts';
+import { createEncoder } from '../src/codec/wire.ts';
+import { digestOf } from '../src/journal/digest.ts';
+import { restore } from '../src/journal/restore.ts';
+import { createReader } from '../src/kafka/reader.ts';
+import { openWriter } from '../src/kafka/writer.ts';
+import { median, prepare, type Setting, say } from './setting.ts';
+
+const runs = 3;
+const perWrite = 1_000;
+
+type Result = { readonly ours: number; readonly peer: number; readonly bytesPerId: number };
+
+export async function benchRestore(ids: number): Promise<readonly string[]> {
+  const rows: string[] = [];
+  for (const perRecord of [500, 20, 1]) {
+    const setting = await prepare(`restore-${perRecord}-${Date.now().toString(36)}`, 1);
+    say(`filling the journal with ${ids} ids, ${perRecord} a record`);
+    await fillJournal(setting, ids, perRecord);
+    const results: Result[] = [];
+    for (let run = 1; run <= runs; run += 1) {
+      const { ms: ours, bytesPerId } = await restoreOurs(setting, ids);
+      const peer = await restorePeer(setting, ids);
+      results.push({ ours, peer, bytesPerId });
+      say(
+        `run ${run}, ${perRecord} a record: voucherbus ${Math.round(ours)} ms, KafkaJS into a Map ${Math.round(peer)} ms`,
+      );
+    }
+    const ours = median(results.map((one) => one.ours));
+    const peer = median(results.map((one) => one.peer));
+    const bytes = median(results.map((one) => one.bytesPerId)).toFixed(0);
+    rows.push(
+      `| ${perRecord} | ${(ours / 1_000).toFixed(2)} s | ${(peer / 1_000).toFixed(2)} s | ${(ours / peer).toFixed(2)} | ${bytes} |`,
+    );
+    await setting.admin.close();
+  }
+  return [
+    `Restore of ${ids} ids from one partition; medians of ${runs} runs in turns`,
+    '',
+    '| ids a journal record | voucherbus | stock KafkaJS into a Map | ratio | bytes of memory an id |',
+    '|--:|--:|--:|--:|--:|',
+    ...rows,
+  ];
+}
+
+async function fillJournal({ client, catalog, schemaId }: Setting, ids: number, perRecord: number) {
+  const writer = await openWriter(client, catalog.journal);
+  const encode = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal));
+  const now = Date.now();
+  for (let from = 0; from < ids; ) {
+    const records = [];
+    for (
+      ;
+      from < ids && records.length < Math.ceil(perWrite / Math.sqrt(perRecord));
+      from += perRecord
+    ) {
+      const entries = Array.from({ length: perRecord }, (_, i) => ({
+        digest: digestOf(`pub_${from + i}`),
+        offset: i,
+        outcome: 'FORWARDED' as const,
+        label: 0,
+      }));
+      const batch = {
+        // One raw offset a record, for the journal stands in for raw below.
+        from: from / perRecord,
+        to: from / perRecord + 1,
+        receivedUntil: now,
+        processedAt: now,
+        routesVersion: 'builtin',
+        labels: ['t'],
+        entries,
+      };
+      records.push({ key: 'journal', value: encode(batch), timestamp: String(now) });
+    }
+    await writer.write(records, 30_000);
+  }
+  await writer.close();
+}
+
+async function restoreOurs({ client, catalog, registry }: Setting, ids: number) {
+  const reader = createReader(client);
+  const decoder = createDecoder<Batch>(schemas.Batch.type, registry);
+  let shownAt = 0;
+  const startedAt = performance.now();
+  const { state } = await restore({
+    reader,
+    decoder,
+    // Nothing is in raw here: the journal stands in for it, its end being far enough.
+    raw: catalog.journal,
+    journal: catalog.journal,
+    partition: 0,
+    windowMs: catalog.windowMs,
+    nowMs: Date.now(),
+    committed: undefined,
+    onProgress: async (progress) => {
+      const at = Math.floor((4 * progress.ids) / ids);
+      if (at > shownAt)
+        say(`  ${progress.ids} ids after ${Math.round(performance.now() - startedAt)} ms`);
+      shownAt = at;
+    },
+  });
+  const ms = performance.now() - startedAt;
+  await reader.close();
+  if (state.size !== ids) throw new Error(`restored ${state.size} ids: expected ${ids}`);
+  return { ms, bytesPerId: state.bytes / state.size };
+}
+
+async function restorePeer({ env, catalog }: Setting, ids: number): Promise<number> {
+  const kafka = new Kafka({
+    brokers: (env['KAFKA_BROKERS'] ?? '').split(','),
+    logLevel: logLevel.NOTHING,
+  });
+  const seen = new Map<string, number>();
+  const startedAt = performance.now();
+  const consumer = kafka.consumer({
+    groupId: `peer-${Date.now()}`,
+    maxWaitTimeInMs: 50,
+    maxBytesPerPartition: 8 * 1024 * 1024,
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [catalog.journal], fromBeginning: true });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch }) => {
+      for (const { value } of batch.messages) {
+        const { entries } = schemas.Batch.type.fromBuffer(
+          value?.subarray(5) ?? Buffer.alloc(0),
+        ) as Batch;
+        for (const { digest, offset } of entries) seen.set(digest.toString('latin1'), offset);
+      }
+      if (seen.size === ids) resolve();
+    },
+  });
+  await promise;
+  const ms = performance.now() - startedAt;
+  await consumer.disconnect();
+  return ms;
+}

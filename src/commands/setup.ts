@@ -1,0 +1,11 @@
+/** `voucherbus setup`: topics apply and schemas register in one go, for a step of a deployment. */
+
+import type { Command } from './command.ts';
+import { command as schemas } from './schemas.ts';
+import { command as topics } from './topics.ts';
+
+export const command: Command = {
+  summary: 'topics apply, then schemas register',
+  usage: 'voucherbus setup',
+  run: async (_, io) => (await topics.run(['apply'], io)) || schemas.run(['register'], io),
+};
