@@ -56,16 +56,15 @@ export function createFollow(reader: Reader, registry: Registry, catalog: Catalo
     const isParked = decision.outcome === 'DEAD_LETTERED';
     if (!isForwarded && !isParked) return { ...decision, output: undefined, event: undefined };
     const topic = isForwarded ? decision.label : catalog.deadLetters;
-    const records = await readAll(topic, partition);
-    const record = records.find((one) =>
+    const isWanted = ({ key, headers }: ReadRecord) =>
       isForwarded
-        ? one.key?.toString() === publicationId
-        : one.headers.some(
+        ? key?.toString() === publicationId
+        : headers.some(
             ([name, value]) =>
               name === '__streams.errors.offset' && value?.toString() === String(offset),
-          ),
-    );
-    if (!record) return { ...decision, output: undefined, event: undefined };
+          );
+    // The markers of one transaction reach its partitions one after the other.
+    const record = await waitFor(async () => (await readAll(topic, partition)).find(isWanted));
     await events.prepare([record.value]);
     const event = isForwarded ? events.decode(record.value) : undefined;
     return {

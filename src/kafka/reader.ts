@@ -18,8 +18,11 @@ const requestTimeoutMs = 30_000;
 /** 30 ms, 60 ms … 2 s: about 10 s in all. */
 const attempts = 10;
 
-/** What an offset is asked for: the log's start, its end for read_committed readers, or the first record not older than a time. */
-type Where = 'start' | 'end' | { readonly atMs: number };
+/**
+ * What an offset is asked for: the log's start; its end for read_committed readers, which is the first offset of an open transaction where there
+ * is one; its end for all readers; or the first record not older than a time.
+ */
+type Where = 'start' | 'end' | 'high-watermark' | { readonly atMs: number };
 
 export type Reader = {
   /** The offset of a place in a partition. For a time after the last record: the end. */
@@ -85,10 +88,10 @@ async function listOffset(
   where: Where,
 ): Promise<number> {
   const timestamp =
-    where === 'start' ? -2n : where === 'end' ? -1n : BigInt(Math.floor(where.atMs));
+    typeof where === 'object' ? BigInt(Math.floor(where.atMs)) : where === 'start' ? -2n : -1n;
   const body = new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8)
     .int32(-1) // replica id: a client
-    .int8(1) // read_committed: the end is the last stable offset
+    .int8(where === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
     .int32(1)
     .string(topic)
     .int32(1)

@@ -57,19 +57,22 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
   const ids = await lookUpIds(registry, catalog);
   const children: Child[] = [];
 
-  /** Every committed record of a topic, partition by partition. */
+  /** Every committed record of a topic, partition by partition, once no transaction is open: a commit is answered before its markers are written. */
   const readAll = async (
     topic: string,
   ): Promise<readonly (ReadRecord & { partition: number })[]> => {
     const records: (ReadRecord & { partition: number })[] = [];
     for (let partition = 0; partition < partitions; partition += 1) {
       const from = await reader.offsetOf(topic, partition, 'start');
-      const to = await reader.offsetOf(topic, partition, 'end');
+      const to = await until(async () => {
+        const end = await reader.offsetOf(topic, partition, 'high-watermark');
+        return end === (await reader.offsetOf(topic, partition, 'end')) && { end };
+      }, `no transaction is open on ${topic}/${partition}`);
       await reader.read({
         topic,
         partition,
         from,
-        to,
+        to: to.end,
         visit: (record) => records.push(Object.assign(record, { partition })),
       });
     }

@@ -1,11 +1,13 @@
 /**
- * Two repairs of how KafkaJS speaks to the transaction coordinator:
+ * Three repairs of how KafkaJS speaks to the transaction coordinator:
  *
  * 1. Right after a commit the coordinator may still write the markers of that transaction, and refuses to add partitions or offsets to the
  *    next one with CONCURRENT_TRANSACTIONS. KafkaJS then repeats the whole send after its general backoff (300 ms by default). Here only the
  *    refused request is repeated, after 1, 2, 4, 8, 16, 20, 20 … ms, for at most 10 s.
  * 2. KafkaJS asks for the coordinator before each of the four requests of a transaction. Here the answer is kept until any request to a
  *    coordinator fails. (Keeping it without the first repair is a loss: the round trips hid the marker delay.)
+ * 3. KafkaJS means to find a moved group coordinator again when it commits offsets in a transaction, but compares with names that its own
+ *    table of errors does not use, and gives up. Here the errors of that request bear the names it compares with.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,6 +45,7 @@ export function mendCoordinator(): void {
   for (const name of coordinatorRequests) broker[name] = forgetOnFailure(broker[name]);
   broker.addPartitionsToTxn = retryWhileFinishing(broker.addPartitionsToTxn);
   broker.addOffsetsToTxn = retryWhileFinishing(broker.addOffsetsToTxn);
+  broker.txnOffsetCommit = renameErrors(broker.txnOffsetCommit);
   const { prototype: cluster } = requirePart('kafkajs/src/cluster') as ClusterClass;
   cluster.findGroupCoordinator = remember(cluster.findGroupCoordinator);
 }
@@ -61,6 +64,25 @@ function forgetOnFailure(request: Request): Request {
 /** Another transaction of the same id is still being finished: nothing was done, the same request will be taken soon. */
 function isFinishing(error: unknown): boolean {
   return (error as { type?: string }).type === 'CONCURRENT_TRANSACTIONS';
+}
+
+/** From KafkaJS's table (codes 14, 15, 16) to what its sendOffsets compares with. */
+const renamed: Readonly<Record<string, string>> = {
+  GROUP_LOAD_IN_PROGRESS: 'COORDINATOR_LOAD_IN_PROGRESS',
+  GROUP_COORDINATOR_NOT_AVAILABLE: 'COORDINATOR_NOT_AVAILABLE',
+  NOT_COORDINATOR_FOR_GROUP: 'NOT_COORDINATOR',
+};
+
+function renameErrors(request: Request): Request {
+  return async function renaming(this: unknown, args) {
+    try {
+      return await request.call(this, args);
+    } catch (error) {
+      const { type = '' } = error as { type?: string };
+      if (error instanceof Error && renamed[type]) Object.assign(error, { type: renamed[type] });
+      throw error;
+    }
+  };
 }
 
 function retryWhileFinishing(request: Request): Request {

@@ -9,6 +9,7 @@ const concurrentTransactions = 51;
 type Broker = {
   addPartitionsToTxn: (args: object) => Promise<unknown>;
   endTxn: (args: object) => Promise<unknown>;
+  txnOffsetCommit: (args: object) => Promise<unknown>;
   isConnected: () => boolean;
 };
 type Cluster = { findGroupCoordinator: (args: object) => Promise<unknown> };
@@ -28,6 +29,7 @@ beforeEach(() => {
   };
   prototype.addPartitionsToTxn = answer;
   prototype.endTxn = answer;
+  prototype.txnOffsetCommit = answer;
   const Clusters = require('kafkajs/src/cluster');
   Clusters.prototype.findGroupCoordinator = async () => {
     lookups += 1;
@@ -61,3 +63,15 @@ test('the coordinator is asked for once, and again after any failure', async () 
   await find();
   expect(lookups).toBe(2);
 });
+
+test.each([
+  [14, 'COORDINATOR_LOAD_IN_PROGRESS'],
+  [15, 'COORDINATOR_NOT_AVAILABLE'],
+  [16, 'NOT_COORDINATOR'],
+])(
+  'code %i of an offset commit bears the name by which KafkaJS tries again',
+  async (code, type) => {
+    answers = [errorOfCode(code)];
+    await expect(broker.txnOffsetCommit({})).rejects.toMatchObject({ type });
+  },
+);
