@@ -21,6 +21,8 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
   const producer = client.producer({
     allowAutoTopicCreation: false,
     createPartitioner: Partitioners.DefaultPartitioner,
+    // Whoever waits for the answer gives up after seconds: a broker that is back must be seen soon. 20, 40 … 250 ms, about 6 s in all.
+    retry: { maxRetryTime: 250, retries: 28 },
   });
   const admin = client.admin();
   try {

@@ -39,7 +39,7 @@ export function createLog(
     : pino(options, pino.destination({ fd: 1, sync: false }));
 }
 
-/** An error as facts; its stack only when it is not one that we made, for then it is a broken assumption. */
+/** An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken assumption. */
 function errorFacts(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { code, fact, type } = error as Error & { code?: string; fact?: string; type?: string };
@@ -47,7 +47,8 @@ function errorFacts(error: unknown): Record<string, unknown> {
     type: type ?? error.name,
     message: error.message,
     ...(code === undefined ? {} : { code }),
-    ...(fact === undefined ? { stack: error.stack } : { fact }),
+    ...(fact === undefined ? {} : { fact }),
+    ...(fact === undefined && !error.name.startsWith('KafkaJS') ? { stack: error.stack } : {}),
     ...(error.cause === undefined ? {} : { cause: errorFacts(error.cause) }),
   };
 }
