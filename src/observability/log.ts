@@ -34,9 +34,15 @@ export function createLog(
     redact: { paths: redacted, censor: '[redacted]' },
     serializers: { err: errorFacts },
   };
-  return destination
-    ? pino(options, destination)
-    : pino(options, pino.destination({ fd: 1, sync: false }));
+  return pino(options, destination ?? stdout());
+}
+
+/**
+ * Standard output, written at once. (pino's own destination repeats a write to a reader that is gone for ever, at exit too: the service would not
+ * end.) Without a reader the lines are lost, not the service.
+ */
+function stdout(): NodeJS.WritableStream {
+  return process.stdout.on('error', () => undefined);
 }
 
 /** An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken assumption. */

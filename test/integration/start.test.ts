@@ -1,10 +1,12 @@
 /** What the commands say when something is missing, and what they do to topics and schemas. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { schemas } from '../../src/codec/schemas.ts';
 import { type Environment, startChild } from '../../src/commands/child.ts';
 import { subjectOf } from '../../src/topics/catalog.ts';
-import { aDeployment } from '../support/deployment.ts';
+import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
 
 const run = async (args: readonly string[], env: Environment) => {
@@ -83,6 +85,24 @@ test('without its schemas a service names the subjects and the command to run; w
   expect(dead.code).toBe(1);
   expect(dead.messages).toContain('gave up after 1 s (START_TIMEOUT): can not look up');
   expect(dead.messages).not.toContain('    at ');
+});
+
+test('a service whose log nobody reads any more still ends on SIGTERM', async () => {
+  await using deployment = await aDeployment(1);
+  const port = await freePort();
+  const child = spawn(process.execPath, ['src/main.ts', 'bridge'], {
+    env: { ...deployment.env, ADMIN_PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  await until(
+    async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok,
+    'the bridge is ready',
+  );
+  child.stdout.destroy();
+  child.stderr.destroy();
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(0);
 });
 
 test('a port that is taken is named with its setting', async () => {
