@@ -37,6 +37,10 @@ type State = { requests: number; bytes: number; isStopping: boolean };
 export async function startBridge(context: BridgeContext): Promise<Bridge> {
   const { config } = context;
   const state: State = { requests: 0, bytes: 0, isStopping: false };
+  // A series that is known in advance starts at 0: an alert on its growth must see the first one.
+  for (const outcome of ['stored', 'aborted', ...Object.values(problems).map(({ slug }) => slug)]) {
+    context.metrics.webhooks.inc({ source: config.source, outcome }, 0);
+  }
   const server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
     void handle(request, response, state, context);
   });

@@ -37,6 +37,7 @@ export type Processor = {
 
 export function createProcessor(context: ProcessorContext): Processor {
   const { metrics, health, log } = context;
+  for (const outcome of ['committed', 'failed', 'fenced']) metrics.transactions.inc({ outcome }, 0);
   /** What we hold. A partition that stays ours over a rebalance keeps its lease and its memory: if another took it meanwhile, ours is fenced. */
   const leases = new Map<number, Lease>();
 

@@ -1,6 +1,7 @@
 /** encode-batch.ts and decode-batch.ts, against each other and against KafkaJS's own code. */
 
 import { createRequire } from 'node:module';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type ReadRecord, readBatches, readCommitted } from '../../../src/kafka/decode-batch.ts';
@@ -122,21 +123,22 @@ const committed = (
 
 test('records of aborted transactions are left out, in whatever order the broker lists them', () => {
   const log = [
-    batchAt(0, 1n, 'data'), // aborted at 4
+    batchAt(0, 1n, 'data'), // aborted at 5
     batchAt(1, 2n, 'data'), // aborted at 3
-    batchAt(2, 3n, 'data'), // committed at 5
+    batchAt(2, 3n, 'data'), // committed at 6
     batchAt(3, 2n, 'abort'),
-    batchAt(4, 1n, 'abort'),
-    batchAt(5, 3n, 'commit'),
-    batchAt(6, 1n, 'data'), // a second transaction of producer 1, committed
-    batchAt(7, 1n, 'commit'),
+    batchAt(4, 1n, 'data'), // still of the transaction that began at 0
+    batchAt(5, 1n, 'abort'),
+    batchAt(6, 3n, 'commit'),
+    batchAt(7, 1n, 'data'), // a second transaction of producer 1, committed
+    batchAt(8, 1n, 'commit'),
   ];
   // By marker, as the broker does it: KafkaJS would show 1@0.
   const aborted = [
     { producerId: 2n, firstOffset: 1 },
     { producerId: 1n, firstOffset: 0 },
   ];
-  expect(committed(log, aborted)).toEqual({ seen: ['3@2', '1@6'], next: 8 });
+  expect(committed(log, aborted)).toEqual({ seen: ['3@2', '1@7'], next: 9 });
 });
 
 test('a user key that looks like an abort marker ends no transaction', () => {
@@ -157,3 +159,20 @@ test('records before the asked offset are skipped, a cut-off batch is left for t
   ];
   expect(committed(log, [], 1)).toEqual({ seen: ['1@1'], next: 2 });
 });
+
+test.each([
+  ['gzip', 1, gzipSync],
+  ['zstd', 4, zstdCompressSync],
+] as const)(
+  'a batch that a broker has compressed with %s is read; other codecs are named',
+  (_, codec, compress) => {
+    const plain = encodeRecordBatch([{ value: 'a' }, { value: 'b' }], options);
+    const body = compress(plain.subarray(61));
+    const batch = Buffer.concat([plain.subarray(0, 61), body]);
+    batch.writeInt32BE(batch.length - 12, 8);
+    batch.writeInt16BE(codec, 21);
+    expect(read(batch).map(({ value }) => String(value))).toEqual(['a', 'b']);
+    batch.writeInt16BE(3, 21);
+    expect(() => read(batch)).toThrow('compressed with codec 3: expected none, gzip or zstd');
+  },
+);
