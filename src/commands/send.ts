@@ -34,37 +34,58 @@ export const command: Command = {
     const config = configOf(['webhook'], io);
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    const { count, rate, repeatPercent, campaignType } = parsed;
     const url = parsed.url ?? `http://127.0.0.1:8080/webhooks/${config.webhook.source}`;
-    const key = config.webhook.secrets[0]?.key ?? '';
-    const sent: string[] = [];
-    const answers = new Map<string, number>();
     const startedAt = performance.now();
-    const inFlight = new Set<Promise<void>>();
-    for (let i = 0; i < count; i += 1) {
-      const isRepeat = sent.length > 0 && Math.random() * 100 < repeatPercent;
-      const publicationId = isRepeat
-        ? (sent[Math.floor(Math.random() * sent.length)] as string)
-        : randomPublicationId();
-      if (!isRepeat) sent.push(publicationId);
-      const type = campaignType === undefined ? (campaignTypes[i % 4] as string) : campaignType;
-      const body = JSON.stringify(sampleWebhook({ publicationId, campaignType: type }));
-      const posted = post(url, body, key).then((answer) => {
-        answers.set(answer, (answers.get(answer) ?? 0) + 1);
-        inFlight.delete(posted);
-      });
-      inFlight.add(posted);
-      await sleep(Math.max(0, startedAt + ((i + 1) * 1_000) / rate - performance.now()));
-    }
-    await Promise.all(inFlight);
-    const seconds = (performance.now() - startedAt) / 1_000;
+    const { publications, answers } = await sendAll(
+      url,
+      config.webhook.secrets[0]?.key ?? '',
+      parsed,
+    );
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     io.out(
-      `sent ${count} webhooks (${sent.length} publications) to ${url} in ${seconds.toFixed(1)} s`,
+      `sent ${parsed.count} webhooks (${publications} publications) to ${url} in ${seconds} s`,
     );
     for (const [answer, times] of answers) io.out(`  ${answer}: ${times}`);
     return [...answers.keys()].every((answer) => answer.startsWith('2')) ? 0 : 1;
   },
 };
+
+type Load = {
+  readonly count: number;
+  readonly rate: number;
+  readonly repeatPercent: number;
+  /** null: no campaign. undefined: the known types take turns. */
+  readonly campaignType: string | null | undefined;
+};
+
+/** Each webhook at its time, whether the ones before were answered or not. */
+async function sendAll(
+  url: string,
+  key: string,
+  { count, rate, repeatPercent, campaignType }: Load,
+) {
+  const sent: string[] = [];
+  const answers = new Map<string, number>();
+  const posts: Promise<void>[] = [];
+  const startedAt = performance.now();
+  for (let i = 0; i < count; i += 1) {
+    const isRepeat = sent.length > 0 && Math.random() * 100 < repeatPercent;
+    const publicationId = isRepeat
+      ? (sent[Math.floor(Math.random() * sent.length)] as string)
+      : randomPublicationId();
+    if (!isRepeat) sent.push(publicationId);
+    const type = campaignType === undefined ? (campaignTypes[i % 4] as string) : campaignType;
+    const body = JSON.stringify(sampleWebhook({ publicationId, campaignType: type }));
+    posts.push(
+      post(url, body, key).then((answer) => {
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }),
+    );
+    await sleep(Math.max(0, startedAt + ((i + 1) * 1_000) / rate - performance.now()));
+  }
+  await Promise.all(posts);
+  return { publications: sent.length, answers };
+}
 
 function parse(args: readonly string[], io: Io) {
   try {

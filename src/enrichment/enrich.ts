@@ -6,16 +6,15 @@ import type {
   PublisherRecord,
   VoucherRecord,
 } from '../codec/records.ts';
+import type { Customer, PersonalData } from '../voucherify/customer.ts';
 import { isObject, type JsonObject } from '../voucherify/json.ts';
 import {
   type Campaign,
-  type Customer,
   orRejection,
-  type PersonalData,
   type Publication,
   type Rejection,
-  type Voucher,
 } from '../voucherify/publication.ts';
+import type { Voucher } from '../voucherify/voucher.ts';
 import { benefitOf } from './benefit.ts';
 
 export type PersonalField = keyof PersonalData;

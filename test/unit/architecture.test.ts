@@ -58,9 +58,11 @@ const pure = [
   'topics/catalog.ts',
   'topics/plan.ts',
   'topics/verify.ts',
+  'voucherify/customer.ts',
   'voucherify/json.ts',
   'voucherify/publication.ts',
   'voucherify/signature.ts',
+  'voucherify/voucher.ts',
   'voucherify/webhook.ts',
 ].map((file) => `src/${file}`);
 

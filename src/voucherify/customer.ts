@@ -1,0 +1,88 @@
+/** The customer of a publication. Personal data is read only on demand. */
+
+import type { Part } from './json.ts';
+
+export type Customer = {
+  readonly id: string | null;
+  readonly sourceId: string | null;
+  readonly region: string | null;
+  readonly metadata: Record<string, string>;
+  /** Read only when a configuration asks for personal data. */
+  readonly personal: () => PersonalData;
+};
+
+export type PersonalData = {
+  readonly name: string | null;
+  readonly email: string | null;
+  readonly phone: string | null;
+  readonly birthdate: number | null;
+  readonly address: Address | null;
+};
+
+type Address = {
+  readonly line1: string | null;
+  readonly line2: string | null;
+  readonly postalCode: string | null;
+  readonly city: string | null;
+  readonly state: string | null;
+  readonly country: string | null;
+};
+
+/** `data.customer` is the short form, `data.publication.customer` the long one; either may be absent. */
+export function readCustomer(
+  short: Part | null,
+  long: Part | null,
+  publication: Part,
+): Customer | null {
+  const customer = short ?? long;
+  const id = customer?.text('id') ?? publication.text('customer_id');
+  if (customer === null) {
+    return id === null
+      ? null
+      : {
+          id,
+          sourceId: publication.text('tracking_id'),
+          region: null,
+          metadata: {},
+          personal: noPersonalData,
+        };
+  }
+  const metadata = customer.map('metadata', 'scalars');
+  return {
+    id,
+    sourceId: customer.text('source_id') ?? publication.text('tracking_id'),
+    region: metadata['region'] ?? null,
+    metadata,
+    personal: () => readPersonal(customer, long ?? customer),
+  };
+}
+
+const noPersonalData = (): PersonalData => ({
+  name: null,
+  email: null,
+  phone: null,
+  birthdate: null,
+  address: null,
+});
+
+function readPersonal(short: Part, long: Part): PersonalData {
+  return {
+    name: short.text('name') ?? long.text('name'),
+    email: short.text('email') ?? long.text('email'),
+    phone: long.text('phone'),
+    birthdate: long.days('birthdate'),
+    address: readAddress(long.part('address')),
+  };
+}
+
+function readAddress(address: Part | null): Address | null {
+  if (address === null) return null;
+  return {
+    line1: address.text('line_1'),
+    line2: address.text('line_2'),
+    postalCode: address.text('postal_code'),
+    city: address.text('city'),
+    state: address.text('state'),
+    country: address.text('country'),
+  };
+}
