@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
-import { asAppError } from './failure.ts';
+import { asAppError, factOf } from './failure.ts';
 import type { Admin as KafkaAdmin } from './kafkajs.ts';
 
 export type TopicState = {
@@ -65,7 +65,7 @@ export async function connectAdmin(client: Client): Promise<Admin> {
     remove: (topics) => tried(`delete ${topics.join(', ')}`, () => remove(admin, topics)),
     committedOffsets: (groupId, topic) =>
       tried(`read the offsets of ${groupId}`, async () => {
-        const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
+        const [found] = await patiently(() => admin.fetchOffsets({ groupId, topics: [topic] }));
         const offsets = found?.partitions ?? [];
         return new Map(
           offsets
@@ -75,6 +75,18 @@ export async function connectAdmin(client: Client): Promise<Admin> {
       }),
     close: () => admin.disconnect(),
   };
+}
+
+/** KafkaJS does not repeat this request when the group's coordinator moves or is loading. 20 × 100 ms. */
+async function patiently<T>(request: () => Promise<T>): Promise<T> {
+  for (let left = 20; ; left -= 1) {
+    try {
+      return await request();
+    } catch (error) {
+      if (left <= 1 || factOf(error) !== 'retriable') throw error;
+      await sleep(100);
+    }
+  }
 }
 
 async function describe(
