@@ -13,7 +13,7 @@ import { createHealth } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { createProcessor } from '../processor/processor.ts';
-import type { Assembly } from '../processor/transaction.ts';
+import { type Assembly, cloudEventConstants } from '../processor/transaction.ts';
 import { builtinRoutes } from '../routing/routes.ts';
 import type { Command } from './command.ts';
 import { configOf, version } from './environment.ts';
@@ -82,28 +82,28 @@ export const command: Command = {
 };
 
 function assemblyOf({ catalog, schemaId, registry }: Started, config: ProcessorConfig): Assembly {
-  const encoders = new Map<string, Encoder<PublicationSucceeded>>(
-    Object.values(catalog.publications).map((topic) => [
-      topic,
-      createEncoder(schemas.PublicationSucceeded.type, schemaId(topic)),
-    ]),
+  const ofTopic = new Map(
+    Object.values(catalog.publications).map((topic) => {
+      const id = schemaId(topic);
+      const encode: Encoder<PublicationSucceeded> = createEncoder(
+        schemas.PublicationSucceeded.type,
+        id,
+      );
+      const dataSchema = `${registry.url}/schemas/ids/${id}`;
+      const constants = cloudEventConstants(config.eventSource, config.eventType, dataSchema);
+      return [topic, { encode, constants }];
+    }),
   );
-  const dataSchemas = new Map(
-    [...encoders.keys()].map((topic) => [topic, `${registry.url}/schemas/ids/${schemaId(topic)}`]),
-  );
+  const known = (topic: string) => {
+    const found = ofTopic.get(topic);
+    if (!found) throw new Error(`a route leads to ${topic}: expected a topic of the catalog`);
+    return found;
+  };
   return {
     catalog,
     group: config.group,
-    encodeEvent: (topic) => {
-      const encoder = encoders.get(topic);
-      if (!encoder) throw new Error(`no encoder for ${topic}: expected a topic of the catalog`);
-      return encoder;
-    },
+    encodeEvent: (topic) => known(topic).encode,
     encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
-    cloudEvent: {
-      source: config.eventSource,
-      type: config.eventType,
-      dataSchema: (topic) => dataSchemas.get(topic) ?? '',
-    },
+    cloudEvent: (topic) => known(topic).constants,
   };
 }

@@ -4,12 +4,20 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { ByteReader } from './bytes.ts';
 
 const codecMask = 0x07;
+const logAppendTimeBit = 0x08;
 const transactionalBit = 0x10;
 const controlBit = 0x20;
 /** Bytes from the base offset to the number of records, that number included. */
 const overhead = 61;
 
 export type HeaderPairs = readonly (readonly [name: string, value: Buffer | null])[];
+
+type Base = {
+  readonly baseOffset: number;
+  readonly firstTimestamp: number;
+  /** The broker's time, for all records, where the topic says LogAppendTime. */
+  readonly appendedAt: number | undefined;
+};
 
 /** A record as it was read. Key and value are slices of the fetched bytes; headers are read when they are asked for. */
 export class ReadRecord {
@@ -20,12 +28,10 @@ export class ReadRecord {
   readonly #buffer: Buffer;
   readonly #headersAt: number;
 
-  constructor(
-    reader: ByteReader,
-    base: { readonly baseOffset: number; readonly firstTimestamp: number },
-  ) {
+  constructor(reader: ByteReader, base: Base) {
     reader.int8(); // attributes: none are defined
-    this.timestampMs = base.firstTimestamp + reader.varlong();
+    const timestampDelta = reader.varlong();
+    this.timestampMs = base.appendedAt ?? base.firstTimestamp + timestampDelta;
     this.offset = base.baseOffset + reader.varint();
     this.key = reader.bytes(reader.varint());
     this.value = reader.bytes(reader.varint());
@@ -67,6 +73,8 @@ function readBatch(buffer: Buffer, at: number): BatchHeader {
   const baseOffset = Number(buffer.readBigInt64BE(at));
   const attributes = buffer.readInt16BE(at + 21);
   const firstTimestamp = Number(buffer.readBigInt64BE(at + 27));
+  const appendedAt =
+    attributes & logAppendTimeBit ? Number(buffer.readBigInt64BE(at + 35)) : undefined;
   const count = buffer.readInt32BE(at + 57);
   return {
     end,
@@ -81,7 +89,7 @@ function readBatch(buffer: Buffer, at: number): BatchHeader {
       for (let i = 0; i < count; i += 1) {
         const length = reader.varint();
         const next = reader.position + length;
-        yield new ReadRecord(reader, { baseOffset, firstTimestamp });
+        yield new ReadRecord(reader, { baseOffset, firstTimestamp, appendedAt });
         reader.position = next;
       }
     },

@@ -13,16 +13,28 @@ export type Assembly = {
   readonly group: string;
   readonly encodeEvent: (topic: string) => Encoder<PublicationSucceeded>;
   readonly encodeBatch: Encoder<Batch>;
-  readonly cloudEvent: CloudEventConstants;
+  readonly cloudEvent: (topic: string) => CloudEventConstants;
 };
 
-/** What is equal in the headers of every output event. */
-type CloudEventConstants = {
-  readonly source: string;
-  readonly type: string;
-  /** The registry's address of a topic's schema. */
-  readonly dataSchema: (topic: string) => string;
-};
+/** The headers that are equal in every event of a topic, as bytes. */
+export type CloudEventConstants = Readonly<
+  Record<'ce_specversion' | 'ce_source' | 'ce_type' | 'ce_dataschema' | 'content-type', Buffer>
+>;
+
+/** @param dataSchema the registry's address of the topic's schema */
+export function cloudEventConstants(
+  source: string,
+  type: string,
+  dataSchema: string,
+): CloudEventConstants {
+  return {
+    ce_specversion: Buffer.from('1.0'),
+    ce_source: Buffer.from(source),
+    ce_type: Buffer.from(type),
+    ce_dataschema: Buffer.from(dataSchema),
+    'content-type': Buffer.from('application/avro'),
+  };
+}
 
 /** Outputs leave on the partition on which they came, which keeps the transaction's markers few and the order by publication. */
 export function assemble(
@@ -64,25 +76,21 @@ function output(
   partition: number,
   { encodeEvent, cloudEvent }: Assembly,
 ): OutputRecord {
-  // The raw record's ce_id, as bridge/record.ts chose it.
-  const cause = event.eventId ?? event.publicationId;
+  const id = Buffer.from(event.publicationId);
   return {
     partition,
-    key: event.publicationId,
+    key: id,
     value: encodeEvent(topic)(event),
     headers: {
-      ce_specversion: '1.0',
-      ce_id: event.publicationId,
-      ce_source: cloudEvent.source,
-      ce_type: cloudEvent.type,
-      ce_subject: event.publicationId,
+      ...cloudEvent(topic),
+      ce_id: id,
+      ce_subject: id,
+      ce_partitionkey: id,
       ce_time: isoOf(event.occurredAt),
-      ce_dataschema: cloudEvent.dataSchema(topic),
-      'content-type': 'application/avro',
-      ce_partitionkey: event.publicationId,
-      ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
-      ce_causationid: cause,
       ce_recordedtime: isoOf(event.receivedAt),
+      // The raw record's ce_id, as bridge/record.ts chose it.
+      ce_causationid: event.eventId ?? id,
+      ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
     },
   };
 }

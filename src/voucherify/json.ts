@@ -26,14 +26,23 @@ function kindOf(value: unknown): string {
 /** 2^53 - 2: avsc refuses the last safe integer too. */
 const longest = Number.MAX_SAFE_INTEGER - 1;
 
-/** A part of the body and where it stands. */
+/** A part of the body and where it stands. The path is put together only when something is wrong. */
 export class Part {
-  readonly path: string;
   readonly value: JsonObject;
+  readonly #parent: Part | string;
+  readonly #key: string | number;
 
-  constructor(path: string, value: JsonObject) {
-    this.path = path;
+  /** @param parent the part that holds this one under `key`, or the JSON path of this part itself */
+  constructor(value: JsonObject, parent: Part | string, key: string | number = '') {
     this.value = value;
+    this.#parent = parent;
+    this.#key = key;
+  }
+
+  get path(): string {
+    if (typeof this.#parent === 'string') return this.#parent;
+    const { path } = this.#parent;
+    return typeof this.#key === 'number' ? `${path}[${this.#key}]` : `${path}.${this.#key}`;
   }
 
   text(key: string): string | null {
@@ -91,7 +100,7 @@ export class Part {
 
   part(key: string): Part | null {
     const value = this.value[key];
-    if (isObject(value)) return new Part(`${this.path}.${key}`, value);
+    if (isObject(value)) return new Part(value, this, key);
     if (value === undefined || value === null) return null;
     throw this.invalid(key, 'an object or null');
   }
@@ -101,8 +110,8 @@ export class Part {
     if (value === undefined || value === null) return [];
     if (!Array.isArray(value)) throw this.invalid(key, 'an array or null');
     return value.map((item, index) => {
+      if (isObject(item)) return new Part(item, new Part(this.value, this, key), index);
       const path = `${this.path}.${key}[${index}]`;
-      if (isObject(item)) return new Part(path, item);
       throw new Invalid(path, `expected an object, found ${kindOf(item)}`);
     });
   }
@@ -110,7 +119,9 @@ export class Part {
   /** A free-form object as text by key: scalars as they read, nested values as JSON, nulls left out. */
   map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
     const map: Record<string, string> = {};
-    for (const [name, value] of Object.entries(this.part(key)?.value ?? {})) {
+    const values = this.part(key)?.value ?? {};
+    for (const name of Object.keys(values)) {
+      const value = values[name];
       if (typeof value === 'string') define(map, name, value);
       else if (typeof value === 'number' || typeof value === 'boolean') {
         define(map, name, String(value));

@@ -40,7 +40,7 @@ export type Campaign = {
 export function readPublication(
   webhook: Webhook & { kind: 'publication' },
 ): Publication | Rejection {
-  const data = new Part(webhook.path, webhook.data);
+  const data = new Part(webhook.data, webhook.path);
   return orRejection((): Publication | Rejection => {
     const publication = data.part('publication');
     const id = webhook.envelope.publicationId;

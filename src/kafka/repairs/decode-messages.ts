@@ -35,9 +35,9 @@ class Message {
     return String(this.#record.timestampMs);
   }
 
-  /** As KafkaJS has them: a name that stands several times has a list. */
+  /** As KafkaJS has them: a name that stands several times has a list. Without a prototype: a header may be named `constructor`. */
   get headers(): Record<string, HeaderValue> {
-    const headers: Record<string, HeaderValue> = {};
+    const headers: Record<string, HeaderValue> = Object.create(null);
     for (const [name, value] of this.#record.headers) {
       const earlier = headers[name];
       if (earlier === undefined) headers[name] = value;
