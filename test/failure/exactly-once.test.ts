@@ -1,21 +1,15 @@
-/** The claim of the product: webhooks in, each publication out exactly once, while a processor is killed. */
+/** The claim of the product: webhooks in, each publication out exactly once, whatever becomes of the processors in between. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { sampleWebhook } from '../../src/voucherify/sample.ts';
 import { aDeployment, until } from '../support/deployment.ts';
-import { post } from '../support/webhooks.ts';
+import { seeded, seedOf, startFlow } from '../support/flow.ts';
 
-const count = 10_000;
-const repeatEvery = 10;
-const concurrency = 50;
-const kinds = {
-  DISCOUNT_COUPONS: 'discount-coupons',
-  GIFT_VOUCHERS: 'gift-vouchers',
-  LOYALTY_PROGRAM: 'loyalty-program',
-  REFERRAL_PROGRAM: 'referral-program',
+const metric = async (admin: string, name: string): Promise<number> => {
+  const text = await (await fetch(`${admin}/metrics`)).text();
+  const values = text.split('\n').filter((line) => line.startsWith(name));
+  return values.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 };
-const types = Object.keys(kinds) as (keyof typeof kinds)[];
 
 test('10,000 webhooks with 10 % repeats, two processors, one killed half-way and started again: every publication once, on its topic', async () => {
   await using deployment = await aDeployment(6);
@@ -24,52 +18,70 @@ test('10,000 webhooks with 10 % repeats, two processors, one killed half-way and
     deployment.start('processor'),
     deployment.start('processor'),
   ]);
-  /** Publication n of every tenth webhook was sent before, some long before. */
-  const idOf = (i: number) =>
-    `pub_${i > 0 && i % repeatEvery === 0 ? Math.floor((i * 7919) % i) : i}`;
-  const expected = new Map<string, string>();
-  let next = 0;
-  const send = async () => {
-    for (let i = next++; i < count; i = next++) {
-      const publicationId = idOf(i);
-      const campaignType = types[
-        Number(publicationId.slice(4)) % types.length
-      ] as keyof typeof kinds;
-      const answer = await post(
-        bridge.url,
-        JSON.stringify(sampleWebhook({ publicationId, campaignType })),
-      );
-      expect(answer.status).toBe(202);
-      expected.set(publicationId, kinds[campaignType]);
-    }
-  };
-  const kill = async () => {
-    while (next < count / 2) await sleep(5);
-    victim.child.kill('SIGKILL');
-    await victim.child.exited;
-    await deployment.start('processor');
-  };
-  await Promise.all([...Array.from({ length: concurrency }, send), kill()]);
+  const flow = startFlow(deployment, bridge.url, { count: 10_000, concurrency: 50 });
+  while (flow.begun() < 5_000) await sleep(5);
+  victim.child.kill('SIGKILL');
+  await victim.child.exited;
+  await deployment.start('processor');
+  await flow.check();
+});
 
-  const raw = await deployment.readAll(deployment.catalog.raw);
-  await until(async () => {
-    const offsets = await deployment.admin.committedOffsets(
-      deployment.prefix,
-      deployment.catalog.raw,
-    );
-    const done = [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
-    return done === raw.length;
-  }, `all ${raw.length} raw records are processed`);
+test('three processors, a random one killed again and again at random moments: every publication once', async () => {
+  const random = seeded(seedOf());
+  await using deployment = await aDeployment(6);
+  const bridge = await deployment.start('bridge');
+  const processors = await Promise.all([1, 2, 3].map(() => deployment.start('processor')));
+  const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 20 });
+  for (let kills = 0; kills < 10; kills += 1) {
+    await sleep(200 + random() * 1_500);
+    const index = Math.floor(random() * processors.length);
+    processors[index]?.child.kill('SIGKILL');
+    await processors[index]?.child.exited;
+    processors[index] = await deployment.start('processor');
+  }
+  await flow.check();
+});
 
-  const outputs = await deployment.outputs();
-  const times = Map.groupBy(outputs, ({ event }) => event.publicationId);
-  expect(
-    [...times].filter(([, list]) => list.length !== 1).map(([id, list]) => [id, list.length]),
-  ).toEqual([]);
-  expect([...expected.keys()].filter((id) => !times.has(id))).toEqual([]);
-  expect(times.size).toBe(expected.size);
-  expect(outputs.filter(({ event, kind }) => expected.get(event.publicationId) !== kind)).toEqual(
-    [],
+test('a processor stopped for longer than its session is fenced, writes nothing late, and comes back as a good member', async () => {
+  await using deployment = await aDeployment(6);
+  const bridge = await deployment.start('bridge');
+  const [zombie, other] = await Promise.all([
+    deployment.start('processor'),
+    deployment.start('processor'),
+  ]);
+  const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 10 });
+  while (flow.begun() < 2_000) await sleep(5);
+  zombie.child.kill('SIGSTOP');
+  await until(
+    async () => (await metric(other.admin, 'voucherbus_assigned_partitions')) === 6,
+    'the other has all partitions',
   );
-  expect(await deployment.readAll(deployment.catalog.deadLetters)).toEqual([]);
+  zombie.child.kill('SIGCONT');
+  await until(
+    async () => (await metric(zombie.admin, 'voucherbus_assigned_partitions')) === 3,
+    'the zombie is a member again',
+  );
+  await flow.check();
+  // Fencing in turns would show as leases taken again and again.
+  const failed = await Promise.all(
+    [zombie, other].map(({ admin }) => metric(admin, 'voucherbus_leases_total{reason="failed"}')),
+  );
+  expect(failed.every((count) => count <= 6)).toBe(true);
+});
+
+test('processors that join and leave every second: every publication once, and partitions that need not move stay', async () => {
+  await using deployment = await aDeployment(6);
+  const bridge = await deployment.start('bridge');
+  const steady = await deployment.start('processor');
+  const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 10 });
+  for (let rounds = 0; rounds < 6; rounds += 1) {
+    const guest = await deployment.start('processor');
+    await sleep(1_000);
+    guest.child.kill('SIGTERM');
+    expect(await guest.child.exited).toBe(0);
+  }
+  await flow.check();
+  // Each round takes three of its six partitions away and brings them back; the other three keep their lease and their memory.
+  const leases = await metric(steady.admin, 'voucherbus_leases_total{reason="assigned"}');
+  expect(leases).toBeLessThanOrEqual(6 + 6 * 3);
 });
