@@ -2,8 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { openTransactional } from '../../src/kafka/transactional.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { seeded, seedOf, startFlow } from '../support/flow.ts';
+import { places } from '../support/kill-at.ts';
 
 const metric = async (admin: string, name: string): Promise<number> => {
   const text = await (await fetch(`${admin}/metrics`)).text();
@@ -39,6 +41,64 @@ test('three processors, a random one killed again and again at random moments: e
     await processors[index]?.child.exited;
     processors[index] = await deployment.start('processor');
   }
+  await flow.check();
+});
+
+test('a processor killed at each step of its transaction, twice each: every publication once', async () => {
+  const random = seeded(seedOf());
+  await using deployment = await aDeployment(6);
+  const bridge = await deployment.start('bridge');
+  await deployment.start('processor');
+  let isEnough = false;
+  const flow = startFlow(deployment, bridge.url, {
+    count: 20_000,
+    concurrency: 3,
+    isEnough: () => isEnough,
+  });
+  const preload = new URL('../support/kill-at.ts', import.meta.url).href;
+  for (const place of [...places, ...places]) {
+    const { child } = await deployment.start('processor', {
+      NODE_OPTIONS: `--import=${preload}`,
+      KILL_AT: place,
+      KILL_TRANSACTION: String(1 + Math.floor(random() * 20)),
+    });
+    // A signal ended it: it did reach that place.
+    expect(await child.exited).toBeNull();
+  }
+  isEnough = true;
+  await flow.check();
+});
+
+test("somebody else takes a partition's transactional id again and again: the processor says so, takes it back, and every publication comes once", async () => {
+  await using deployment = await aDeployment(2);
+  const bridge = await deployment.start('bridge');
+  const processor = await deployment.start('processor');
+  const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 20 });
+  for (let thefts = 0; thefts < 8; thefts += 1) {
+    await sleep(500);
+    const id = `${deployment.prefix}.${deployment.catalog.raw}.0`;
+    await (await openTransactional(deployment.client, id, 15_000)).close();
+  }
+  await flow.check();
+  expect(processor.child.output()).toContain('"fact":"fenced"');
+  expect(
+    await metric(processor.admin, 'voucherbus_transactions_total{outcome="fenced"}'),
+  ).toBeGreaterThan(0);
+});
+
+test("the group's offsets are gone while nobody runs: the journal's position is used, and nothing is repeated", async () => {
+  await using deployment = await aDeployment(2);
+  const bridge = await deployment.start('bridge');
+  const first = await deployment.start('processor');
+  const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 20 });
+  while (flow.begun() < 10_000) await sleep(5);
+  first.child.kill('SIGTERM');
+  expect(await first.child.exited).toBe(0);
+  const kafka = deployment.client.admin();
+  await kafka.connect();
+  await kafka.deleteGroups([deployment.prefix]);
+  await kafka.disconnect();
+  await deployment.start('processor');
   await flow.check();
 });
 

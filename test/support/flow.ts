@@ -25,16 +25,25 @@ export type Flow = {
   readonly check: () => Promise<void>;
 };
 
+type FlowOptions = {
+  /** At least so many webhooks … */
+  readonly count: number;
+  /** … and more until this says so. */
+  readonly isEnough?: () => boolean;
+  /** How many are under way at once. */
+  readonly concurrency: number;
+};
+
 export function startFlow(
   deployment: Deployment,
   url: string,
-  { count, concurrency }: { readonly count: number; readonly concurrency: number },
+  { count, concurrency, isEnough = () => true }: FlowOptions,
 ): Flow {
   const expected = new Map<string, string>();
   let next = 0;
   const idOf = (i: number) => `pub_${i > 0 && i % repeatEvery === 0 ? (i * 7919) % i : i}`;
   const send = async () => {
-    for (let i = next++; i < count; i = next++) {
+    for (let i = next++; i < count || !isEnough(); i = next++) {
       const publicationId = idOf(i);
       const type = types[Number(publicationId.slice(4)) % types.length] ?? 'DISCOUNT_COUPONS';
       const body = JSON.stringify(sampleWebhook({ publicationId, campaignType: type }));
@@ -45,7 +54,7 @@ export function startFlow(
   };
   const sent = Promise.all(Array.from({ length: concurrency }, send)).then(() => undefined);
   return {
-    begun: () => Math.min(next, count),
+    begun: () => next,
     sent,
     check: async () => {
       await sent;
