@@ -5,10 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectRegistry } from '../codec/registry.ts';
 import { readConfig } from '../config/read.ts';
 import { AppError } from '../errors.ts';
-import { createClient } from '../kafka/client.ts';
+import { connectAdmin } from '../kafka/admin.ts';
+import { type Client, createClient } from '../kafka/client.ts';
 import { createReader } from '../kafka/reader.ts';
 import { createLog } from '../observability/log.ts';
-import { createCatalog } from '../topics/catalog.ts';
+import { type Catalog, createCatalog } from '../topics/catalog.ts';
 import { sign, signatureHeader } from '../voucherify/signature.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 import { type Child, type Environment, startChild } from './child.ts';
@@ -35,12 +36,17 @@ export const command: Command = {
       ADMIN_PORT: '0',
     };
     const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: io.readFile });
+    const catalog = createCatalog(config.topics);
+    const log = createLog('silent', 'demo');
+    const client = createClient(config.kafka, log);
     await using services = new AsyncDisposableStack();
+    // Last of all: on a cluster of somebody's own nothing of the demo stays but its subjects.
+    services.defer(() => removeTopics(client, catalog));
     const { bridge, processors } = await startAll(env, io, services);
-    const reader = createReader(createClient(config.kafka, createLog('silent', 'demo')));
+    const reader = createReader(client);
     services.defer(reader.close);
     const registry = connectRegistry(config.registry);
-    const follow = createFollow(reader, registry, createCatalog(config.topics));
+    const follow = createFollow(reader, registry, catalog);
     const shown = await playCases(bridge.url, follow, io);
     io.out('');
     for (const line of tableOf(shown)) io.out(line);
@@ -52,6 +58,13 @@ export const command: Command = {
     return shown.every(({ isRight }) => isRight) ? 0 : 1;
   },
 };
+
+async function removeTopics(client: Client, { topics }: Catalog): Promise<void> {
+  const admin = await connectAdmin(client);
+  const existing = await admin.describe(topics.map(({ name }) => name));
+  if (existing.size > 0) await admin.remove([...existing.keys()]);
+  await admin.close();
+}
 
 type Service = { readonly child: Child; readonly adminUrl: string };
 

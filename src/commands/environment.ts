@@ -1,5 +1,6 @@
 /** Configuration from the process's environment, for the command that asks. */
 
+import { readFileSync } from 'node:fs';
 import type { Config, Group } from '../config/config.ts';
 import { readConfig } from '../config/read.ts';
 import type { Io } from './command.ts';
@@ -8,4 +9,7 @@ export function configOf<G extends Group>(wanted: readonly G[], io: Io): Config<
   return readConfig(wanted, { env: process.env, readFile: io.readFile });
 }
 
-export const version = process.env['npm_package_version'] ?? '0.1.0';
+/** Of package.json, which stands beside src in a checkout and in the image. */
+export const version: string = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+).version;
