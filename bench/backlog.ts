@@ -5,8 +5,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { applyTopics } from '../test/support/prepared.ts';
 import { fill } from './fill.ts';
-import { applyTopics, median, prepare, type Setting, say } from './setting.ts';
+import { median, prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
 const runs = 3;

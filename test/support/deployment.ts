@@ -4,22 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDecoder } from '../../src/codec/decoder.ts';
 import type { Batch, PublicationSucceeded } from '../../src/codec/records.ts';
-import { connectRegistry } from '../../src/codec/registry.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { type Child, type Environment, startChild } from '../../src/commands/child.ts';
-import { readConfig } from '../../src/config/read.ts';
-import { connectAdmin } from '../../src/kafka/admin.ts';
-import { createClient } from '../../src/kafka/client.ts';
 import type { ReadRecord } from '../../src/kafka/decode-batch.ts';
 import { createReader } from '../../src/kafka/reader.ts';
-import { createLog } from '../../src/observability/log.ts';
-import { applyChange } from '../../src/topics/apply.ts';
-import { createCatalog } from '../../src/topics/catalog.ts';
-import { planTopics } from '../../src/topics/plan.ts';
-import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
+import { prepared } from './prepared.ts';
 
 export const secret = 'test-secret';
-const silent = createLog('silent', 'test');
 
 export type Deployment = Awaited<ReturnType<typeof aDeployment>>;
 
@@ -39,22 +30,8 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     SESSION_TIMEOUT: '6s',
     ...settings,
   };
-  const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
-  const catalog = createCatalog(config.topics);
-  const client = createClient(config.kafka, silent);
-  const admin = await connectAdmin(client);
+  const { catalog, client, admin, registry, schemaId } = await prepared(env);
   const reader = createReader(client);
-  const registry = connectRegistry(config.registry);
-  for (const change of planTopics(catalog, new Map(), {
-    brokerCount: 1,
-    replicationFactor: undefined,
-  })) {
-    await applyChange(admin, change);
-  }
-  for (const { subject, schema } of subjectsOf(catalog)) {
-    await registry.register(subject, schemas[schema].text, schemas[schema].compatibility);
-  }
-  const ids = await lookUpIds(registry, catalog);
   const children: Child[] = [];
 
   /** Every committed record of a topic, partition by partition, once no transaction is open: a commit is answered before its markers are written. */
@@ -99,7 +76,7 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     reader,
     registry,
     partitions,
-    schemaId: (topic: string) => ids.get(topic) ?? -1,
+    schemaId,
     readAll,
     journal: () => decodeAll<Batch>(catalog.journal, 'Batch'),
     outputs: async () => {

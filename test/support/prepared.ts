@@ -1,0 +1,36 @@
+/** Topics and schemas under a prefix, made in this process: what the tests' deployments and the benchmarks stand on. */
+
+import { connectRegistry } from '../../src/codec/registry.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { readConfig } from '../../src/config/read.ts';
+import { type Admin, connectAdmin } from '../../src/kafka/admin.ts';
+import { createClient } from '../../src/kafka/client.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { applyChange } from '../../src/topics/apply.ts';
+import { type Catalog, createCatalog } from '../../src/topics/catalog.ts';
+import { planTopics } from '../../src/topics/plan.ts';
+import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @param env with TOPIC_PREFIX and PARTITIONS; the cluster is that of KAFKA_BROKERS and SCHEMA_REGISTRY_URL */
+export async function prepared(env: Environment) {
+  const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
+  const catalog = createCatalog(config.topics);
+  const client = createClient(config.kafka, createLog('silent', 'test'));
+  const admin = await connectAdmin(client);
+  const registry = connectRegistry(config.registry);
+  await applyTopics(catalog, admin);
+  for (const { subject, schema } of subjectsOf(catalog)) {
+    await registry.register(subject, schemas[schema].text, schemas[schema].compatibility);
+  }
+  const ids = await lookUpIds(registry, catalog);
+  return { catalog, client, admin, registry, schemaId: (topic: string) => ids.get(topic) ?? -1 };
+}
+
+/** Makes what is missing. */
+export async function applyTopics(catalog: Catalog, admin: Admin): Promise<void> {
+  const existing = await admin.describe(catalog.topics.map(({ name }) => name));
+  const cluster = { brokerCount: 1, replicationFactor: undefined };
+  for (const change of planTopics(catalog, existing, cluster)) await applyChange(admin, change);
+}
