@@ -1,13 +1,20 @@
 /**
- * The one seam to a broker and a registry, for the tests, the demo and the benchmarks (design: "Where Kafka comes from"):
+ * The one seam to brokers and a registry, for the tests, the demo and the benchmarks (design: "Where Kafka comes from"):
  * what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else the jars. Whoever uses it can not tell which.
  */
 
-import { startContainers } from './containers.ts';
-import { startJars } from './jars.ts';
-import type { Cluster, Say } from './way.ts';
+import { containers } from './containers.ts';
+import { jars } from './jars.ts';
+import type { Brokers, Means, Say } from './way.ts';
 
-/** @throws Error that says in one sentence what to install, where no way is open */
+export type Cluster = AsyncDisposable & {
+  readonly brokers: string;
+  readonly registryUrl: string;
+  /** For people: where it came from. */
+  readonly origin: string;
+};
+
+/** One broker and a registry. @throws Error that says in one sentence what to install, where no way is open */
 export async function startCluster(say: Say): Promise<Cluster> {
   const brokers = process.env['KAFKA_BROKERS'];
   const registryUrl = process.env['SCHEMA_REGISTRY_URL'];
@@ -15,9 +22,35 @@ export async function startCluster(say: Say): Promise<Cluster> {
     const origin = `KAFKA_BROKERS=${brokers}`;
     return { brokers, registryUrl, origin, [Symbol.asyncDispose]: async () => {} };
   }
-  for (const way of [startContainers, startJars]) {
-    const cluster = await way(say);
-    if (cluster) return cluster;
+  const means = await openWay(say);
+  say(`starting ${means.origin}`);
+  await using started = new AsyncDisposableStack();
+  const [kafka, registry] = await Promise.all([
+    means.startBrokers(1),
+    means.startRegistry(),
+  ] as const);
+  started.use(kafka);
+  started.use(registry);
+  const stack = started.move();
+  return {
+    brokers: kafka.bootstrap,
+    registryUrl: registry.url,
+    origin: means.origin,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Three brokers that a test may kill: never those of KAFKA_BROKERS. Replication factor 3, min.insync.replicas 2 for Kafka's own topics. */
+export async function startThreeBrokers(say: Say): Promise<Brokers> {
+  const means = await openWay(say);
+  say(`starting three brokers: ${means.origin}`);
+  return means.startBrokers(3);
+}
+
+async function openWay(say: Say): Promise<Means> {
+  for (const way of [containers, jars]) {
+    const means = await way(say);
+    if (means) return means;
   }
   throw new Error(
     'No Kafka can be had here: install a Docker engine, or Java 17 or newer with Maven (mvn), or set KAFKA_BROKERS and SCHEMA_REGISTRY_URL.',

@@ -1,36 +1,33 @@
 /** Kafka and the registry in containers, through testcontainers. KAFKA_IMAGE and REGISTRY_IMAGE replace the official images. */
 
-import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
+import {
+  GenericContainer,
+  getContainerRuntimeClient,
+  ImageName,
+  Network,
+  type StartedNetwork,
+  type StartedTestContainer,
+  Wait,
+} from 'testcontainers';
 import { freePort } from './ports.ts';
-import { kafkaVersion, type Say, type Way } from './way.ts';
+import {
+  type Broker,
+  type Brokers,
+  brokerSettings,
+  kafkaVersion,
+  type Registry,
+  type Say,
+  type Way,
+} from './way.ts';
 
 const kafkaImage = process.env['KAFKA_IMAGE'] ?? `apache/kafka:${kafkaVersion}`;
 const registryImage = process.env['REGISTRY_IMAGE'] ?? 'apicurio/apicurio-registry:3.3.3';
 const startTimeoutMs = 120_000;
 const pullTimeoutMs = 300_000;
 
-export const startContainers: Way = async (say) => {
+export const containers: Way = async (say) => {
   if (!(await hasImages(say))) return undefined;
-  // A port chosen first: the broker must advertise it.
-  const port = await freePort();
-  say(`starting ${kafkaImage} and ${registryImage}`);
-  const [kafka, registry] = await Promise.all([
-    startKafka(port),
-    new GenericContainer(registryImage)
-      .withExposedPorts(8080)
-      .withEnvironment({ QUARKUS_LOG_LEVEL: 'WARN' })
-      .withWaitStrategy(Wait.forHttp('/apis/ccompat/v7/subjects', 8080).forStatusCode(200))
-      .withStartupTimeout(startTimeoutMs)
-      .start(),
-  ]);
-  return {
-    brokers: `${kafka.getHost()}:${port}`,
-    registryUrl: `http://${registry.getHost()}:${registry.getMappedPort(8080)}/apis/ccompat/v7`,
-    origin: `containers ${kafkaImage}, ${registryImage}`,
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([kafka.stop(), registry.stop()]);
-    },
-  };
+  return { origin: `containers ${kafkaImage}, ${registryImage}`, startBrokers, startRegistry };
 };
 
 async function hasImages(say: Say): Promise<boolean> {
@@ -56,30 +53,82 @@ function timeOut(ms: number): Promise<never> {
   });
 }
 
-function startKafka(port: number) {
-  return new GenericContainer(kafkaImage)
+async function startRegistry(): Promise<Registry> {
+  const registry = await new GenericContainer(registryImage)
+    .withExposedPorts(8080)
+    .withEnvironment({ QUARKUS_LOG_LEVEL: 'WARN' })
+    .withWaitStrategy(Wait.forHttp('/apis/ccompat/v7/subjects', 8080).forStatusCode(200))
+    .withStartupTimeout(startTimeoutMs)
+    .start();
+  return {
+    url: `http://${registry.getHost()}:${registry.getMappedPort(8080)}/apis/ccompat/v7`,
+    [Symbol.asyncDispose]: async () => {
+      await registry.stop();
+    },
+  };
+}
+
+async function startBrokers(count: 1 | 3): Promise<Brokers> {
+  const network = await new Network().start();
+  const names = Array.from({ length: count }, (_, i) => `kafka-${i + 1}`);
+  const started = await Promise.all(names.map((_, i) => startBroker(network, i, names)));
+  return {
+    bootstrap: started.map(({ container, port }) => `${container.getHost()}:${port}`).join(','),
+    nodes: await Promise.all(started.map(({ container }, i) => asBroker(container, i + 1))),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(started.map(({ container }) => container.stop()));
+      await network.stop();
+    },
+  };
+}
+
+async function startBroker(network: StartedNetwork, index: number, names: readonly string[]) {
+  // A port chosen first: the broker must advertise it, and keeps it when it is started again.
+  const port = await freePort();
+  const name = names[index] as string;
+  const container = await new GenericContainer(kafkaImage)
+    .withNetwork(network)
+    .withNetworkAliases(name)
     .withExposedPorts({ container: 9092, host: port })
     .withEnvironment({
-      KAFKA_NODE_ID: '1',
+      KAFKA_NODE_ID: String(index + 1),
       KAFKA_PROCESS_ROLES: 'broker,controller',
-      KAFKA_CONTROLLER_QUORUM_VOTERS: '1@localhost:9093',
+      KAFKA_CONTROLLER_QUORUM_VOTERS: names.map((one, i) => `${i + 1}@${one}:9093`).join(','),
       KAFKA_CONTROLLER_LISTENER_NAMES: 'CONTROLLER',
       KAFKA_LISTENERS: 'INTERNAL://:19092,CONTROLLER://:9093,EXTERNAL://:9092',
-      KAFKA_ADVERTISED_LISTENERS: `INTERNAL://localhost:19092,EXTERNAL://127.0.0.1:${port}`,
+      KAFKA_ADVERTISED_LISTENERS: `INTERNAL://${name}:19092,EXTERNAL://127.0.0.1:${port}`,
       KAFKA_LISTENER_SECURITY_PROTOCOL_MAP:
         'INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTERNAL:PLAINTEXT',
       KAFKA_INTER_BROKER_LISTENER_NAME: 'INTERNAL',
-      KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: '1',
-      KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: '1',
-      KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: '1',
-      KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS: '5',
-      KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS: '5',
-      KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: '0',
-      KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
       KAFKA_HEAP_OPTS: '-Xms256m -Xmx512m',
       KAFKA_LOG_DIRS: '/tmp/kraft-combined-logs',
+      ...asVariables(brokerSettings(names.length === 1 ? 1 : 3)),
     })
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(startTimeoutMs)
     .start();
+  return { container, port };
+}
+
+/** As the image takes them: a.b → KAFKA_A_B. */
+function asVariables(settings: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [
+      `KAFKA_${name.toUpperCase().replaceAll('.', '_')}`,
+      value,
+    ]),
+  );
+}
+
+async function asBroker(container: StartedTestContainer, id: number): Promise<Broker> {
+  const runtime = await getContainerRuntimeClient();
+  const docker = runtime.container.getById(container.getId());
+  return {
+    id,
+    kill: () => docker.kill({ signal: 'SIGKILL' }),
+    stop: () => docker.stop({ t: 30 }),
+    start: () => docker.start(),
+    pause: () => docker.pause(),
+    resume: () => docker.unpause(),
+  };
 }

@@ -1,7 +1,6 @@
 /** One cluster for all suites of a run: begun by the first, ended by the last. The tests find it in KAFKA_BROKERS and SCHEMA_REGISTRY_URL. */
 
-import { startCluster } from './cluster.ts';
-import type { Cluster } from './way.ts';
+import { type Cluster, startCluster } from './cluster.ts';
 
 type Shared = { cluster?: Promise<Cluster>; users: number };
 

@@ -1,7 +1,7 @@
 /** The same Kafka and registry from their jars (Maven Central), as two Java processes on loopback. Needs Java 17 or newer, Maven and tar. */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, globSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, globSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort } from './ports.ts';
-import { kafkaVersion, type Say, type Way } from './way.ts';
+import {
+  type Broker,
+  type Brokers,
+  brokerSettings,
+  kafkaVersion,
+  type Registry,
+  type Say,
+  type Way,
+} from './way.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,7 +27,7 @@ const startTimeoutMs = 120_000;
 
 type Java = { readonly path: string; readonly version: number };
 
-export const startJars: Way = async (say) => {
+export const jars: Way = async (say) => {
   const java = await newestJava();
   if (!java || java.version < 17) {
     say(`no jars: ${java ? `Java ${java.version}` : 'no Java'} found, 17 or newer is needed`);
@@ -34,29 +42,10 @@ export const startJars: Way = async (say) => {
   // Apicurio 3.3 needs Java 21; 3.0.9 is the newest that runs on 17.
   const registryVersion = java.version >= 21 ? '3.3.3' : '3.0.9';
   const [kafkaJars, registryDir] = await fetchJars(registryVersion, say);
-  say(`starting Kafka ${kafkaVersion} and Apicurio ${registryVersion} on Java ${java.version}`);
-  const dir = await mkdtemp(join(tmpdir(), 'voucherbus-'));
-  const kafka = await startKafka(java.path, kafkaJars, dir);
-  const registry = await startRegistry(java.path, registryDir, dir);
-  const stop = async () => {
-    await Promise.all([kafka, registry].map(({ process: one }) => end(one)));
-    await rm(dir, { recursive: true, force: true });
-  };
-  const registryUrl = `http://127.0.0.1:${registry.port}/apis/ccompat/v7`;
-  try {
-    await waitUntil(dir, async () => {
-      const isUp = readFileSync(join(dir, 'kafka.log'), 'utf8').includes('Kafka Server started');
-      return isUp && (await fetch(`${registryUrl}/subjects`).catch(() => undefined))?.ok === true;
-    });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
   return {
-    brokers: `127.0.0.1:${kafka.port}`,
-    registryUrl,
     origin: `jars of Kafka ${kafkaVersion} and Apicurio ${registryVersion}, Java ${java.version}`,
-    [Symbol.asyncDispose]: stop,
+    startBrokers: (count) => startBrokers(java.path, kafkaJars, count),
+    startRegistry: () => startRegistry(java.path, registryDir),
   };
 };
 
@@ -127,49 +116,95 @@ async function maven(args: readonly string[]): Promise<void> {
   }
 }
 
-type Server = { readonly port: number; readonly process: ChildProcess };
-
-async function startKafka(java: string, jars: string, dir: string): Promise<Server> {
-  const port = await freePort();
-  const controller = await freePort();
-  const properties = join(dir, 'server.properties');
-  await writeFile(
-    properties,
-    `process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:${controller}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=${join(dir, 'data')}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=5
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=5
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-`,
+async function startBrokers(java: string, kafkaJars: string, count: 1 | 3): Promise<Brokers> {
+  const dir = await mkdtemp(join(tmpdir(), 'voucherbus-kafka-'));
+  const ports = await Promise.all(
+    Array.from({ length: count }, async (_, i) => ({
+      id: i + 1,
+      port: await freePort(),
+      controller: await freePort(),
+    })),
   );
-  const log4j = `-Dlog4j2.configurationFile=${join(files, 'log4j2.yaml')}`;
-  const classpath = ['-cp', `${jars}/*`];
-  await run(java, [
-    '-Xmx128m',
-    log4j,
-    ...classpath,
-    'kafka.tools.StorageTool',
-    'format',
-    '-t',
-    '5L6g3nShT-eMCtK--X86sw',
-    '-c',
-    properties,
-  ]);
-  const args = ['-Xms256m', '-Xmx1g', log4j, ...classpath, 'kafka.Kafka', properties];
-  return { port, process: start(java, args, {}, join(dir, 'kafka.log')) };
+  const voters = ports.map(({ id, controller }) => `${id}@127.0.0.1:${controller}`).join(',');
+  const nodes = await Promise.all(
+    ports.map(async (place) => {
+      const home = join(dir, String(place.id));
+      await mkdir(home);
+      const properties = join(home, 'server.properties');
+      await writeFile(properties, propertiesOf(place, voters, home, count));
+      await format(java, kafkaJars, properties);
+      const memory =
+        count === 1
+          ? ['-Xms256m', '-Xmx1g']
+          : ['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+      const args = [...memory, ...classPathOf(kafkaJars), 'kafka.Kafka', properties];
+      return createNode(place.id, () => start(java, args, {}, join(home, 'kafka.log')));
+    }),
+  );
+  const stop = async () => {
+    await Promise.all(nodes.map(({ kill }) => kill())); // nothing of it is kept
+    await rm(dir, { recursive: true, force: true });
+  };
+  const logs = ports.map(({ id }) => join(dir, String(id), 'kafka.log'));
+  await stopUnless(stop, () =>
+    waitUntil(logs, async () =>
+      logs.every((log) => readFileSync(log, 'utf8').includes('Kafka Server started')),
+    ),
+  );
+  return {
+    bootstrap: ports.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    nodes,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
-async function startRegistry(java: string, dir: string, logDir: string): Promise<Server> {
+type Place = { readonly id: number; readonly port: number; readonly controller: number };
+
+function propertiesOf(place: Place, voters: string, home: string, count: 1 | 3): string {
+  const { id, port, controller } = place;
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': id,
+    'controller.quorum.voters': voters,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': join(home, 'data'),
+    ...brokerSettings(count),
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+const classPathOf = (kafkaJars: string) => [
+  `-Dlog4j2.configurationFile=${join(files, 'log4j2.yaml')}`,
+  '-cp',
+  `${kafkaJars}/*`,
+];
+
+async function format(java: string, kafkaJars: string, properties: string): Promise<void> {
+  const tool = ['kafka.tools.StorageTool', 'format', '-t', '5L6g3nShT-eMCtK--X86sw'];
+  await run(java, ['-Xmx128m', ...classPathOf(kafkaJars), ...tool, '-c', properties]);
+}
+
+function createNode(id: number, startProcess: () => ChildProcess): Broker {
+  let process = startProcess();
+  return {
+    id,
+    kill: () => end(process, 'SIGKILL'),
+    stop: () => end(process, 'SIGTERM'),
+    start: async () => {
+      process = startProcess();
+    },
+    pause: async () => void process.kill('SIGSTOP'),
+    resume: async () => void process.kill('SIGCONT'),
+  };
+}
+
+async function startRegistry(java: string, dir: string): Promise<Registry> {
+  const home = await mkdtemp(join(tmpdir(), 'voucherbus-registry-'));
   const port = await freePort();
   const [jar = ''] = globSync([`${dir}/quarkus-run.jar`, `${dir}/*-runner.jar`]);
   const env = {
@@ -179,9 +214,26 @@ async function startRegistry(java: string, dir: string, logDir: string): Promise
     QUARKUS_MANAGEMENT_PORT: String(await freePort()),
     QUARKUS_LOG_LEVEL: 'WARN',
   };
-  const args = ['-Xmx384m', '-XX:+UseSerialGC', '-jar', jar];
-  return { port, process: start(java, args, env, join(logDir, 'registry.log')) };
+  const log = join(home, 'registry.log');
+  const child = start(java, ['-Xmx384m', '-XX:+UseSerialGC', '-jar', jar], env, log);
+  const stop = async () => {
+    await end(child, 'SIGKILL');
+    await rm(home, { recursive: true, force: true });
+  };
+  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`;
+  await stopUnless(stop, () =>
+    waitUntil(
+      [log],
+      async () => (await fetch(`${url}/subjects`).catch(() => undefined))?.ok === true,
+    ),
+  );
+  return { url, [Symbol.asyncDispose]: stop };
 }
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 function start(java: string, args: readonly string[], env: object, log: string): ChildProcess {
   const output = openSync(log, 'a');
@@ -191,24 +243,33 @@ function start(java: string, args: readonly string[], env: object, log: string):
     // Out of the terminal's group: Ctrl-C must reach the services first and the broker last.
     detached: true,
   });
-  process.once('exit', () => child.kill('SIGKILL'));
+  closeSync(output);
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   return child;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve));
   if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGKILL'); // nothing of it is kept
+  child.kill(signal);
   await ended;
 }
 
-async function waitUntil(dir: string, isReady: () => Promise<boolean>): Promise<void> {
+async function stopUnless(stop: () => Promise<void>, starts: () => Promise<void>): Promise<void> {
+  try {
+    await starts();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function waitUntil(logs: readonly string[], isReady: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; ) {
     if (await isReady()) return;
     await sleep(100);
   }
-  const tails = ['kafka.log', 'registry.log'].map((log) =>
-    readFileSync(join(dir, log), 'utf8').slice(-1_500),
-  );
+  const tails = logs.map((log) => readFileSync(log, 'utf8').slice(-1_500));
   throw new Error(`not ready after ${startTimeoutMs / 1_000} s:\n${tails.join('\n')}`);
 }

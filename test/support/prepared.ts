@@ -31,6 +31,6 @@ export async function prepared(env: Environment) {
 /** Makes what is missing. */
 export async function applyTopics(catalog: Catalog, admin: Admin): Promise<void> {
   const existing = await admin.describe(catalog.topics.map(({ name }) => name));
-  const cluster = { brokerCount: 1, replicationFactor: undefined };
+  const cluster = { brokerCount: await admin.brokerCount(), replicationFactor: undefined };
   for (const change of planTopics(catalog, existing, cluster)) await applyChange(admin, change);
 }
