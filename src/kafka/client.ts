@@ -7,16 +7,21 @@ import { createTokenProvider } from './oauth.ts';
 
 export type Client = Kafka;
 
+/** Longest wait for the answer to one request (a join may take longer, by KafkaJS's own rule). */
+export const requestTimeoutMs = 5_000;
+
 /** @param retries attempts after the first of whatever the client does */
-export function createClient(config: KafkaConfig, log: Log, retries = 12): Client {
+export function createClient(config: KafkaConfig, log: Log, retries = 60): Client {
   const { sslCa, sslCert, sslKey } = config;
   const sasl = saslOf(config);
   return new Kafka({
     clientId: config.clientId,
     brokers: [...config.brokers],
     connectionTimeout: 3_000,
-    // 20, 40, 80 … ms up to 2 s: 12 attempts in about 13 s. Shorter than KafkaJS's 300 ms, for a send waits for it (facts: half the throughput).
-    retry: { initialRetryTime: 20, maxRetryTime: 2_000, multiplier: 2, factor: 0.2, retries },
+    // A broker that does not answer (its host is gone, or it is stopped) is given up after this, not after KafkaJS's 30 s.
+    requestTimeout: requestTimeoutMs,
+    // 20, 40, 80 … 250 ms, 14 s in all: longer than Kafka needs to replace a dead broker, and never long after it has.
+    retry: { initialRetryTime: 20, maxRetryTime: 250, multiplier: 2, factor: 0.2, retries },
     ...(config.ssl
       ? {
           ssl: {

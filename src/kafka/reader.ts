@@ -4,7 +4,7 @@
  */
 
 import { ByteReader, ByteWriter, stringSize } from './bytes.ts';
-import type { Client } from './client.ts';
+import { type Client, requestTimeoutMs } from './client.ts';
 import { type ReadRecord, readCommitted } from './decode-batch.ts';
 import { asAppError } from './failure.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './internals.ts';
@@ -14,9 +14,9 @@ const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
 
 const maxWaitMs = 500;
 const maxBytes = 8 * 1024 * 1024;
-const requestTimeoutMs = 30_000;
-/** 30 ms, 60 ms … 2 s: about 10 s in all. */
-const attempts = 10;
+/** 30, 60, 120 … 250 ms: about 14 s in all. */
+const attempts = 60;
+const longestWaitMs = 250;
 
 /**
  * What an offset is asked for: the log's start; its end for read_committed readers, which is the first offset of an open transaction where there
@@ -46,7 +46,11 @@ export function createReader(client: Client): Reader {
   let connected: Promise<void> | undefined;
   /** Runs a request against the leader known now; where that is stale or away, again with fresh metadata. */
   const attempt = async <T>(tried: string, topic: string, run: () => Promise<T>): Promise<T> => {
-    for (let left = attempts, waitMs = 30; ; left -= 1, waitMs = Math.min(2_000, waitMs * 2)) {
+    for (
+      let left = attempts, waitMs = 30;
+      ;
+      left -= 1, waitMs = Math.min(longestWaitMs, waitMs * 2)
+    ) {
       try {
         connected ??= cluster.connect();
         await connected;

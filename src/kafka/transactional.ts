@@ -1,7 +1,7 @@
 /** A transactional producer that holds one transactional id, and commits one transaction at a time. Its producer epoch is a lease. */
 
 import { AppError } from '../errors.ts';
-import type { Client } from './client.ts';
+import { type Client, requestTimeoutMs } from './client.ts';
 import type { WritableRecord } from './encode-batch.ts';
 import { asAppError } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
@@ -59,7 +59,10 @@ export async function openTransactional(
 async function commit(producer: Producer, { records, offsets }: Transaction): Promise<void> {
   const { group, topic, partition, offset } = offsets;
   const transaction = await producer.transaction();
-  await transaction.sendBatch({ topicMessages: records.map(asTopicMessages) });
+  await transaction.sendBatch({
+    topicMessages: records.map(asTopicMessages),
+    timeout: requestTimeoutMs,
+  });
   await transaction.sendOffsets({
     consumerGroupId: group,
     topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }],

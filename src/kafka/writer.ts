@@ -1,6 +1,6 @@
 /** At-least-once writes to one topic, acknowledged by all in-sync replicas. Not idempotent on purpose: who reads it drops repeats anyway. */
 
-import type { Client } from './client.ts';
+import { type Client, requestTimeoutMs } from './client.ts';
 import type { WritableRecord } from './encode-batch.ts';
 import { asAppError } from './failure.ts';
 import { Partitioners } from './kafkajs.ts';
@@ -31,7 +31,7 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
     const partitionMetadata = topics[0]?.partitions ?? [];
     const partitionOf = Partitioners.DefaultPartitioner();
     return {
-      write: async (records, timeout) => {
+      write: async (records, timeoutMs) => {
         const messages = records.map((record) => ({
           ...record,
           partition: partitionOf({ topic, partitionMetadata, message: record as never }),
@@ -40,7 +40,7 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
           const sent = await producer.send({
             topic,
             acks: -1,
-            timeout,
+            timeout: Math.min(timeoutMs, requestTimeoutMs),
             messages: messages as never,
           });
           return placesOf(messages, sent);
