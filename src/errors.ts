@@ -8,6 +8,7 @@ export type Fact = 'retriable' | 'fenced' | 'fatal';
 
 export type ErrorCode =
   | 'ASSUMPTION_BROKEN'
+  | 'BRIDGE_REFUSED'
   | 'BROKER_UNAVAILABLE'
   | 'CONFIG_INVALID'
   | 'FENCED'

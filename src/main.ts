@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   setup: () => import('./commands/setup.ts'),
   send: () => import('./commands/send.ts'),
   demo: () => import('./commands/demo.ts'),
+  verify: () => import('./commands/verify.ts'),
   config: () => import('./commands/config.ts'),
 };
 

@@ -12,6 +12,7 @@ import { createReader } from '../kafka/reader.ts';
 import { createHealth } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { readTopicLimits } from '../processor/limits.ts';
 import { createProcessor } from '../processor/processor.ts';
 import { type Assembly, cloudEventConstants } from '../processor/transaction.ts';
 import { builtinRoutes } from '../routing/routes.ts';
@@ -52,6 +53,10 @@ export const command: Command = {
         personalData: config.processor.personalData,
       },
       assembly: assemblyOf(started, config.processor),
+      topicLimits: await readTopicLimits(
+        admin,
+        catalog.topics.map(({ name }) => name),
+      ),
       health,
       log,
       metrics,

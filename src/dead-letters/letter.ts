@@ -8,7 +8,8 @@ type DeadLetterReason =
   | Rejection['reason']
   | 'invalid-json'
   | 'unknown-shape'
-  | 'older-than-window';
+  | 'older-than-window'
+  | 'too-large-for-topic';
 
 export type DeadLetter = {
   /** Where in the processor it failed: reading the Avro record, reading Voucherify's JSON, or deciding. */

@@ -38,16 +38,26 @@ type Sized = {
   readonly size: number;
 };
 
-export function encodeRecordBatch(
-  records: readonly WritableRecord[],
-  options: BatchOptions,
-): Buffer {
+/** How many bytes the batch of these records will take: what brokers compare with max.message.bytes. */
+export function recordBatchSize(records: readonly WritableRecord[], nowMs: number): number {
+  return layOut(records, nowMs).size;
+}
+
+function layOut(records: readonly WritableRecord[], nowMs: number) {
   const timestamps = records.map(({ timestamp }) =>
-    timestamp === undefined ? options.nowMs : Number(timestamp),
+    timestamp === undefined ? nowMs : Number(timestamp),
   );
   const first = timestamps.reduce((a, b) => Math.min(a, b));
   const sized = records.map((record, i) => measure(record, i, (timestamps[i] as number) - first));
   const size = sized.reduce((sum, one) => sum + varintSize(one.size) + one.size, overhead);
+  return { timestamps, first, sized, size };
+}
+
+export function encodeRecordBatch(
+  records: readonly WritableRecord[],
+  options: BatchOptions,
+): Buffer {
+  const { timestamps, first, sized, size } = layOut(records, options.nowMs);
   const out = new ByteWriter(size);
   out
     .int64(0n)

@@ -24,6 +24,8 @@ const fencedTypes = new Set([
 /** PRODUCER_FENCED is not in KafkaJS's table: its number stands in the message only. */
 const producerFenced = /error code 90\b/;
 
+const tooLargeTypes = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+
 /** No repetition helps: an operator must grant, enlarge or repair something. */
 const fatalTypes = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
@@ -32,9 +34,8 @@ const fatalTypes = new Set([
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'SASL_AUTHENTICATION_FAILED',
   'UNSUPPORTED_SASL_MECHANISM',
-  'MESSAGE_TOO_LARGE',
-  'RECORD_LIST_TOO_LARGE',
   'INVALID_TRANSACTION_TIMEOUT',
+  ...tooLargeTypes,
 ]);
 
 /** The protocol's own error below KafkaJS's wrappings (retries exceeded, non-retriable). */
@@ -48,6 +49,11 @@ function rootOf(error: unknown): KafkaError | undefined {
 
 export function isRebalance(error: unknown): boolean {
   return rebalanceTypes.has(rootOf(error)?.type ?? '');
+}
+
+/** A topic refused a record batch for its size. */
+export function isTooLarge(error: unknown): boolean {
+  return tooLargeTypes.has(rootOf(error)?.type ?? '');
 }
 
 export function factOf(error: unknown): Fact {

@@ -1,11 +1,11 @@
 /**
- * Reads one partition from an offset to its end, committed records only, without a consumer group. KafkaJS's own consumer needs a group for
+ * Reads one partition from an offset to its end without a consumer group: committed records only, or the log as it lies. KafkaJS's own consumer needs a group for
  * this and lets aborted records through (facts: its filter ignores the order of aborted transactions); here `decode-batch.ts` filters.
  */
 
 import { ByteReader, ByteWriter, stringSize } from './bytes.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
-import { type ReadRecord, readCommitted } from './decode-batch.ts';
+import { type BatchHeader, type ReadRecord, readBatches, readCommitted } from './decode-batch.ts';
 import { asAppError } from './failure.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './internals.ts';
 
@@ -28,7 +28,9 @@ export type Reader = {
   /** The offset of a place in a partition. For a time after the last record: the end. */
   readonly offsetOf: (topic: string, partition: number, where: Where) => Promise<number>;
   /** Visits the committed records in [from, to); `onFetch` is awaited after each fetch (heartbeats, progress). */
-  readonly read: (range: Range) => Promise<void>;
+  readonly read: (range: Range & { readonly visit: (record: ReadRecord) => void }) => Promise<void>;
+  /** Visits every batch that begins in [from, to) as it lies in the log: open, aborted and control batches too. */
+  readonly scan: (range: Range & { readonly visit: (batch: BatchHeader) => void }) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -37,9 +39,11 @@ type Range = {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
-  readonly visit: (record: ReadRecord) => void;
   readonly onFetch?: (nextOffset: number) => Promise<void>;
 };
+
+const readUncommitted = 0;
+const onlyCommitted = 1;
 
 export function createReader(client: Client): Reader {
   const cluster = createCluster(client);
@@ -66,6 +70,21 @@ export function createReader(client: Client): Reader {
       }
     }
   };
+  /** Fetch by fetch from `from` to `to`; `take` answers where the next one starts. */
+  const follow = async (
+    range: Range,
+    isolation: number,
+    take: (fetched: Fetched, next: number) => number,
+  ) => {
+    const { topic, partition, to } = range;
+    for (let next = range.from; next < to; ) {
+      const fetched = await attempt(`read ${topic}/${partition}`, topic, () =>
+        fetchOnce(cluster, range, next, isolation),
+      );
+      next = take(fetched, next);
+      await range.onFetch?.(next);
+    }
+  };
   return {
     offsetOf: (topic, partition, where) =>
       attempt(`list offsets of ${topic}/${partition}`, topic, async () => {
@@ -73,14 +92,21 @@ export function createReader(client: Client): Reader {
         // A time after the last record has no offset of its own.
         return found >= 0 ? found : listOffset(cluster, topic, partition, 'end');
       }),
-    read: async (range) => {
-      for (let next = range.from; next < range.to; ) {
-        next = await attempt(`read ${range.topic}/${range.partition}`, range.topic, () =>
-          fetchOnce(cluster, range, next),
-        );
-        await range.onFetch?.(next);
-      }
-    },
+    read: (range) =>
+      follow(range, onlyCommitted, ({ batches, aborted }, next) =>
+        readCommitted(batches, next, aborted, (record) => {
+          if (record.offset < range.to) range.visit(record);
+        }),
+      ),
+    scan: (range) =>
+      follow(range, readUncommitted, ({ batches }, next) => {
+        let after = next;
+        for (const batch of readBatches(batches)) {
+          if (batch.baseOffset < range.to && batch.lastOffset >= next) range.visit(batch);
+          after = Math.max(after, batch.lastOffset + 1);
+        }
+        return after;
+      }),
     close: () => cluster.disconnect(),
   };
 }
@@ -114,27 +140,24 @@ async function listOffset(
   return Number(reader.int64());
 }
 
-async function fetchOnce(cluster: Cluster, range: Range, from: number): Promise<number> {
+async function fetchOnce(
+  cluster: Cluster,
+  range: Range,
+  from: number,
+  isolation: number,
+): Promise<Fetched> {
   const leader = await leaderOf(cluster, range.topic, range.partition);
-  const answer = await request(
-    leader,
-    fetchApi,
-    encodeFetch(range, from),
-    requestTimeoutMs + maxWaitMs,
-  );
-  const { aborted, batches } = decodeFetch(answer);
-  return readCommitted(batches, from, aborted, (record) => {
-    if (record.offset < range.to) range.visit(record);
-  });
+  const body = encodeFetch(range, from, isolation);
+  return decodeFetch(await request(leader, fetchApi, body, requestTimeoutMs + maxWaitMs));
 }
 
-function encodeFetch({ topic, partition }: Range, from: number): Buffer {
+function encodeFetch({ topic, partition }: Range, from: number, isolation: number): Buffer {
   return new ByteWriter(4 * 3 + 4 + 1 + 8 + 4 + stringSize(topic) + 4 + 28 + 4 + 2)
     .int32(-1) // replica id: a client
     .int32(maxWaitMs)
     .int32(1) // min bytes
     .int32(maxBytes)
-    .int8(1) // read_committed
+    .int8(isolation)
     .int32(0) // no fetch session
     .int32(-1)
     .int32(1)
@@ -148,6 +171,8 @@ function encodeFetch({ topic, partition }: Range, from: number): Buffer {
     .int32(0) // nothing forgotten
     .string('').buffer; // no rack
 }
+
+type Fetched = ReturnType<typeof decodeFetch>;
 
 function decodeFetch(body: Buffer) {
   const reader = new ByteReader(body);

@@ -34,6 +34,8 @@ export function decide(
   memory: Memory,
   rules: Rules,
   nowMs: number,
+  /** Stands in for every event to forward: its topic would refuse it. */
+  tooLarge?: DeadLetter,
 ): Plan {
   /** Forwarded by this very batch: of two copies in one batch the second is the duplicate. */
   const draft = new Set<string>();
@@ -51,7 +53,9 @@ export function decide(
     ) {
       return { kind: 'dead-letter', letter: tooOld };
     }
-    const decision = forward(content, record, rules, nowMs);
+    const decision = tooLarge
+      ? ({ kind: 'dead-letter', letter: tooLarge } as const)
+      : forward(content, record, rules, nowMs);
     if (decision.kind === 'forward') draft.add(content.id);
     return decision;
   });

@@ -6,13 +6,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decoder } from '../codec/decoder.ts';
 import type { RawWebhook } from '../codec/records.ts';
+import type { DeadLetter } from '../dead-letters/letter.ts';
 import { AppError } from '../errors.ts';
-import { asAppError, isRebalance } from '../kafka/failure.ts';
+import { asAppError, isRebalance, isTooLarge } from '../kafka/failure.ts';
 import type { InputBatch, InputRecord } from '../kafka/group.ts';
+import type { Transaction } from '../kafka/transactional.ts';
 import type { Health } from '../observability/health.ts';
 import { type Decision, decide, type Plan, type Rules } from './decide.ts';
 import { decodeRecord } from './decode.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
+import { type Excess, excessOf, type TopicLimits } from './limits.ts';
 import { type Assembly, assemble } from './transaction.ts';
 
 export type ProcessorContext = LeaseContext & {
@@ -21,11 +24,13 @@ export type ProcessorContext = LeaseContext & {
   readonly assembly: Assembly;
   readonly health: Health;
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
+  readonly topicLimits: TopicLimits;
 };
 
 /** Failures in a row on one batch before it is given back to KafkaJS: with the waits below, about 30 s. */
 const maxFailures = 12;
 const longestWaitMs = 5_000;
+const betweenHeartbeatsMs = 1_000;
 
 export type Processor = {
   readonly onAssigned: (partitions: readonly number[]) => void;
@@ -66,18 +71,23 @@ export function createProcessor(context: ProcessorContext): Processor {
         leases.set(partition, lease);
         const { position } = lease.state;
         const slice = nextSlice(rest, position, context.limits);
-        if (slice.length > 0) await processSlice(lease, slice, batch, context);
+        if (slice.length > 0) {
+          const work = await prepare(lease, slice, partition, context);
+          await commit(lease, work, batch, context).catch(async (error: unknown) => {
+            // The outcome is unknown: nothing of this lease may be used again.
+            await drop(partition);
+            throw error;
+          });
+        }
         // Records below the position were fetched before the lease was taken: another has processed them.
         rest = rest.filter(({ offset }) => Number(offset) >= lease.state.position);
         batch.resolve(lease.state.position - 1);
         health.ready('partitions');
         failures = 0;
       } catch (error) {
-        // Whatever was begun has an unknown outcome: nothing of this lease may be used again.
-        await drop(partition);
         if (isRebalance(error)) throw error;
         failures += 1;
-        await surviveOrThrow(error, failures, partition, context);
+        await surviveOrThrow(error, failures, batch, context);
       }
       await batch.heartbeat();
     }
@@ -119,19 +129,53 @@ function nextSlice(
   return slice;
 }
 
+type Work = {
+  readonly records: readonly InputRecord[];
+  readonly plan: Plan;
+  readonly transaction: Transaction;
+};
+
+/** As many of the records as one transaction can hold, decoded and decided. Begins nothing: what fails here leaves the lease as it is. */
+async function prepare(
+  { state }: Lease,
+  slice: readonly InputRecord[],
+  partition: number,
+  { rawDecoder, rules, assembly, topicLimits }: ProcessorContext,
+): Promise<Work> {
+  await rawDecoder.prepare(slice.map(({ value }) => value));
+  const nowMs = Date.now();
+  const decoded = slice.map((record) => decodeRecord(record, rawDecoder));
+  const work = (count: number, tooLarge?: DeadLetter): Work => {
+    const records = slice.slice(0, count);
+    const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
+    return { records, plan, transaction: assemble(records, plan, partition, assembly) };
+  };
+  for (let count = slice.length; ; count = Math.ceil(count / 2)) {
+    const whole = work(count);
+    const excess = excessOf(whole.transaction, topicLimits, nowMs);
+    if (excess === undefined) return whole;
+    if (count > 1) continue;
+    const letter = { stage: 'decide', reason: 'too-large-for-topic', path: '$' } as const;
+    const parked = work(1, { ...letter, message: textOf(excess) });
+    const still = excessOf(parked.transaction, topicLimits, nowMs);
+    if (still === undefined) return parked;
+    // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
+    throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
+  }
+}
+
+function textOf({ topic, bytes, limit }: Excess): string {
+  return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
+}
+
 /** One transaction. Only when it is committed does its batch become part of the state. */
-async function processSlice(
+async function commit(
   { producer, state }: Lease,
-  records: readonly InputRecord[],
+  { records, plan, transaction }: Work,
   { partition, highWatermark }: InputBatch,
   context: ProcessorContext,
 ): Promise<void> {
-  const { rawDecoder, rules, assembly, metrics } = context;
-  await rawDecoder.prepare(records.map(({ value }) => value));
-  const nowMs = Date.now();
-  const decoded = records.map((record) => decodeRecord(record, rawDecoder));
-  const plan = decide(decoded, state, rules, nowMs);
-  const transaction = assemble(records, plan, partition, assembly);
+  const { metrics } = context;
   const startedAt = performance.now();
   await producer.commit(transaction);
   state.apply(plan.batch);
@@ -168,17 +212,19 @@ function reasonOf(decision: Decision): string {
   return decision.kind === 'dead-letter' ? decision.letter.reason : '';
 }
 
-/** Waits and lets the caller try again with a new lease, or throws what must end this batch. */
+/** Waits and lets the caller try again, or throws what must end this batch. */
 async function surviveOrThrow(
   error: unknown,
   failures: number,
-  partition: number,
-  { metrics, health, log }: ProcessorContext,
+  { partition, heartbeat }: InputBatch,
+  { metrics, health, log, topicLimits }: ProcessorContext,
 ): Promise<void> {
   const failure = asAppError(error, `process partition ${partition}`);
   metrics.transactions.inc({ outcome: failure.fact === 'fenced' ? 'fenced' : 'failed' });
   health.notReady('partitions', `partition ${partition}: ${failure.message}`);
-  if (failure.fact === 'fatal') throw failure;
+  // An operator may have made a topic's limit smaller: then the next attempt keeps to it.
+  const isCurable = isTooLarge(error) && (await topicLimits.refresh());
+  if (failure.fact === 'fatal' && !isCurable) throw failure;
   if (failures >= maxFailures) {
     const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
     throw new AppError(failure.code, 'retriable', text, failure);
@@ -186,5 +232,8 @@ async function surviveOrThrow(
   // 100, 200, 400 … 5,000 ms: 12 failures take about 30 s.
   const waitMs = Math.min(longestWaitMs, 100 * 2 ** (failures - 1));
   log.warn({ err: failure, partition, failures, waitMs }, 'the batch failed and is tried again');
-  await sleep(waitMs);
+  for (let leftMs = waitMs; leftMs > 0; leftMs -= betweenHeartbeatsMs) {
+    await sleep(Math.min(leftMs, betweenHeartbeatsMs));
+    await heartbeat();
+  }
 }

@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openTransactional } from '../../src/kafka/transactional.ts';
+import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, until } from '../support/deployment.ts';
-import { seeded, seedOf, startFlow } from '../support/flow.ts';
+import { seedOf, startFlow } from '../support/flow.ts';
 import { places } from '../support/kill-at.ts';
 
 const metric = async (admin: string, name: string): Promise<number> => {

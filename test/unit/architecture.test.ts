@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 const floors = [
   ['main.ts'],
   ['commands'],
-  ['bridge', 'processor'],
+  ['bridge', 'processor', 'verify'],
   ['admin'],
   ['dead-letters', 'journal', 'enrichment', 'routing'],
   ['topics'],
@@ -64,6 +64,9 @@ const pure = [
   'voucherify/signature.ts',
   'voucherify/voucher.ts',
   'voucherify/webhook.ts',
+  'verify/history.ts',
+  'verify/judge.ts',
+  'verify/report.ts',
 ].map((file) => `src/${file}`);
 
 const pureModules = ['node:buffer', 'node:crypto', 'node:zlib', 'zod', 'src/errors.ts'];

@@ -1,0 +1,186 @@
+/** What lies on the topics and in the group after a drive: read from the logs themselves, and as a read_committed consumer sees them. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createDecoder } from '../codec/decoder.ts';
+import type { Batch, PublicationSucceeded, RawWebhook } from '../codec/records.ts';
+import type { Registry } from '../codec/registry.ts';
+import { type AvroType, schemas } from '../codec/schemas.ts';
+import type { Admin } from '../kafka/admin.ts';
+import type { ReadRecord } from '../kafka/decode-batch.ts';
+import type { Reader } from '../kafka/reader.ts';
+import type { Catalog } from '../topics/catalog.ts';
+import { type Judged, readLog } from './log.ts';
+
+export type Place = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+};
+
+export type Evidence = {
+  readonly raw: readonly (Place & { readonly id: string })[];
+  readonly outputs: readonly (Place & { readonly id: string })[];
+  readonly deadLetters: readonly (Place & {
+    readonly origin: { readonly partition: number; readonly offset: number };
+    readonly reason: string;
+  })[];
+  readonly journal: readonly (Place & { readonly batch: Batch })[];
+  /** Records of ours that no schema fits. */
+  readonly undecodable: readonly Place[];
+  /** The group's committed offsets by partition, and where raw ends. */
+  readonly committed: ReadonlyMap<number, number>;
+  readonly rawEnds: ReadonlyMap<number, number>;
+  /** Records of transactions that are neither committed nor aborted. */
+  readonly open: readonly Place[];
+  /** Aborted or open records that a read_committed reader was shown, and committed ones that it was not. */
+  readonly shownWrongly: readonly Place[];
+  readonly hiddenWrongly: readonly Place[];
+  readonly abortedRecords: number;
+};
+
+/** First offsets to look at, by `topic/partition`. */
+export type Marks = ReadonlyMap<string, number>;
+
+export type Scene = {
+  readonly reader: Reader;
+  readonly admin: Admin;
+  readonly registry: Registry;
+  readonly catalog: Catalog;
+  readonly group: string;
+  readonly partitions: number;
+};
+
+const nameOf = (topic: string, partition: number) => `${topic}/${partition}`;
+
+/** Where every topic ends now: later evidence begins there. */
+export async function marksOf(scene: Scene): Promise<Marks> {
+  const marks = new Map<string, number>();
+  await eachPartition(scene, async (topic, partition) => {
+    marks.set(nameOf(topic, partition), await scene.reader.offsetOf(topic, partition, 'end'));
+  });
+  return marks;
+}
+
+async function eachPartition(
+  { catalog, partitions }: Scene,
+  run: (topic: string, partition: number) => Promise<void>,
+): Promise<void> {
+  for (const { name } of catalog.topics) {
+    await Promise.all(Array.from({ length: partitions }, (_, partition) => run(name, partition)));
+  }
+}
+
+export type Backlog = { readonly unprocessed: number; readonly openPartitions: number };
+
+/** Waits until raw is processed to its end and no transaction is open. Answers what is left after `timeoutMs`: nothing, where all is well. */
+export async function settled(
+  scene: Scene,
+  timeoutMs: number,
+  onProgress: (backlog: Backlog) => void,
+): Promise<Backlog> {
+  for (const deadline = Date.now() + timeoutMs; ; await sleep(200)) {
+    const backlog = await backlogOf(scene);
+    onProgress(backlog);
+    const isDone = backlog.unprocessed === 0 && backlog.openPartitions === 0;
+    if (isDone || Date.now() > deadline) return backlog;
+  }
+}
+
+async function backlogOf(scene: Scene): Promise<Backlog> {
+  const { reader, admin, catalog, group } = scene;
+  const committed = await admin.committedOffsets(group, catalog.raw);
+  let unprocessed = 0;
+  let openPartitions = 0;
+  await eachPartition(scene, async (topic, partition) => {
+    const end = await reader.offsetOf(topic, partition, 'high-watermark');
+    if (topic === catalog.raw) {
+      const start = await reader.offsetOf(topic, partition, 'start');
+      unprocessed += Math.max(0, end - Math.max(start, committed.get(partition) ?? 0));
+    } else if (end !== (await reader.offsetOf(topic, partition, 'end'))) {
+      openPartitions += 1;
+    }
+  });
+  return { unprocessed, openPartitions };
+}
+
+/** @param marks begin here; where there is none, at the log's start */
+export async function gather(scene: Scene, marks: Marks): Promise<Evidence> {
+  const { reader, admin, catalog, group, registry } = scene;
+  const rawEnds = new Map<number, number>();
+  const open: Place[] = [];
+  const shownWrongly: Place[] = [];
+  const hiddenWrongly: Place[] = [];
+  const undecodable: Place[] = [];
+  const byTopic = new Map<string, (Place & { record: ReadRecord })[]>();
+  let abortedRecords = 0;
+  await eachPartition(scene, async (topic, partition) => {
+    const to = await reader.offsetOf(topic, partition, 'high-watermark');
+    const start = await reader.offsetOf(topic, partition, 'start');
+    const from = Math.max(start, marks.get(nameOf(topic, partition)) ?? 0);
+    if (topic === catalog.raw) rawEnds.set(partition, to);
+    const judged = await readLog(reader, { topic, partition, from, to });
+    const shown = new Set<number>();
+    const end = await reader.offsetOf(topic, partition, 'end');
+    const visit = ({ offset }: ReadRecord) => void shown.add(offset);
+    await reader.read({ topic, partition, from, to: end, visit });
+    const placeOf = ({ record: { offset } }: Judged) => ({ topic, partition, offset });
+    const committed = judged.filter(({ state }) => state === 'committed');
+    abortedRecords += judged.filter(({ state }) => state === 'aborted').length;
+    open.push(...judged.filter(({ state }) => state === 'open').map(placeOf));
+    const isShown = ({ record: { offset } }: Judged) => shown.has(offset);
+    const others = judged.filter(({ state }) => state !== 'committed');
+    shownWrongly.push(...others.filter(isShown).map(placeOf));
+    hiddenWrongly.push(...committed.filter((one) => !isShown(one)).map(placeOf));
+    const list = byTopic.get(topic) ?? [];
+    byTopic.set(topic, list);
+    list.push(...committed.map((one) => ({ ...placeOf(one), record: one.record })));
+  });
+  const of = (topic: string) => byTopic.get(topic) ?? [];
+  const decoded = async <T>(topic: string, type: AvroType) => {
+    const decoder = createDecoder<T>(type, registry);
+    const all = of(topic);
+    await decoder.prepare(all.map(({ record }) => record.value));
+    return all.map(({ record, ...place }) => {
+      const value = decoder.decode(record.value);
+      const isDecoded = !(typeof value === 'object' && value !== null && 'kind' in value);
+      return { place, key: record.key?.toString() ?? '', value: isDecoded ? value : undefined };
+    });
+  };
+  /** What this build wrote: a record that no schema fits is a fault of its own. */
+  const ours = async <T>(topic: string, type: AvroType) =>
+    (await decoded<T>(topic, type)).flatMap(({ place, value }) => {
+      if (value === undefined) undecodable.push(place);
+      return value === undefined ? [] : [{ ...place, value }];
+    });
+  const outputs = await Promise.all(
+    Object.values(catalog.publications).map(async (topic) =>
+      (await ours<PublicationSucceeded>(topic, schemas.PublicationSucceeded.type)).map(
+        ({ value, ...place }) => ({ ...place, id: value.publicationId }),
+      ),
+    ),
+  );
+  const raw = await decoded<RawWebhook>(catalog.raw, schemas.RawWebhook.type);
+  const journal = await ours<Batch>(catalog.journal, schemas.Batch.type);
+  return {
+    raw: raw.map(({ place, key, value }) => ({ ...place, id: value?.publicationId ?? key })),
+    outputs: outputs.flat(),
+    deadLetters: of(catalog.deadLetters).map(({ record, ...place }) => {
+      const headers = new Map(record.headers.map(([name, value]) => [name, value?.toString()]));
+      const number = (name: string) =>
+        Number(headers.get(`__streams.errors.${name}`) ?? Number.NaN);
+      return {
+        ...place,
+        origin: { partition: number('partition'), offset: number('offset') },
+        reason: headers.get('voucherbus.error.reason') ?? '',
+      };
+    }),
+    journal: journal.map(({ value, ...place }) => ({ ...place, batch: value })),
+    undecodable,
+    committed: await admin.committedOffsets(group, catalog.raw),
+    rawEnds,
+    open,
+    shownWrongly,
+    hiddenWrongly,
+    abortedRecords,
+  };
+}

@@ -1,0 +1,79 @@
+/** The checker's own eyes on a real broker, and the command `voucherbus verify`. */
+
+import { expect, test } from 'vitest';
+import { startChild } from '../../src/commands/child.ts';
+import { openTransactional } from '../../src/kafka/transactional.ts';
+import { gather } from '../../src/verify/evidence.ts';
+import { readLog } from '../../src/verify/log.ts';
+import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
+
+const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });
+
+/** On the dead-letter topic, whose records need no schema: committed "a", aborted "b", committed "c", and "d" of a transaction that stays open. */
+async function threeFates({ client, catalog, prefix }: Deployment) {
+  const topic = catalog.deadLetters;
+  const offsets = { group: prefix, topic: catalog.raw, partition: 0, offset: 0 };
+  const producer = await openTransactional(client, `${prefix}-1`, 60_000);
+  await producer.commit({ records: [{ topic, messages: [text('a')] }], offsets });
+  const undecided = client.producer({ transactionalId: `${prefix}-2`, maxInFlightRequests: 1 });
+  await undecided.connect();
+  const aborted = await undecided.transaction();
+  await aborted.send({ topic, messages: [text('b')] });
+  await aborted.abort();
+  await producer.commit({ records: [{ topic, messages: [text('c')] }], offsets });
+  const open = await undecided.transaction();
+  await open.send({ topic, messages: [text('d')] });
+  return async () => {
+    await open.abort();
+    await Promise.all([producer.close(), undecided.disconnect()]);
+  };
+}
+
+test('committed, aborted and open records are told apart by the markers in the log', async () => {
+  await using deployment = await aDeployment(1);
+  const close = await threeFates(deployment);
+  const { reader, catalog, admin, registry, prefix: group, partitions } = deployment;
+  const to = await reader.offsetOf(catalog.deadLetters, 0, 'high-watermark');
+  const log = await readLog(reader, { topic: catalog.deadLetters, partition: 0, from: 0, to });
+  expect(log.map(({ record, state }) => [String(record.value), state])).toEqual([
+    ['a', 'committed'],
+    ['b', 'aborted'],
+    ['c', 'committed'],
+    ['d', 'open'],
+  ]);
+  const scene = { reader, admin, registry, catalog, group, partitions };
+  const evidence = await gather(scene, new Map());
+  expect([evidence.abortedRecords, evidence.open.length]).toEqual([1, 1]);
+  expect([evidence.shownWrongly, evidence.hiddenWrongly]).toEqual([[], []]);
+  await close();
+});
+
+test('`voucherbus verify` with processors of its own, one of them killed: exactly once, as JSON; and nothing of it stays', async () => {
+  const args = ['verify', '--count', '500', '--kills', '1', '--json', '--seed', '7'];
+  const child = startChild(args, { ...process.env, SESSION_TIMEOUT: '6s' });
+  const code = await child.exited;
+  const output = child.output();
+  const verdict = JSON.parse(output.slice(output.indexOf('{')).replace(/^· .*$/gm, ''));
+  expect([code, verdict.isExact, verdict.seed]).toEqual([0, true, 7]);
+  expect(verdict.counts.acknowledged).toBeGreaterThanOrEqual(500);
+  expect(verdict.claims.length).toBeGreaterThanOrEqual(12);
+});
+
+test('`voucherbus verify --url` judges what it sent through a running deployment, and a bridge that takes nothing proves nothing', async () => {
+  await using deployment = await aDeployment(3);
+  const bridge = await deployment.start('bridge');
+  await deployment.start('processor');
+  const run = async (secrets: string) => {
+    const args = ['verify', '--url', bridge.url, '--count', '200', '--rate', '400'];
+    const child = startChild(args, { ...deployment.env, WEBHOOK_SECRETS: secrets });
+    return { code: await child.exited, output: child.output() };
+  };
+  const first = await run(secret);
+  expect(first.output).toContain('EXACTLY ONCE');
+  expect(first.code).toBe(0);
+  const again = await run(secret);
+  expect([again.code, again.output.includes('200 webhooks acknowledged')]).toEqual([0, true]);
+  const refused = await run('another');
+  expect(refused.code).toBe(1);
+  expect(refused.output).toContain('acknowledged none of 200 webhooks');
+});

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { encodeRecordBatch } from '../../../src/kafka/encode-batch.ts';
+import type { OutputRecord } from '../../../src/kafka/transactional.ts';
+import { excessOf, readTopicLimits } from '../../../src/processor/limits.ts';
+
+const records: OutputRecord[] = Array.from({ length: 40 }, (_, i) => ({
+  partition: 0,
+  key: `k${i}`,
+  value: Buffer.alloc(1_000 + i),
+  headers: { ce_id: `id-${i}`, ce_time: '2026-11-24T12:00:00.000Z' },
+}));
+const transaction = {
+  records: [{ topic: 't', messages: records }],
+  offsets: { group: 'g', topic: 'raw', partition: 0, offset: 1 },
+};
+const size = encodeRecordBatch(records, {
+  producerId: 1n,
+  producerEpoch: 0,
+  firstSequence: 0,
+  isTransactional: true,
+  nowMs: 5,
+}).length;
+
+const topics = (config: Record<string, string>) => ({
+  describe: async () =>
+    new Map([['t', { partitions: 1, replicationFactor: 1, config, overrides: {} }]]),
+});
+
+test('the limit is kept to the byte', async () => {
+  const limitsOf = (bytes: number) =>
+    readTopicLimits(topics({ 'max.message.bytes': String(bytes), 'segment.bytes': '99999999' }), [
+      't',
+    ]);
+  expect(excessOf(transaction, await limitsOf(size), 5)).toBeUndefined();
+  expect(excessOf(transaction, await limitsOf(size - 1), 5)).toEqual({
+    topic: 't',
+    bytes: size,
+    limit: size - 1,
+  });
+});
+
+test('a segment limits a batch as well, and a refresh tells when a limit shrank', async () => {
+  const config = { 'max.message.bytes': '1000000', 'segment.bytes': '50000' };
+  const limits = await readTopicLimits(topics(config), ['t']);
+  expect([limits.of('t'), limits.of('unknown')]).toEqual([50_000, Number.POSITIVE_INFINITY]);
+  expect(await limits.refresh()).toBe(false);
+  config['max.message.bytes'] = '2000';
+  expect([await limits.refresh(), limits.of('t')]).toEqual([true, 2_000]);
+});
