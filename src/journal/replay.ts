@@ -10,8 +10,8 @@ export type ReplayStart = {
   readonly windowMs: number;
   /** The group's committed offset, undefined where it has none (it may have expired). */
   readonly committed: number | undefined;
-  /** Records older than this are gone or were left out; undefined where the journal is read from its first record. */
-  readonly coveredFromMs: number | undefined;
+  /** Since when no id is missing, given the first record that is there; undefined where the journal is read from its very first. */
+  readonly coveredFromMs: (first: Batch | undefined) => number | undefined;
   /** The state's position where the journal holds no valid record. */
   readonly fallback: number;
 };
@@ -36,7 +36,9 @@ export function replay({
   coveredFromMs,
   fallback,
 }: ReplayStart): Replay {
-  const state = new PartitionState(fallback, windowMs, coveredFromMs);
+  let state: PartitionState | undefined;
+  const stateFrom = (first: Batch | undefined) =>
+    new PartitionState(fallback, windowMs, coveredFromMs(first));
   let pending: Batch | undefined;
   let applied: number | undefined;
   const apply = (batch: Batch) => {
@@ -47,18 +49,19 @@ export function replay({
         `${name}: a batch starts at raw offset ${batch.from}, the one before it ended at ${applied}: expected them to join`,
       );
     }
-    state.apply(batch);
+    state?.apply(batch);
     applied = batch.to;
   };
   return {
     add: (batch) => {
+      state ??= stateFrom(batch);
       if (pending && batch.from > pending.from) apply(pending);
       pending = batch;
     },
     finish: () => {
       const isVoid = pending && committed !== undefined && pending.to > committed;
       if (pending && !isVoid) apply(pending);
-      return { state, journalPosition: applied };
+      return { state: state ?? stateFrom(undefined), journalPosition: applied };
     },
   };
 }

@@ -49,11 +49,19 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     reader.offsetOf(journal, partition, 'end'),
   ]);
   const first = Math.max(start, from);
+  // The journal outlives raw. Where it begins later than what raw still holds, somebody truncated it, and only since its first record is no
+  // id missing; where nothing is left of it, only from now on.
+  const coveredFromMs = (batch: Batch | undefined) => {
+    if (first === 0) return undefined;
+    const usual = coveredFrom(nowMs, windowMs);
+    const isTruncated = first === start && (batch?.from ?? committed ?? rawStart) > rawStart;
+    return isTruncated ? Math.max(usual, batch?.processedAt ?? nowMs) : usual;
+  };
   const { add, finish } = replay({
     name: `${journal}/${partition}`,
     windowMs,
     committed,
-    coveredFromMs: first > 0 ? coveredFrom(nowMs, windowMs) : undefined,
+    coveredFromMs,
     fallback: committed ?? rawStart,
   });
   await readBatches(options, first, to, add);

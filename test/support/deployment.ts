@@ -67,6 +67,12 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     }));
   };
 
+  const launch = (name: 'bridge' | 'processor', extra: Environment = {}): Child => {
+    const child = startChild([name], { ...env, ...extra });
+    children.push(child);
+    return child;
+  };
+
   return {
     env,
     prefix,
@@ -91,10 +97,11 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
       );
       return all.flat();
     },
+    /** Starts a service and does not wait. */
+    launch,
     /** Starts a service and waits until its log says that it runs. */
     start: async (name: 'bridge' | 'processor', extra: Environment = {}) => {
-      const child = startChild([name], { ...env, ...extra });
-      children.push(child);
+      const child = launch(name, extra);
       const line = await child.said(
         name === 'bridge' ? 'the bridge is ready' : 'the processor is running',
       );
@@ -107,6 +114,13 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
       await Promise.all([reader.close(), admin.close()]);
     },
   };
+}
+
+/** A metric's value, summed over its labels. */
+export async function metric(admin: string, name: string): Promise<number> {
+  const text = await (await fetch(`${admin}/metrics`)).text();
+  const values = text.split('\n').filter((line) => line.startsWith(name));
+  return values.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
 /** Looks again and again until the answer is there. @throws Error with the last look, after 60 s */

@@ -1,5 +1,5 @@
 /**
- * Three repairs of how KafkaJS speaks to the transaction coordinator:
+ * Four repairs of how KafkaJS speaks to the transaction coordinator:
  *
  * 1. Right after a commit the coordinator may still write the markers of that transaction, and refuses to add partitions or offsets to the
  *    next one with CONCURRENT_TRANSACTIONS. KafkaJS then repeats the whole send after its general backoff (300 ms by default). Here only the
@@ -8,10 +8,12 @@
  *    coordinator fails. (Keeping it without the first repair is a loss: the round trips hid the marker delay.)
  * 3. KafkaJS means to find a moved group coordinator again when it commits offsets in a transaction, but compares with names that its own
  *    table of errors does not use, and gives up. Here the errors of that request bear the names it compares with.
+ * 4. Where one partition can not be added to a transaction, the broker answers OPERATION_NOT_ATTEMPTED for all others, and KafkaJS reports
+ *    whichever stands first (addPartitionsToTxn/v0/response.js:38). Here the error says which partition was refused, and why.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Broker } from '../internals.ts';
+import { type Broker, errorOfCode } from '../internals.ts';
 import { requirePart } from './version.ts';
 
 const longestWaitMs = 20;
@@ -29,6 +31,27 @@ const coordinatorRequests = [
   'offsetFetch',
   'leaveGroup',
 ] as const;
+
+const operationNotAttempted = 55;
+
+type AddPartitionsAnswer = {
+  readonly errors: readonly {
+    readonly topic: string;
+    readonly partitionErrors: readonly { readonly partition: number; readonly errorCode: number }[];
+  }[];
+};
+
+/** In the place of `parse` in kafkajs/src/protocol/requests/addPartitionsToTxn/v0/response. */
+export async function parseAddPartitions<T extends AddPartitionsAnswer>(answer: T): Promise<T> {
+  const refused = answer.errors
+    .flatMap(({ topic, partitionErrors }) => partitionErrors.map((one) => ({ topic, ...one })))
+    .filter(({ errorCode }) => errorCode !== 0);
+  const cause = refused.find(({ errorCode }) => errorCode !== operationNotAttempted) ?? refused[0];
+  if (cause === undefined) return answer;
+  const error = errorOfCode(cause.errorCode);
+  error.message = `${cause.topic}/${cause.partition}: ${error.message}`;
+  throw error;
+}
 
 type Request = (args: object) => Promise<unknown>;
 type BrokerClass = { prototype: Record<(typeof coordinatorRequests)[number], Request> };

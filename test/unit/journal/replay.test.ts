@@ -23,7 +23,7 @@ const replayed = (batches: readonly Batch[], committed?: number) => {
     name: 'journal/0',
     windowMs: 1e6,
     committed,
-    coveredFromMs: undefined,
+    coveredFromMs: () => undefined,
     fallback: 0,
   });
   for (const one of batches) add(one);

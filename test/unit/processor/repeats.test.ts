@@ -87,7 +87,8 @@ function restored(journal: readonly Batch[], now: number): PartitionState {
     name: 'j',
     windowMs,
     committed,
-    coveredFromMs: kept.length < journal.length ? now - 2 * windowMs + windowMs / 8 : undefined,
+    coveredFromMs: () =>
+      kept.length < journal.length ? now - 2 * windowMs + windowMs / 8 : undefined,
     fallback,
   });
   for (const batch of kept) add(batch);
@@ -172,7 +173,7 @@ test('replaying the journal gives the state that the processor had', () => {
         name: 'j',
         windowMs,
         committed: live.position,
-        coveredFromMs: undefined,
+        coveredFromMs: () => undefined,
         fallback: 0,
       });
       for (const batch of journal) add(batch);

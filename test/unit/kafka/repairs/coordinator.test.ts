@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { beforeEach, expect, test } from 'vitest';
 import { errorOfCode } from '../../../../src/kafka/internals.ts';
-import { mendCoordinator } from '../../../../src/kafka/repairs/coordinator.ts';
+import { mendCoordinator, parseAddPartitions } from '../../../../src/kafka/repairs/coordinator.ts';
 
 const require = createRequire(import.meta.url);
 const concurrentTransactions = 51;
@@ -75,3 +75,17 @@ test.each([
     await expect(broker.txnOffsetCommit({})).rejects.toMatchObject({ type });
   },
 );
+
+test('a refused partition is named with its own reason, not with that of the others', async () => {
+  const answer = (...codes: number[]) => ({
+    errors: codes.map((errorCode, i) => ({
+      topic: `t${i}`,
+      partitionErrors: [{ partition: i, errorCode }],
+    })),
+  });
+  await expect(parseAddPartitions(answer(55, 55, 3))).rejects.toMatchObject({
+    type: 'UNKNOWN_TOPIC_OR_PARTITION',
+    message: expect.stringMatching(/^t2\/2: /),
+  });
+  expect(await parseAddPartitions(answer(0, 0))).toEqual(answer(0, 0));
+});

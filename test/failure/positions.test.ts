@@ -1,0 +1,166 @@
+/** Group offsets and the journal do not agree, or a part of them is gone: right every time, or a refusal that says both. */
+
+import { afterEach, expect, test } from 'vitest';
+import type { Batch } from '../../src/codec/records.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { createEncoder } from '../../src/codec/wire.ts';
+import { startChild } from '../../src/commands/child.ts';
+import { digestOf } from '../../src/journal/digest.ts';
+import type { Admin } from '../../src/kafka/kafkajs.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+import { type Flow, startFlow } from '../support/flow.ts';
+import { applyTopics } from '../support/prepared.ts';
+import { post } from '../support/webhooks.ts';
+
+let admin: Admin | undefined;
+afterEach(async () => {
+  await admin?.disconnect();
+  admin = undefined;
+});
+
+const load = { count: 20_000, concurrency: 40 };
+
+/** A flow of which a part is processed, and the processor stopped: the place to change things in between. */
+async function stoppedHalfway(deployment: Deployment): Promise<Flow> {
+  const bridge = await deployment.start('bridge');
+  const { child } = await deployment.start('processor');
+  const flow = startFlow(deployment, bridge.url, load);
+  await until(async () => flow.begun() > load.count / 2, 'half of it was sent');
+  child.kill('SIGTERM');
+  expect(await child.exited).toBe(0);
+  admin = deployment.client.admin();
+  await admin.connect();
+  return flow;
+}
+
+const setOffset = async ({ prefix, catalog }: Deployment, offset: number) => {
+  const offsets = [{ partition: 0, offset: String(offset) }];
+  await admin?.setOffsets({ groupId: prefix, topic: catalog.raw, partitions: offsets });
+};
+
+const positionOf = async ({ admin: ours, prefix, catalog }: Deployment) =>
+  (await ours.committedOffsets(prefix, catalog.raw)).get(0) ?? 0;
+
+/** What a processor says that must not start here. */
+async function refusal({ env }: Deployment): Promise<string> {
+  const child = startChild(['processor'], env);
+  expect(await child.exited).toBe(1);
+  return child.output();
+}
+
+test("the group's offsets are gone (expired) while nobody runs: the journal's position is used, and nothing is repeated", async () => {
+  await using deployment = await aDeployment(2);
+  const flow = await stoppedHalfway(deployment);
+  await admin?.deleteGroups([deployment.prefix]);
+  await deployment.start('processor');
+  await flow.check();
+});
+
+test("somebody set the group's offset behind or ahead of the journal: no processor starts, each says both numbers; set right, it goes on", async () => {
+  await using deployment = await aDeployment(1);
+  const flow = await stoppedHalfway(deployment);
+  const position = await positionOf(deployment);
+  for (const wrong of [position - 7, position + 7]) {
+    await setOffset(deployment, wrong);
+    const said = await refusal(deployment);
+    expect(said).toContain(`committed offset is ${wrong}`);
+    expect(said).toContain(`journal's position is ${position - 7 === wrong ? '' : position}`);
+  }
+  await setOffset(deployment, position);
+  await deployment.start('processor');
+  await flow.check();
+});
+
+test('the journal topic was deleted: no processor starts, for repeats would pass; it says what to do', async () => {
+  await using deployment = await aDeployment(1);
+  const flow = await stoppedHalfway(deployment);
+  await flow.sent;
+  await deployment.admin.remove([deployment.catalog.journal]);
+  expect(await refusal(deployment)).toContain('voucherbus topics apply');
+  await applyTopics(deployment.catalog, deployment.admin);
+  const said = await refusal(deployment);
+  expect(said).toContain('the journal is empty and was never written');
+  expect(said).toContain("delete the group's offsets as well");
+});
+
+test('somebody truncated the journal: what came before is parked when it comes again, the rest goes on, nothing is repeated', async () => {
+  await using deployment = await aDeployment(1);
+  const bridge = await deployment.start('bridge');
+  const flow = await stoppedHalfway(deployment);
+  await flow.sent;
+  const early = (await deployment.outputs())[0]?.event.publicationId as string;
+  const { reader, catalog } = deployment;
+  const end = await reader.offsetOf(catalog.journal, 0, 'end');
+  await admin?.fetchTopicMetadata({ topics: [catalog.journal] }); // deleteTopicRecords needs it
+  await admin?.deleteTopicRecords({
+    topic: catalog.journal,
+    partitions: [{ partition: 0, offset: String(Math.floor(end / 2)) }],
+  });
+  await deployment.start('processor');
+  const createdAt = new Date(Date.now() - 600_000).toISOString();
+  const body = aBody({ publicationId: early, createdAt });
+  await post(bridge.url, body);
+  const letters = await until(async () => {
+    const found = await deployment.readAll(catalog.deadLetters);
+    const reasons = found.map(({ headers }) => new Map(headers).get('voucherbus.error.reason'));
+    return reasons.some((reason) => String(reason) === 'older-than-window') && found;
+  }, 'the repeat is parked');
+  expect(letters.length).toBeGreaterThan(0);
+  const times = (await deployment.outputs()).filter(({ event }) => event.publicationId === early);
+  expect(times.length).toBe(1);
+});
+
+test('a void tail, and an aborted batch between two good ones, written by hand: neither is believed, and every publication comes once', async () => {
+  await using deployment = await aDeployment(1);
+  const flow = await stoppedHalfway(deployment);
+  const { catalog, client, schemaId } = deployment;
+  const position = await positionOf(deployment);
+  const encode = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal));
+  // It claims that the next 50 records were forwarded: whoever believes it loses them.
+  const claim = async (from: number) => {
+    const ids = (await deployment.readAll(catalog.raw))
+      .filter(({ offset }) => offset >= from && offset < from + 50)
+      .map(({ key }) => String(key));
+    const entries = ids.map((id, offset) => ({
+      digest: digestOf(id),
+      offset,
+      outcome: 'FORWARDED' as const,
+      label: 0,
+    }));
+    const now = Date.now();
+    const value = encode({
+      from,
+      to: from + 50,
+      receivedUntil: now,
+      processedAt: now,
+      routesVersion: 'builtin',
+      labels: [catalog.publications.other],
+      entries,
+    });
+    return { topic: catalog.journal, messages: [{ partition: 0, value }] };
+  };
+  const transactional = client.producer({ transactionalId: 'by-hand', maxInFlightRequests: 1 });
+  await transactional.connect();
+  const aborted = await transactional.transaction();
+  await aborted.send(await claim(position));
+  await aborted.abort();
+  await transactional.disconnect();
+  const plain = client.producer();
+  await plain.connect();
+  await plain.send(await claim(position));
+  await plain.disconnect();
+
+  const second = await deployment.start('processor');
+  await until(async () => (await positionOf(deployment)) > position, 'it goes on');
+  // And once more: now the void record lies between two good ones.
+  second.child.kill('SIGTERM');
+  expect(await second.child.exited).toBe(0);
+  await deployment.start('processor');
+  const verdict = await flow.verdict();
+  const guilty = verdict.claims.filter((one) => one.guilty.length > 0);
+  // The void record itself is in the journal, for all to see; nothing else is wrong.
+  expect(guilty.map(({ claim: text }) => text).filter((text) => !text.includes('journal'))).toEqual(
+    [],
+  );
+});
