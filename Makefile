@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 # The Node of package.json, not the machine's.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-export KEEP
+export KEEP MINUTES
 
-.PHONY: help check test unit integration failure demo bench fmt up down clean
+.PHONY: help check test unit integration failure soak mutants demo recovery bench fmt up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,10 +17,16 @@ unit: node_modules ## the unit tests alone
 	@npm run -s unit
 integration: node_modules ## the integration tests alone
 	@npm run -s integration
-failure: node_modules ## the tests that kill processes alone
+failure: node_modules ## the failure suite alone: processes, brokers, network, clocks (about nine minutes)
 	@npm run -s failure
+soak: node_modules ## the failure suite unbounded, again and again with new seeds (MINUTES=60)
+	@npm run -s soak
+mutants: node_modules ## plants faults one by one and shows that the tests catch each
+	@npm run -s mutants
 demo: node_modules ## the whole flow, shown: broker, registry, bridge, two processors (KEEP=1 keeps it up)
 	@npm run -s demo
+recovery: node_modules ## how long a partition is silent after each kind of death (about eight minutes)
+	@npm run -s recovery
 bench: node_modules ## throughput and restore, beside a peer, on a broker of its own
 	@npm run -s bench
 fmt: node_modules ## formats, and applies the linter's safe fixes

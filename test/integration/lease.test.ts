@@ -8,8 +8,12 @@ import { createEncoder } from '../../src/codec/wire.ts';
 import { digestOf } from '../../src/journal/digest.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { factOf } from '../../src/kafka/failure.ts';
+import { errorOfCode } from '../../src/kafka/internals.ts';
 import { openTransactional, type Transaction } from '../../src/kafka/transactional.ts';
 import { openWriter } from '../../src/kafka/writer.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
+import { type LeaseContext, takeLease } from '../../src/processor/lease.ts';
 import { aDeployment, type Deployment } from '../support/deployment.ts';
 
 const windowMs = 60_000;
@@ -88,6 +92,62 @@ test('who takes a lease fences the one who held it, whose next transaction chang
     await deployment.admin.committedOffsets(deployment.prefix, deployment.catalog.raw),
   ).toEqual(new Map([[0, 5]]));
   await Promise.all([first.close(), second.close()]);
+});
+
+const leaseContext = ({
+  client,
+  admin,
+  reader,
+  registry,
+  catalog,
+  prefix,
+}: Deployment): LeaseContext => ({
+  client,
+  admin,
+  reader,
+  decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+  catalog,
+  group: prefix,
+  transactionTimeoutMs: 15_000,
+  log: createLog('silent', 'test'),
+  metrics: createMetrics({ version: 'test' }),
+});
+
+const leaseId = ({ prefix, catalog }: Deployment) => `${prefix}.${catalog.raw}.0`;
+
+test('whom the group does not know any more takes no lease, and fences nobody', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const owner = await openTransactional(deployment.client, leaseId(deployment), 15_000);
+  const unknownMember = errorOfCode(25);
+  const heartbeat = () => Promise.reject(unknownMember);
+  await expect(takeLease(0, 'assigned', heartbeat, leaseContext(deployment))).rejects.toBe(
+    unknownMember,
+  );
+  await owner.commit(transactionOf(deployment, batchOf(0, 3)));
+  await owner.close();
+});
+
+test('the position is read when the earlier owner can change it no more', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const owner = await openTransactional(deployment.client, leaseId(deployment), 15_000);
+  await owner.commit(transactionOf(deployment, batchOf(0, 3)));
+  const context = leaseContext(deployment);
+  let late: unknown;
+  const admin = {
+    ...context.admin,
+    committedOffsets: async (group: string, topic: string) => {
+      const offsets = await context.admin.committedOffsets(group, topic);
+      late = await owner.commit(transactionOf(deployment, batchOf(3, 9))).catch((error) => error);
+      return offsets;
+    },
+  };
+  const lease = await takeLease(0, 'assigned', async () => {}, { ...context, admin });
+  expect(factOf(late)).toBe('fenced');
+  const offsets = await context.admin.committedOffsets(deployment.prefix, deployment.catalog.raw);
+  expect([lease.state.position, offsets.get(0)]).toEqual([3, 3]);
+  await Promise.all([owner.close(), lease.producer.close()]);
 });
 
 test('a transaction left open by a dead owner is ended by the next lease, and its records are never seen', async () => {

@@ -2,7 +2,7 @@
 
 import { test } from 'vitest';
 
-export const isSoak = process.env['SOAK'] !== undefined;
+const isSoak = process.env['SOAK'] !== undefined;
 
 /** How often, or how long: the first in CI, the second in a soak. */
 export const bounded = (inCi: number, inSoak: number): number => (isSoak ? inSoak : inCi);

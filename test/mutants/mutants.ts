@@ -1,0 +1,255 @@
+/** Faults planted one by one: each must make the tests named with it fail. Small edits of a copy of src, never of src itself. */
+
+export type Mutant = {
+  readonly name: string;
+  /** In src. */
+  readonly file: string;
+  /** What stands there, once, and what is put in its place. */
+  readonly edits: readonly (readonly [find: string, replace: string])[];
+  /** The vitest arguments that select the tests which must notice. */
+  readonly caughtBy: readonly string[];
+};
+
+const unit = (file: string) => ['--project', 'unit', `test/unit/${file}.test.ts`];
+const integration = (file: string) => [
+  '--project',
+  'integration',
+  `test/integration/${file}.test.ts`,
+];
+const failure = (file: string, name: string) => [
+  '--project',
+  'failure',
+  `test/failure/${file}.test.ts`,
+  '-t',
+  name,
+];
+
+const killedAtEachStep = failure('processes', 'killed at each step');
+const stolenIds = failure('processes', 'somebody else takes');
+const zombie = failure('processes', 'stopped for longer than its session');
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'the committed offset is that of the last record, not one more',
+    file: 'processor/decide.ts',
+    edits: [['(records.at(-1)?.offset ?? position - 1) + 1', 'records.at(-1)?.offset ?? position']],
+    caughtBy: unit('processor/decide'),
+  },
+  {
+    name: 'the offsets are committed after the transaction, in one of their own',
+    file: 'kafka/transactional.ts',
+    edits: [
+      [
+        '  await transaction.sendOffsets({',
+        '  await transaction.commit();\n  const second = await producer.transaction();\n  await second.sendOffsets({',
+      ],
+      ['  await transaction.commit();\n}', '  await second.commit();\n}'],
+    ],
+    caughtBy: killedAtEachStep,
+  },
+  {
+    name: 'the journal is written in a transaction of its own, before the outputs',
+    file: 'kafka/transactional.ts',
+    edits: [
+      [
+        '  const transaction = await producer.transaction();\n  await transaction.sendBatch({\n    topicMessages: records.map(asTopicMessages),',
+        '  const first = await producer.transaction();\n  await first.sendBatch({ topicMessages: records.slice(-1).map(asTopicMessages) });\n  await first.commit();\n  const transaction = await producer.transaction();\n  await transaction.sendBatch({\n    topicMessages: records.slice(0, -1).map(asTopicMessages),',
+      ],
+    ],
+    caughtBy: killedAtEachStep,
+  },
+  {
+    name: 'ids count as seen before the commit, and the memory is kept when the commit fails',
+    file: 'processor/processor.ts',
+    edits: [
+      [
+        '  await producer.commit(transaction);\n  state.apply(plan.batch);',
+        '  state.apply(plan.batch);\n  await producer.commit(transaction);',
+      ],
+      [
+        '            await drop(partition);\n            throw error;',
+        "            const { producer } = await takeLease(partition, 'failed', batch.heartbeat, context);\n            leases.set(partition, { producer, state: lease.state });\n            throw error;",
+      ],
+    ],
+    caughtBy: stolenIds,
+  },
+  {
+    name: 'a producer is used again after an unknown outcome',
+    file: 'processor/processor.ts',
+    edits: [
+      ['            await drop(partition);\n            throw error;', '            throw error;'],
+    ],
+    caughtBy: stolenIds,
+  },
+  {
+    name: 'a lease is taken without asking whether we are still a member',
+    file: 'processor/lease.ts',
+    edits: [['  await heartbeat();\n  const id', '  const id']],
+    caughtBy: integration('lease'),
+  },
+  {
+    name: 'the position is read before the lease is taken',
+    file: 'processor/lease.ts',
+    edits: [
+      [
+        '  const producer = await openTransactional(',
+        '  const offsets = await admin.committedOffsets(group, catalog.raw);\n  const producer = await openTransactional(',
+      ],
+      [
+        '    const offsets = await admin.committedOffsets(group, catalog.raw);\n    const state',
+        '    const state',
+      ],
+    ],
+    caughtBy: integration('lease'),
+  },
+  {
+    name: 'each process has transactional ids of its own',
+    file: 'processor/lease.ts',
+    edits: [['const id = `', 'const id = process.pid + `']],
+    caughtBy: zombie,
+  },
+  {
+    name: 'a send with several partitions is not checked partition by partition',
+    file: 'kafka/repairs/send-messages.ts',
+    edits: [
+      [
+        'if (one.errorCode === 0 || one.errorCode === duplicateSequence)',
+        'if (one.errorCode >= 0)',
+      ],
+    ],
+    caughtBy: unit('kafka/repairs/send-messages'),
+  },
+  {
+    name: 'a repeated send gets new sequence numbers',
+    file: 'kafka/repairs/send-messages.ts',
+    edits: [['parcel.sequence !== undefined || ', '']],
+    caughtBy: unit('kafka/repairs/send-messages'),
+  },
+  {
+    name: 'the window forgets two generations too early',
+    file: 'journal/window.ts',
+    edits: [['(number + 2) * this.#spanMs', 'number * this.#spanMs']],
+    caughtBy: unit('processor/repeats'),
+  },
+  {
+    name: 'the digest is that of another id',
+    file: 'processor/decode.ts',
+    edits: [
+      ['digestOf(content.id) : digestOfKey()', 'digestOf(content.id.slice(1)) : digestOfKey()'],
+    ],
+    caughtBy: integration('verify'),
+  },
+  {
+    name: 'of two copies in one batch both pass',
+    file: 'processor/decide.ts',
+    edits: [["if (decision.kind === 'forward') draft.add(content.id);", '']],
+    caughtBy: unit('processor/decide'),
+  },
+  {
+    name: 'an event too old to be told from a repeat passes',
+    file: 'processor/decide.ts',
+    edits: [['memory.isOlderThanWindow(content.createdAtMs, streamTimeMs)', 'false']],
+    caughtBy: unit('processor/repeats'),
+  },
+  {
+    name: 'dead letters are left out of the transaction',
+    file: 'processor/transaction.ts',
+    edits: [['      put(catalog.deadLetters, letter);\n', '      void letter;\n']],
+    caughtBy: unit('processor/transaction'),
+  },
+  {
+    name: 'a fetched record is skipped',
+    file: 'processor/processor.ts',
+    edits: [
+      ['Number(record.offset) < position', 'Number(record.offset) <= position && position > 0'],
+    ],
+    caughtBy: integration('verify'),
+  },
+  {
+    name: 'the restore believes a record that a later one contradicts',
+    file: 'journal/replay.ts',
+    edits: [
+      ['if (pending && batch.from > pending.from) apply(pending);', 'if (pending) apply(pending);'],
+    ],
+    caughtBy: unit('journal/replay'),
+  },
+  {
+    name: 'the restore believes a tail beyond the committed offset',
+    file: 'journal/replay.ts',
+    edits: [['pending.to > committed', 'pending.to < 0']],
+    caughtBy: failure('positions', 'a void tail'),
+  },
+  {
+    name: 'a truncated journal counts as whole',
+    file: 'journal/restore.ts',
+    edits: [['isTruncated ? ', 'isTruncated && nowMs < 0 ? ']],
+    caughtBy: failure('positions', 'truncated the journal'),
+  },
+  {
+    name: 'the group offset and the journal may differ',
+    file: 'journal/position.ts',
+    edits: [['committed !== journal) {', 'committed === -2) {']],
+    caughtBy: unit('journal/position'),
+  },
+  {
+    name: 'a deleted journal is taken for a new one',
+    file: 'journal/position.ts',
+    edits: [
+      ['journal === undefined && isJournalVirgin &&', 'journal === -2 && isJournalVirgin &&'],
+    ],
+    caughtBy: unit('journal/position'),
+  },
+  {
+    name: 'the restore reads aborted records',
+    file: 'kafka/decode-batch.ts',
+    edits: [['!batch.isTransactional || !open.has(batch.producerId)', 'batch']],
+    caughtBy: integration('verify'),
+  },
+  {
+    name: 'being fenced ends the process',
+    file: 'kafka/failure.ts',
+    edits: [["return 'fenced';", "return 'fatal';"]],
+    caughtBy: unit('kafka/failure'),
+  },
+  {
+    name: 'the errors of a rebalance are kept from KafkaJS',
+    file: 'kafka/failure.ts',
+    edits: [["return rebalanceTypes.has(rootOf(error)?.type ?? '');", 'return error === 0;']],
+    caughtBy: unit('kafka/failure'),
+  },
+  {
+    name: 'a crashed consumer is not noticed',
+    file: 'kafka/group.ts',
+    edits: [['else reject(fatalCauseOf(error));', 'else void fatalCauseOf(error);']],
+    caughtBy: failure('positions', 'behind or ahead'),
+  },
+  {
+    name: 'while the coordinator is away, every heartbeat passes, a rebalance too',
+    file: 'kafka/repairs/broker-away.ts',
+    edits: [['if (!isCoordinatorAway(error) || isOverdue) throw error;', '']],
+    caughtBy: unit('kafka/repairs/broker-away'),
+  },
+  {
+    name: 'an answer that was cut off stays in the buffer',
+    file: 'kafka/repairs/connection.ts',
+    edits: [['    connection.chunks = [];\n', '']],
+    caughtBy: unit('kafka/repairs/connection'),
+  },
+  {
+    name: 'the bridge answers before the webhook is stored',
+    file: 'bridge/batcher.ts',
+    edits: [
+      [
+        'this.#waiting.push({ record, bytes, resolve, reject, isAbandoned });',
+        'this.#waiting.push({ record, bytes, resolve, reject, isAbandoned });\n      resolve({ partition: 0, offset: 0 });',
+      ],
+    ],
+    caughtBy: integration('bridge'),
+  },
+  {
+    name: 'an event too large for its topic ends the process',
+    file: 'processor/limits.ts',
+    edits: [['if (bytes > limit) return', 'if (bytes < 0) return']],
+    caughtBy: unit('processor/limits'),
+  },
+];
