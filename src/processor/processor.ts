@@ -1,31 +1,18 @@
 /**
  * The processor: takes the raw records of the partitions that the group gives it, and for each batch
- * decodes (`decode.ts`) → decides (`decide.ts`) → commits one transaction (`transaction.ts`), under the partition's lease (`lease.ts`).
+ * prepares transactions (`prepare.ts`: decode, decide, assemble) and commits them, one after the other, under the partition's lease (`lease.ts`).
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Decoder } from '../codec/decoder.ts';
-import type { RawWebhook } from '../codec/records.ts';
-import type { DeadLetter } from '../dead-letters/letter.ts';
 import { AppError } from '../errors.ts';
 import { asAppError, isRebalance, isTooLarge } from '../kafka/failure.ts';
-import type { InputBatch, InputRecord } from '../kafka/group.ts';
-import type { Transaction } from '../kafka/transactional.ts';
+import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
-import { type Decision, decide, type Plan, type Rules } from './decide.ts';
-import { decodeRecord } from './decode.ts';
+import type { Decision, Plan } from './decide.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
-import { type Excess, excessOf, type TopicLimits } from './limits.ts';
-import { type Assembly, assemble } from './transaction.ts';
+import { type PrepareContext, prepare, type Work } from './prepare.ts';
 
-export type ProcessorContext = LeaseContext & {
-  readonly rawDecoder: Decoder<RawWebhook>;
-  readonly rules: Rules;
-  readonly assembly: Assembly;
-  readonly health: Health;
-  readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
-  readonly topicLimits: TopicLimits;
-};
+export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
 
 /** Failures in a row on one batch before it is given back to KafkaJS: with the waits below, about 30 s. */
 const maxFailures = 12;
@@ -69,10 +56,8 @@ export function createProcessor(context: ProcessorContext): Processor {
             context,
           ));
         leases.set(partition, lease);
-        const { position } = lease.state;
-        const slice = nextSlice(rest, position, context.limits);
-        if (slice.length > 0) {
-          const work = await prepare(lease, slice, partition, context);
+        const work = await prepare(rest, lease.state, partition, context);
+        if (work) {
           await commit(lease, work, batch, context).catch(async (error: unknown) => {
             // The outcome is unknown: nothing of this lease may be used again.
             await drop(partition);
@@ -110,62 +95,6 @@ export function createProcessor(context: ProcessorContext): Processor {
       await Promise.all([...leases.keys()].map(drop));
     },
   };
-}
-
-/** The next records from the position on, within the limits of one transaction; at least one if there is any. */
-function nextSlice(
-  records: readonly InputRecord[],
-  position: number,
-  { maxRecords, maxBytes }: ProcessorContext['limits'],
-): readonly InputRecord[] {
-  const slice: InputRecord[] = [];
-  let bytes = 0;
-  for (const record of records) {
-    if (Number(record.offset) < position) continue;
-    bytes += record.value?.length ?? 0;
-    if (slice.length === maxRecords || (slice.length > 0 && bytes > maxBytes)) break;
-    slice.push(record);
-  }
-  return slice;
-}
-
-type Work = {
-  readonly records: readonly InputRecord[];
-  readonly plan: Plan;
-  readonly transaction: Transaction;
-};
-
-/** As many of the records as one transaction can hold, decoded and decided. Begins nothing: what fails here leaves the lease as it is. */
-async function prepare(
-  { state }: Lease,
-  slice: readonly InputRecord[],
-  partition: number,
-  { rawDecoder, rules, assembly, topicLimits }: ProcessorContext,
-): Promise<Work> {
-  await rawDecoder.prepare(slice.map(({ value }) => value));
-  const nowMs = Date.now();
-  const decoded = slice.map((record) => decodeRecord(record, rawDecoder));
-  const work = (count: number, tooLarge?: DeadLetter): Work => {
-    const records = slice.slice(0, count);
-    const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
-    return { records, plan, transaction: assemble(records, plan, partition, assembly) };
-  };
-  for (let count = slice.length; ; count = Math.ceil(count / 2)) {
-    const whole = work(count);
-    const excess = excessOf(whole.transaction, topicLimits, nowMs);
-    if (excess === undefined) return whole;
-    if (count > 1) continue;
-    const letter = { stage: 'decide', reason: 'too-large-for-topic', path: '$' } as const;
-    const parked = work(1, { ...letter, message: textOf(excess) });
-    const still = excessOf(parked.transaction, topicLimits, nowMs);
-    if (still === undefined) return parked;
-    // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
-    throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
-  }
-}
-
-function textOf({ topic, bytes, limit }: Excess): string {
-  return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
 }
 
 /** One transaction. Only when it is committed does its batch become part of the state. */

@@ -129,7 +129,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the window forgets two generations too early',
     file: 'journal/window.ts',
     edits: [['(number + 2) * this.#spanMs', 'number * this.#spanMs']],
-    caughtBy: unit('processor/repeats'),
+    caughtBy: unit('journal/window'),
   },
   {
     name: 'the digest is that of another id',
@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a fetched record is skipped',
-    file: 'processor/processor.ts',
+    file: 'processor/prepare.ts',
     edits: [
       ['Number(record.offset) < position', 'Number(record.offset) <= position && position > 0'],
     ],

@@ -13,7 +13,7 @@ import { type Mutant, mutants } from './mutants.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 /** A planted fault often shows as something that never happens. */
-const testTimeoutMs = 90_000;
+const testTimeoutMs = 60_000;
 
 async function copyOfProject(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'voucherbus-mutants-'));

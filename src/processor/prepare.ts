@@ -1,0 +1,83 @@
+/** From fetched records to the next transaction, within the limits of the configuration and of the topics. */
+
+import type { Decoder } from '../codec/decoder.ts';
+import type { RawWebhook } from '../codec/records.ts';
+import type { DeadLetter } from '../dead-letters/letter.ts';
+import { AppError } from '../errors.ts';
+import type { PartitionState } from '../journal/state.ts';
+import type { InputRecord } from '../kafka/group.ts';
+import type { Transaction } from '../kafka/transactional.ts';
+import { decide, type Plan, type Rules } from './decide.ts';
+import { decodeRecord } from './decode.ts';
+import { type Excess, excessOf, type TopicLimits } from './limits.ts';
+import { type Assembly, assemble } from './transaction.ts';
+
+export type PrepareContext = {
+  readonly rawDecoder: Decoder<RawWebhook>;
+  readonly rules: Rules;
+  readonly assembly: Assembly;
+  /** Of the raw records of one transaction. */
+  readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
+  readonly topicLimits: TopicLimits;
+};
+
+export type Work = {
+  readonly records: readonly InputRecord[];
+  readonly plan: Plan;
+  readonly transaction: Transaction;
+};
+
+/**
+ * The next transaction: as many of the records from the position on as it can hold, decoded, decided and assembled; undefined where none are
+ * left. Begins nothing: what fails here leaves the lease as it is. @throws AppError REGISTRY_UNAVAILABLE, TOPIC_UNFIT
+ */
+export async function prepare(
+  records: readonly InputRecord[],
+  state: PartitionState,
+  partition: number,
+  { rawDecoder, rules, assembly, limits, topicLimits }: PrepareContext,
+): Promise<Work | undefined> {
+  const slice = nextSlice(records, state.position, limits);
+  if (slice.length === 0) return undefined;
+  await rawDecoder.prepare(slice.map(({ value }) => value));
+  const nowMs = Date.now();
+  const decoded = slice.map((record) => decodeRecord(record, rawDecoder));
+  const work = (count: number, tooLarge?: DeadLetter): Work => {
+    const taken = slice.slice(0, count);
+    const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
+    return { records: taken, plan, transaction: assemble(taken, plan, partition, assembly) };
+  };
+  for (let count = slice.length; ; count = Math.ceil(count / 2)) {
+    const whole = work(count);
+    const excess = excessOf(whole.transaction, topicLimits, nowMs);
+    if (excess === undefined) return whole;
+    if (count > 1) continue;
+    const letter = { stage: 'decide', reason: 'too-large-for-topic', path: '$' } as const;
+    const parked = work(1, { ...letter, message: textOf(excess) });
+    const still = excessOf(parked.transaction, topicLimits, nowMs);
+    if (still === undefined) return parked;
+    // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
+    throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
+  }
+}
+
+function textOf({ topic, bytes, limit }: Excess): string {
+  return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
+}
+
+/** The next records from the position on, within the limits of one transaction; at least one if there is any. */
+function nextSlice(
+  records: readonly InputRecord[],
+  position: number,
+  { maxRecords, maxBytes }: PrepareContext['limits'],
+): readonly InputRecord[] {
+  const slice: InputRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    if (Number(record.offset) < position) continue;
+    bytes += record.value?.length ?? 0;
+    if (slice.length === maxRecords || (slice.length > 0 && bytes > maxBytes)) break;
+    slice.push(record);
+  }
+  return slice;
+}
