@@ -15,6 +15,8 @@ COPY --from=packages /app/node_modules node_modules
 COPY package.json ./
 COPY schemas schemas
 COPY src src
+# Where a volume for SPOOL_DIR is mounted: it takes the owner from here.
+RUN mkdir /var/spool/voucherbus && chown 1000:1000 /var/spool/voucherbus
 # By number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 1000:1000
 EXPOSE 8080 9464

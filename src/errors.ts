@@ -18,6 +18,8 @@ export type ErrorCode =
   | 'REGISTRY_UNAVAILABLE'
   | 'SCHEMA_INCOMPATIBLE'
   | 'SCHEMA_MISSING'
+  | 'SPOOL_FULL'
+  | 'SPOOL_UNUSABLE'
   | 'TOPIC_UNFIT';
 
 export class AppError extends Error {

@@ -4,38 +4,37 @@
  */
 
 import { AppError } from '../errors.ts';
-import type { KeyedRecord, Stored } from '../kafka/writer.ts';
+import type { Kept } from './keeper.ts';
+import type { ReceivedWebhook } from './record.ts';
 
 type Waiting = {
-  readonly record: KeyedRecord;
-  readonly bytes: number;
-  readonly resolve: (stored: Stored) => void;
+  readonly webhook: ReceivedWebhook;
+  readonly resolve: (kept: Kept) => void;
   readonly reject: (error: unknown) => void;
   readonly isAbandoned: () => boolean;
 };
 
 type Limits = { readonly maxRecords: number; readonly maxBytes: number };
-type Write = (records: readonly KeyedRecord[]) => Promise<readonly Stored[]>;
+type Keep = (webhooks: readonly ReceivedWebhook[]) => Promise<readonly Kept[]>;
 
 export class Batcher {
-  readonly #write: Write;
+  readonly #keep: Keep;
   readonly #limits: Limits;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
 
-  constructor(write: Write, limits: Limits) {
-    this.#write = write;
+  constructor(keep: Keep, limits: Limits) {
+    this.#keep = keep;
     this.#limits = limits;
   }
 
   /**
-   * Answers where the record was stored, once every in-sync replica has it.
-   * @param isAbandoned true once nobody waits for the answer any more: a record that is still queued then is not written
+   * Answers where the webhook is kept, once it is safe there.
+   * @param isAbandoned true once nobody waits for the answer any more: a webhook that is still queued then is not written
    */
-  add(record: KeyedRecord, isAbandoned: () => boolean): Promise<Stored> {
+  add(webhook: ReceivedWebhook, isAbandoned: () => boolean): Promise<Kept> {
     return new Promise((resolve, reject) => {
-      const bytes = record.value?.length ?? 0;
-      this.#waiting.push({ record, bytes, resolve, reject, isAbandoned });
+      this.#waiting.push({ webhook, resolve, reject, isAbandoned });
       this.#flushing ??= this.#flush();
     });
   }
@@ -52,9 +51,9 @@ export class Batcher {
       const batch = this.#take();
       if (batch.length === 0) continue;
       try {
-        const stored = await this.#write(batch.map(({ record }) => record));
+        const kept = await this.#keep(batch.map(({ webhook }) => webhook));
         batch.forEach(({ resolve }, i) => {
-          resolve(stored[i] as Stored);
+          resolve(kept[i] as Kept);
         });
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -67,7 +66,7 @@ export class Batcher {
     const { maxRecords, maxBytes } = this.#limits;
     let count = 0;
     for (let bytes = 0; count < Math.min(maxRecords, this.#waiting.length); count += 1) {
-      bytes += this.#waiting[count]?.bytes ?? 0;
+      bytes += this.#waiting[count]?.webhook.verified.body.length ?? 0;
       if (count > 0 && bytes > maxBytes) break;
     }
     return this.#waiting.splice(0, count).filter(({ isAbandoned, reject }) => {

@@ -13,6 +13,9 @@ export type Receipt = {
   readonly receivedAtMs: number;
 };
 
+/** What is kept of a request: in memory until it is stored, on disk while Kafka is away. It needs neither Kafka nor the registry. */
+export type ReceivedWebhook = { readonly verified: Verified; readonly receipt: Receipt };
+
 export function rawRecord(
   { body, signature, secretName }: Verified,
   { source, contentType, receivedAtMs }: Receipt,

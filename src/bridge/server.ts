@@ -2,23 +2,19 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { listen } from '../admin/listen.ts';
-import type { RawWebhook } from '../codec/records.ts';
-import type { Encoder } from '../codec/wire.ts';
 import type { BridgeConfig, WebhookConfig } from '../config/config.ts';
-import type { Stored } from '../kafka/writer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { signatureHeader } from '../voucherify/signature.ts';
 import type { Batcher } from './batcher.ts';
+import type { Kept } from './keeper.ts';
 import { type Problem, problemBody, problems } from './problem.ts';
 import { admit, authenticate } from './receive.ts';
-import { rawRecord } from './record.ts';
 
 export type BridgeContext = {
   readonly config: BridgeConfig & WebhookConfig;
   readonly rawTopic: string;
   readonly batcher: Batcher;
-  readonly encode: Encoder<RawWebhook>;
   readonly log: Log;
   readonly metrics: Metrics;
 };
@@ -38,7 +34,12 @@ export async function startBridge(context: BridgeContext): Promise<Bridge> {
   const { config } = context;
   const state: State = { requests: 0, bytes: 0, isStopping: false };
   // A series that is known in advance starts at 0: an alert on its growth must see the first one.
-  for (const outcome of ['stored', 'aborted', ...Object.values(problems).map(({ slug }) => slug)]) {
+  for (const outcome of [
+    'stored',
+    'spooled',
+    'aborted',
+    ...Object.values(problems).map(({ slug }) => slug),
+  ]) {
     context.metrics.webhooks.inc({ source: config.source, outcome }, 0);
   }
   const server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
@@ -57,7 +58,7 @@ export async function startBridge(context: BridgeContext): Promise<Bridge> {
   };
 }
 
-type Outcome = { readonly stored: Stored } | Problem;
+type Outcome = { readonly kept: Kept } | Problem;
 
 async function handle(
   request: IncomingMessage,
@@ -160,7 +161,7 @@ async function store(
   body: Buffer,
   request: IncomingMessage,
   deadline: Deadline,
-  { config, batcher, encode, metrics, log }: BridgeContext,
+  { config, batcher, metrics, log }: BridgeContext,
 ): Promise<Outcome> {
   const signature = request.headers[signatureHeader];
   const verified = authenticate(
@@ -172,13 +173,12 @@ async function store(
   metrics.signatures.inc({ secret: verified.secretName });
   const contentType = request.headers['content-type'];
   const receipt = { source: config.source, contentType, receivedAtMs: Date.now() };
-  const record = rawRecord(verified, receipt, encode);
   try {
-    const stored = batcher.add(record, () => deadline.hasPassed);
+    const kept = batcher.add({ verified, receipt }, () => deadline.hasPassed);
     // Once the deadline has passed nobody waits for it, but its failure must not count as unhandled.
-    stored.catch(() => undefined);
-    const first = await Promise.race([stored, deadline.passed]);
-    return first === 'passed' ? problems.notStored : { stored: first };
+    kept.catch(() => undefined);
+    const first = await Promise.race([kept, deadline.passed]);
+    return first === 'passed' ? problems.notStored : { kept: first };
   } catch (error) {
     log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
     return problems.notStored;
@@ -190,15 +190,14 @@ function answer(
   outcome: Outcome,
   { metrics, config, rawTopic }: BridgeContext,
 ): void {
-  if ('stored' in outcome) {
-    const { partition, offset } = outcome.stored;
-    metrics.webhooks.inc({ source: config.source, outcome: 'stored' });
-    send(
-      response,
-      202,
-      'application/json',
-      JSON.stringify({ status: 'stored', topic: rawTopic, partition, offset }),
-    );
+  if ('kept' in outcome) {
+    const { kept } = outcome;
+    const isSpooled = kept === 'spooled';
+    metrics.webhooks.inc({ source: config.source, outcome: isSpooled ? 'spooled' : 'stored' });
+    const facts = isSpooled
+      ? { status: 'spooled' }
+      : { status: 'stored', topic: rawTopic, partition: kept.partition, offset: kept.offset };
+    send(response, 202, 'application/json', JSON.stringify(facts));
     return;
   }
   metrics.webhooks.inc({ source: config.source, outcome: outcome.slug });

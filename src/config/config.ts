@@ -187,6 +187,24 @@ const bridge = {
     'A webhook not stored by then is answered 503 (the vendor gives up at 10 s)',
     { default: '8s' },
   ),
+  spoolDirectory: setting(
+    'SPOOL_DIR',
+    kind.text(),
+    'Directory, of this bridge alone, in which webhooks are kept while Kafka is away. Without it they are answered 503 then',
+    { optional: true },
+  ),
+  spoolMaxBytes: setting(
+    'SPOOL_MAX_BYTES',
+    kind.bytes('1MiB', '1TiB'),
+    'Most bytes in the spool; above it 503',
+    { default: '1GiB' },
+  ),
+  spoolAfterMs: setting(
+    'SPOOL_AFTER',
+    kind.duration('100ms', '7s'),
+    'How long Kafka may take to store a webhook before it is kept in the spool',
+    { default: '3s' },
+  ),
 };
 
 const processor = {

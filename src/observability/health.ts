@@ -4,17 +4,21 @@ export type Health = {
   /** Says that a part is not ready, with the reason a person reads. */
   readonly notReady: (part: string, reason: string) => void;
   readonly ready: (part: string) => void;
+  /** Something to know beside the parts, which changes nothing. */
+  readonly note: (name: string, text: string) => void;
   readonly status: () => { readonly isReady: boolean; readonly parts: Record<string, string> };
 };
 
 export function createHealth(parts: readonly string[]): Health {
   const reasons = new Map(parts.map((part) => [part, 'starting']));
+  const notes = new Map<string, string>();
   return {
     notReady: (part, reason) => void reasons.set(part, reason),
     ready: (part) => void reasons.set(part, 'ready'),
+    note: (name, text) => void notes.set(name, text),
     status: () => ({
       isReady: [...reasons.values()].every((reason) => reason === 'ready'),
-      parts: Object.fromEntries(reasons),
+      parts: Object.fromEntries([...reasons, ...notes]),
     }),
   };
 }

@@ -35,6 +35,14 @@ export function createMetrics(build: { readonly version: string }) {
       ...named('bridge_batch_records', 'Webhooks in one produce request'),
       buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
     }),
+    spoolWebhooks: new Gauge(named('spool_webhooks', 'Webhooks that wait in the spool for Kafka')),
+    spoolBytes: new Gauge(named('spool_bytes', 'Bytes of the spool')),
+    spoolAgeSeconds: new Gauge(
+      named('spool_oldest_age_seconds', 'Since the oldest webhook in the spool was received'),
+    ),
+    spoolDamaged: new Gauge(
+      named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
+    ),
     // processor
     events: new Counter({
       ...named('events_total', 'Raw records by decision'),

@@ -9,7 +9,8 @@
  *    the whole group join again (consumerGroup.js:509). Here only the metadata is read again.
  * 3. To ask any broker, KafkaJS takes one at random and gives up when that one can not be connected (brokerPool.js:278), and begins with the
  *    first of the list, dead or not (brokerPool.js:68). Here those that did not answer lately come last, and the next is asked.
- * 4. It looks for a coordinator again after "refused", not after "reset" or "no answer" (cluster/index.js:375). Here after all of them.
+ * 4. Of a cluster with one broker it forgets the last address that it knows, and fails with a TypeError (brokerPool.js:123). Here it keeps it.
+ * 5. It looks for a coordinator again after "refused", not after "reset" or "no answer" (cluster/index.js:375). Here after all of them.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -87,8 +88,9 @@ type ConsumerGroup = {
 
 type BrokerPool = {
   readonly brokers: Readonly<Record<string, PooledBroker>>;
-  readonly seedBroker: PooledBroker;
+  seedBroker: PooledBroker;
   connect(): Promise<void>;
+  removeBroker(address: { host: string; port: number }): void;
   createSeedBroker(): Promise<void>;
   findBroker(node: { nodeId: string }): Promise<Broker>;
   findConnectedBroker(): Promise<Broker>;
@@ -107,6 +109,7 @@ export function mendBrokerAway(): void {
   };
   pool.withBroker = askTheNext;
   pool.findConnectedBroker = findConnectedBroker;
+  pool.removeBroker = keepTheLast(pool.removeBroker);
   pool.createSeedBroker = avoidSilentSeeds(pool.createSeedBroker);
   const { prototype: cluster } = requirePart('kafkajs/src/cluster') as { prototype: Cluster };
   cluster.findGroupCoordinator = findGroupCoordinator;
@@ -236,6 +239,14 @@ async function findConnectedBroker(this: BrokerPool): Promise<Broker> {
   }
   await this.connect();
   return this.seedBroker;
+}
+
+function keepTheLast(remove: BrokerPool['removeBroker']): BrokerPool['removeBroker'] {
+  return function removing(this: BrokerPool, address) {
+    const { seedBroker } = this;
+    remove.call(this, address);
+    this.seedBroker ??= seedBroker;
+  };
 }
 
 /** Each call takes the next of KAFKA_BROKERS. */

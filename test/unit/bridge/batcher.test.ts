@@ -1,18 +1,23 @@
 import { expect, test } from 'vitest';
 import { Batcher } from '../../../src/bridge/batcher.ts';
-import type { KeyedRecord, Stored } from '../../../src/kafka/writer.ts';
+import type { ReceivedWebhook } from '../../../src/bridge/record.ts';
+import type { Stored } from '../../../src/kafka/writer.ts';
 
-const record = (key: string, bytes = 10): KeyedRecord => ({ key, value: Buffer.alloc(bytes) });
+/** The key stands for the webhook: it is its signature. */
+const record = (key: string, bytes = 10): ReceivedWebhook => ({
+  verified: { body: Buffer.alloc(bytes), signature: key, secretName: 'main' },
+  receipt: { source: 'voucherify', contentType: undefined, receivedAtMs: 0 },
+});
 const waited = () => false;
 
 /** A topic whose writes are answered by hand. */
 function aTopic() {
   const writes: { keys: string[]; answer: (result: readonly Stored[] | Error) => void }[] = [];
-  const write = (records: readonly KeyedRecord[]) =>
+  const write = (webhooks: readonly ReceivedWebhook[]) =>
     new Promise<readonly Stored[]>((resolve, reject) => {
       const answer = (result: readonly Stored[] | Error) =>
         result instanceof Error ? reject(result) : resolve(result);
-      writes.push({ keys: records.map(({ key }) => key), answer });
+      writes.push({ keys: webhooks.map(({ verified }) => verified.signature), answer });
     });
   return { writes, write };
 }

@@ -133,6 +133,14 @@ test('where none can be connected, it says why', async () => {
   await expect(aPool(2, [1, 2]).withBroker(async () => 'x')).rejects.toBe(refused);
 });
 
+test('of a cluster with one broker the last known address is kept', () => {
+  const pool = aPool(1, []);
+  const only = pool.brokers[1];
+  pool.seedBroker = only;
+  pool.removeBroker({ host: 'p', port: 1 });
+  expect(pool.seedBroker).toBe(only);
+});
+
 test('a coordinator is looked for again after any way of not being reached', async () => {
   const cluster = Object.create(Cluster.prototype);
   const reset = new KafkaJSConnectionError('Connection error: read ECONNRESET', {});

@@ -1,0 +1,107 @@
+/** Where verified webhooks go: to Kafka while it answers within its budget, else to the spool, from which they follow in order. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../errors.ts';
+import type { Stored } from '../kafka/writer.ts';
+import type { ReceivedWebhook } from './record.ts';
+import type { Spool, SpoolState } from './spool/spool.ts';
+
+/** Writes all of them to Kafka and answers where they are. @throws AppError */
+export type Write = (
+  webhooks: readonly ReceivedWebhook[],
+  timeoutMs: number,
+) => Promise<readonly Stored[]>;
+
+export type Kept = Stored | 'spooled';
+
+export type Keeper = {
+  /** Called one after the other. Settles when they are on Kafka or on the disk. @throws AppError, where neither took them: none is kept */
+  readonly keep: (webhooks: readonly ReceivedWebhook[]) => Promise<readonly Kept[]>;
+  /** Undefined without a spool. */
+  readonly spoolState: () => SpoolState | undefined;
+  readonly close: () => Promise<void>;
+};
+
+export function keepOnKafka(write: Write, timeoutMs: number): Keeper {
+  return {
+    keep: (webhooks) => write(webhooks, timeoutMs),
+    spoolState: () => undefined,
+    close: async () => {},
+  };
+}
+
+export type SpoolingOptions = {
+  /** How long Kafka may take before the spool does. */
+  readonly budgetMs: number;
+  /** What Kafka or the spool could not do, and what is done instead. */
+  readonly onTrouble: (error: unknown, consequence: string) => void;
+};
+
+/** Between two attempts to reach Kafka while webhooks wait in the spool. */
+const tryAgainMs = 500;
+/** Most webhooks of one produce request of the drain. */
+const drainRecords = 200;
+
+/** What is in the spool when it closes stays there for the next bridge. */
+export function keepWithSpool(
+  write: Write,
+  spool: Spool,
+  { budgetMs, onTrouble }: SpoolingOptions,
+): Keeper {
+  const stop = new AbortController();
+  let draining: Promise<void> | undefined;
+  const send = async (webhooks: readonly ReceivedWebhook[]) => {
+    for (let i = 0; i < webhooks.length; i += drainRecords) {
+      await inTime(write(webhooks.slice(i, i + drainRecords), budgetMs), budgetMs);
+    }
+  };
+  const drainAll = async () => {
+    while (!spool.isEmpty && !stop.signal.aborted) {
+      try {
+        await spool.drainOldest(send);
+      } catch (error) {
+        onTrouble(error, 'the spool is tried again');
+        await sleep(tryAgainMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const drain = () => {
+    if (spool.isEmpty || stop.signal.aborted) return;
+    draining ??= drainAll().finally(() => {
+      draining = undefined;
+      drain(); // what came in between
+    });
+  };
+  drain();
+  return {
+    keep: async (webhooks) => {
+      // Where some wait already, these go behind them: they are to arrive in order, and Kafka is away anyway.
+      if (await spool.appendBehindOthers(webhooks)) return webhooks.map(() => 'spooled');
+      try {
+        return await inTime(write(webhooks, budgetMs), budgetMs);
+      } catch (error) {
+        onTrouble(error, 'webhooks are kept in the spool');
+      }
+      await spool.append(webhooks);
+      drain();
+      return webhooks.map(() => 'spooled');
+    },
+    spoolState: () => spool.state,
+    close: async () => {
+      stop.abort();
+      await draining;
+      await spool.close();
+    },
+  };
+}
+
+/** Kafka's client may go on trying behind our back: then the webhook is on raw twice, and the processor drops the repeat. */
+async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  work.catch(() => undefined);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const text = `Kafka did not answer within ${ms} ms (SPOOL_AFTER)`;
+    late.reject(new AppError('BROKER_UNAVAILABLE', 'retriable', text));
+  }, ms);
+  return await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}

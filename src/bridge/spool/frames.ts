@@ -1,0 +1,65 @@
+/** The format of a spool segment: frames of length, CRC-32C and payload, one after the other; what is torn or damaged is told from what is whole. Pure. */
+
+import { crc32c } from '../../kafka/crc32c.ts';
+import type { Verified } from '../../voucherify/signature.ts';
+import type { Receipt, ReceivedWebhook } from '../record.ts';
+
+/** Length of the payload and its CRC-32C, four bytes each, big-endian. */
+const headBytes = 8;
+/** The payload begins with the length of its JSON part. */
+const jsonHeadBytes = 4;
+
+/** One frame: all facts but the body as JSON, then the body's bytes. */
+export function encodeFrame({ verified, receipt }: ReceivedWebhook): Buffer {
+  const { body, ...facts } = verified;
+  const json = Buffer.from(JSON.stringify({ ...facts, ...receipt }));
+  const frame = Buffer.allocUnsafe(headBytes + jsonHeadBytes + json.length + body.length);
+  frame.writeUInt32BE(frame.length - headBytes, 0);
+  frame.writeUInt32BE(json.length, headBytes);
+  json.copy(frame, headBytes + jsonHeadBytes);
+  body.copy(frame, headBytes + jsonHeadBytes + json.length);
+  frame.writeUInt32BE(crc32c(frame, headBytes), 4);
+  return frame;
+}
+
+export type Decoded = {
+  readonly webhooks: readonly ReceivedWebhook[];
+  /** Where the last whole frame ends. */
+  readonly goodBytes: number;
+  /** Frames that are whole in length and wrong in content. */
+  readonly damaged: number;
+};
+
+/** A damaged frame is left out and those after it are read; where not even the lengths make sense any more, it ends. */
+export function decodeFrames(bytes: Buffer): Decoded {
+  const webhooks: ReceivedWebhook[] = [];
+  let damaged = 0;
+  let at = 0;
+  let goodBytes = 0;
+  while (at + headBytes + jsonHeadBytes <= bytes.length) {
+    const end = at + headBytes + bytes.readUInt32BE(at);
+    if (end > bytes.length || end < at + headBytes + jsonHeadBytes) break;
+    const frame = bytes.subarray(at, end);
+    at = end;
+    if (crc32c(frame, headBytes) === frame.readUInt32BE(4)) {
+      webhooks.push(webhookOf(frame));
+      goodBytes = at;
+    } else {
+      damaged += 1;
+    }
+  }
+  return { webhooks, goodBytes, damaged };
+}
+
+type Facts = Omit<Verified, 'body'> & Receipt;
+
+function webhookOf(frame: Buffer): ReceivedWebhook {
+  const bodyAt = headBytes + jsonHeadBytes + frame.readUInt32BE(headBytes);
+  const json = frame.toString('utf8', headBytes + jsonHeadBytes, bodyAt);
+  const { signature, secretName, ...receipt } = JSON.parse(json) as Facts;
+  const body = frame.subarray(bodyAt);
+  return {
+    verified: { body, signature, secretName },
+    receipt: { ...receipt, contentType: receipt.contentType },
+  };
+}

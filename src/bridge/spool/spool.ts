@@ -1,0 +1,251 @@
+/**
+ * What Kafka does not take is kept in a directory: segment files, written and fsynced before the webhook is answered, sent to Kafka in order when
+ * it is back, and deleted only then. One bridge a directory.
+ */
+
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { AppError, messageOf } from '../../errors.ts';
+import type { ReceivedWebhook } from '../record.ts';
+import { decodeFrames, encodeFrame } from './frames.ts';
+
+export type SpoolOptions = {
+  readonly directory: string;
+  /** Of all segments; above it nothing is taken. */
+  readonly maxBytes: number;
+  /** A segment that has grown beyond this is closed, and the next begun. */
+  readonly segmentBytes: number;
+};
+
+export type SpoolState = {
+  readonly webhooks: number;
+  readonly bytes: number;
+  /** When the oldest of them was received; undefined where there is none. */
+  readonly oldestMs: number | undefined;
+  /** Frames that could not be read, since the start; their files are kept as *.damaged. */
+  readonly damaged: number;
+};
+
+type Segment = {
+  readonly name: string;
+  bytes: number;
+  webhooks: number;
+  readonly oldestMs: number;
+};
+
+const suffix = '.segment';
+
+export class Spool {
+  readonly #options: SpoolOptions;
+  readonly #lock: Server;
+  /** Oldest first; the last one may be open for appending. */
+  readonly #segments: Segment[];
+  #nextNumber: number;
+  #file: FileHandle | undefined;
+  #damaged = 0;
+  /** Appending, and closing what is appended to, happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: SpoolOptions, lock: Server, segments: Segment[], next: number) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#segments = segments;
+    this.#nextNumber = next;
+  }
+
+  /** Takes the directory, and finds what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
+  static async open(options: SpoolOptions): Promise<Spool> {
+    const { directory } = options;
+    try {
+      await mkdir(directory, { recursive: true });
+      const lock = await takeLock(join(directory, 'lock'));
+      const names = (await readdir(directory)).filter((name) => name.endsWith(suffix)).sort();
+      const segments: Segment[] = [];
+      for (const name of names) segments.push(await inspect(directory, name));
+      const last = Number(names.at(-1)?.slice(0, -suffix.length) ?? 0);
+      return new Spool(options, lock, segments, last + 1);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      throw unusable(`can not use SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#segments.length === 0;
+  }
+
+  get state(): SpoolState {
+    return {
+      webhooks: this.#segments.reduce((sum, { webhooks }) => sum + webhooks, 0),
+      bytes: this.#segments.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldestMs: this.#segments[0]?.oldestMs,
+      damaged: this.#damaged,
+    };
+  }
+
+  /**
+   * When it settles they are on disk.
+   * @throws AppError SPOOL_FULL or SPOOL_UNUSABLE (disk full, read-only, broken): none of them is kept
+   */
+  append(webhooks: readonly ReceivedWebhook[]): Promise<void> {
+    return this.#inTurn(() => this.#write(webhooks));
+  }
+
+  /** The same, if others are there to go behind; answers whether they were, for the last of them may just be leaving. */
+  appendBehindOthers(webhooks: readonly ReceivedWebhook[]): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.isEmpty) return false;
+      await this.#write(webhooks);
+      return true;
+    });
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(run);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #write(webhooks: readonly ReceivedWebhook[]): Promise<void> {
+    const frames = Buffer.concat(webhooks.map(encodeFrame));
+    const { bytes } = this.state;
+    const { maxBytes, segmentBytes, directory } = this.#options;
+    if (bytes + frames.length > maxBytes) {
+      const text = `the spool holds ${bytes} bytes, ${frames.length} more would be over SPOOL_MAX_BYTES (${maxBytes})`;
+      throw new AppError('SPOOL_FULL', 'retriable', text);
+    }
+    try {
+      const file = this.#file ?? (await this.#begin());
+      const segment = this.#segments.at(-1) as Segment;
+      await file.write(frames, 0, frames.length, segment.bytes);
+      await file.datasync();
+      segment.bytes += frames.length;
+      segment.webhooks += webhooks.length;
+      if (segment.bytes >= segmentBytes) await this.#finish();
+    } catch (error) {
+      // What was half written must not stand before what comes next: it is cut off, and the next append begins a new segment.
+      await this.#file?.truncate(this.#segments.at(-1)?.bytes).catch(() => undefined);
+      await this.#finish().catch(() => undefined);
+      throw unusable(`can not write to SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
+    }
+  }
+
+  async #begin(): Promise<FileHandle> {
+    const { directory } = this.#options;
+    const name = `${String(this.#nextNumber).padStart(12, '0')}${suffix}`;
+    const file = await open(join(directory, name), 'wx');
+    this.#nextNumber += 1;
+    this.#file = file;
+    this.#segments.push({ name, bytes: 0, webhooks: 0, oldestMs: Date.now() });
+    // The new name must survive a power cut as well.
+    const parent = await open(directory, 'r');
+    await parent.sync().finally(() => parent.close());
+    return file;
+  }
+
+  async #finish(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  /**
+   * Sends the oldest segment, in order, and deletes it. One with damaged frames is kept under another name, once the rest of it is sent. While
+   * the last one is sent, nothing is appended: what comes then can follow it to Kafka, or there would always be one more.
+   * @throws what `send` throws: the segment stays
+   */
+  async drainOldest(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
+    const isLast = () => this.#segments.length === 1;
+    if (isLast()) await this.#inTurn(async () => (isLast() ? this.#drain(send) : undefined));
+    else await this.#drain(send);
+  }
+
+  async #drain(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
+    const [segment] = this.#segments;
+    if (segment === undefined) return;
+    if (this.#segments.length === 1) await this.#finish();
+    const path = join(this.#options.directory, segment.name);
+    const bytes = await readFile(path);
+    const { webhooks, goodBytes, damaged } = decodeFrames(bytes);
+    if (webhooks.length > 0) await send(webhooks);
+    // A torn last frame was never acknowledged; but it can not be told from a damaged one, so it is kept as well.
+    if (damaged > 0 || goodBytes < bytes.length) {
+      this.#damaged += Math.max(1, damaged);
+      await rename(path, `${path}.damaged`);
+    } else {
+      await unlink(path);
+    }
+    this.#segments.shift();
+  }
+
+  async close(): Promise<void> {
+    await this.#finish();
+    await new Promise((resolve) => this.#lock.close(resolve));
+  }
+}
+
+function unusable(message: string, cause?: unknown): AppError {
+  return new AppError('SPOOL_UNUSABLE', 'retriable', message, cause);
+}
+
+/** What an earlier bridge left. A torn last frame was never acknowledged. */
+async function inspect(directory: string, name: string): Promise<Segment> {
+  const path = join(directory, name);
+  const { webhooks, goodBytes } = decodeFrames(await readFile(path));
+  const { mtimeMs } = await stat(path);
+  const oldestMs = webhooks[0]?.receipt.receivedAtMs ?? mtimeMs;
+  return { name, bytes: goodBytes, webhooks: webhooks.length, oldestMs };
+}
+
+/**
+ * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on this machine, and a dead one's can be told by
+ * knocking. (Process ids say nothing across containers, in each of which the bridge is number 1.)
+ */
+async function takeLock(path: string): Promise<Server> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await listenAt(path);
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isTaken) throw error;
+      if (attempt > 0 || (await answersAt(path))) {
+        throw new AppError(
+          'SPOOL_UNUSABLE',
+          'fatal',
+          `another bridge uses SPOOL_DIR: ${path} answers. Give each bridge a directory of its own`,
+        );
+      }
+      await rm(path, { force: true });
+    }
+  }
+}
+
+function listenAt(path: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', reject);
+    server.listen(path, () => resolve(server.unref()));
+  });
+}
+
+function answersAt(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,99 @@
+/** A bridge with a spool outlives Kafka: what it acknowledged is on raw in the end, once or more, in the order in which it came. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
+import { startProxy } from '../support/proxy.ts';
+import { post } from '../support/webhooks.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const kafka = () => {
+  const [host = '', port = ''] = (process.env['KAFKA_BROKERS'] ?? '').split(':');
+  return { host, port: Number(port) };
+};
+
+/** A bridge whose Kafka goes away when the proxy does. */
+const spooling = (port: number) => ({
+  NODE_OPTIONS: `--import=${new URL('../support/redirect.ts', import.meta.url).href}`,
+  REDIRECT: `${kafka().port}:${port}`,
+  SPOOL_DIR: directory,
+  SPOOL_AFTER: '1s',
+});
+
+const idsOnRaw = async ({ readAll, catalog }: Deployment) =>
+  (await readAll(catalog.raw)).map(({ key }) => String(key));
+
+test('Kafka goes away: webhooks are answered 202 from the spool, survive kill -9, and follow in order when Kafka is back', async () => {
+  await using deployment = await aDeployment(1);
+  const proxy = await startProxy(kafka(), { isKafka: true });
+  const first = await deployment.start('bridge', spooling(proxy.port));
+  expect((await post(first.url, aBody({ publicationId: 'pub_0' }))).body['status']).toBe('stored');
+  await proxy[Symbol.asyncDispose]();
+  const ids = Array.from({ length: 50 }, (_, i) => `pub_${i + 1}`);
+  for (const publicationId of ids) {
+    const { status, body } = await post(first.url, aBody({ publicationId }));
+    expect([status, body['status']]).toEqual([202, 'spooled']);
+  }
+  await until(
+    async () => (await metric(first.admin, 'voucherbus_spool_webhooks')) === 50,
+    'the metric shows them',
+  );
+  const readyz = await fetch(`${first.admin}/readyz`);
+  expect([readyz.status, (await readyz.text()).includes('50 webhooks')]).toEqual([200, true]);
+  first.child.kill('SIGKILL');
+  await first.child.exited;
+
+  await using back = await startProxy(kafka(), { isKafka: true });
+  const second = await deployment.start('bridge', spooling(back.port));
+  await until(async () => (await idsOnRaw(deployment)).length >= 51, 'what was spooled is on raw');
+  const found = await idsOnRaw(deployment);
+  expect(new Set(found)).toEqual(new Set(['pub_0', ...ids]));
+  const order = [...new Set(found)].slice(1);
+  expect(order).toEqual(ids);
+  await until(async () => {
+    const answer = await post(second.url, aBody({ publicationId: 'pub_last' }));
+    return answer.body['status'] === 'stored';
+  }, 'it goes straight through again');
+});
+
+test('under load Kafka goes away and comes back: everything that was acknowledged is on raw, and nothing was refused', async () => {
+  await using deployment = await aDeployment(3);
+  let proxy = await startProxy(kafka(), { isKafka: true });
+  const { port } = proxy;
+  const bridge = await deployment.start('bridge', spooling(port));
+  const acknowledged = new Set<string>();
+  const refused: number[] = [];
+  let next = 0;
+  const send = async () => {
+    while (next < 4_000) {
+      const publicationId = `pub_${next++}`;
+      const { status } = await post(bridge.url, aBody({ publicationId }));
+      if (status === 202) acknowledged.add(publicationId);
+      else refused.push(status);
+    }
+  };
+  const senders = Array.from({ length: 20 }, send);
+  for (let outages = 0; outages < 2; outages += 1) {
+    const from = next;
+    await until(async () => next > from + 400, 'it flows');
+    await proxy[Symbol.asyncDispose]();
+    await until(async () => next > from + 1_200, 'it is taken without Kafka');
+    proxy = await startProxy(kafka(), { isKafka: true, port });
+  }
+  await Promise.all(senders);
+  expect(refused).toEqual([]);
+  const isAllThere = async () => {
+    const found = new Set(await idsOnRaw(deployment));
+    return [...acknowledged].every((id) => found.has(id));
+  };
+  await until(isAllThere, 'everything acknowledged is on raw');
+  await proxy[Symbol.asyncDispose]();
+});

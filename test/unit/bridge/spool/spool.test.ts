@@ -1,0 +1,147 @@
+/** The spool on a real disk: what was appended comes back, whatever happened in between. */
+
+import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ReceivedWebhook } from '../../../../src/bridge/record.ts';
+import { decodeFrames, encodeFrame } from '../../../../src/bridge/spool/frames.ts';
+import { Spool } from '../../../../src/bridge/spool/spool.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const aWebhook = (body: string | Buffer, receivedAtMs = 1_000): ReceivedWebhook => ({
+  verified: { body: Buffer.from(body), signature: 'ab', secretName: 'main' },
+  receipt: { source: 'voucherify', contentType: 'application/json', receivedAtMs },
+});
+const textOf = ({ verified }: ReceivedWebhook) => verified.body.toString();
+
+const openSpool = (limits: { maxBytes?: number; segmentBytes?: number } = {}) =>
+  Spool.open({ directory, maxBytes: 1e9, segmentBytes: 1e6, ...limits });
+
+const drained = async (spool: Spool): Promise<readonly string[]> => {
+  const texts: string[] = [];
+  while (!spool.isEmpty) {
+    await spool.drainOldest(async (webhooks) => void texts.push(...webhooks.map(textOf)));
+  }
+  return texts;
+};
+
+test('any webhook comes back from its frame as it was, byte for byte', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }), (bodies) => {
+      const webhooks = bodies.map((body, i) => aWebhook(Buffer.from(body), i));
+      const { webhooks: found, damaged } = decodeFrames(Buffer.concat(webhooks.map(encodeFrame)));
+      expect(found).toEqual(webhooks);
+      expect(damaged).toBe(0);
+    }),
+  );
+});
+
+test('wherever the last write was torn, everything before it comes back and nothing of it', () => {
+  const whole = encodeFrame(aWebhook('first'));
+  const torn = encodeFrame(aWebhook('second'));
+  for (let length = 0; length < torn.length; length += 1) {
+    const found = decodeFrames(Buffer.concat([whole, torn.subarray(0, length)]));
+    expect(found.webhooks.map(textOf)).toEqual(['first']);
+    expect(found.goodBytes).toBe(whole.length);
+  }
+});
+
+test('what was appended comes back in order, over several segments, and is gone after it was sent', async () => {
+  const spool = await openSpool({ segmentBytes: 300 });
+  const texts = Array.from({ length: 20 }, (_, i) => `body ${i}`);
+  for (const text of texts) await spool.append([aWebhook(text)]);
+  expect(
+    (await readdir(directory)).filter((name) => name.endsWith('.segment')).length,
+  ).toBeGreaterThan(3);
+  expect(spool.state).toMatchObject({ webhooks: 20, damaged: 0 });
+  expect(await drained(spool)).toEqual(texts);
+  expect((await readdir(directory)).filter((name) => name !== 'lock')).toEqual([]);
+  await spool.close();
+});
+
+test('a spool that was left, with a torn last write, is found again by the next bridge', async () => {
+  const first = await openSpool();
+  await first.append([aWebhook('a', 5), aWebhook('b')]);
+  await first.append([aWebhook('c')]);
+  await first.close();
+  const [name = ''] = (await readdir(directory)).filter((one) => one.endsWith('.segment'));
+  await truncate(join(directory, name), (await stat(join(directory, name))).size - 3);
+  const second = await openSpool();
+  expect(second.state).toMatchObject({ webhooks: 2, oldestMs: 5 });
+  await second.append([aWebhook('d')]);
+  expect(await drained(second)).toEqual(['a', 'b', 'd']);
+  await second.close();
+});
+
+test('a damaged frame is left out, the rest is sent, and its file is kept', async () => {
+  const spool = await openSpool();
+  await spool.append([aWebhook('good 1'), aWebhook('to be damaged'), aWebhook('good 2')]);
+  const [name = ''] = (await readdir(directory)).filter((one) => one.endsWith('.segment'));
+  const bytes = await readFile(join(directory, name));
+  bytes.write('X', bytes.indexOf('to be damaged'));
+  await writeFile(join(directory, name), bytes);
+  await spool.append([aWebhook('later')]);
+  expect(await drained(spool)).toEqual(['good 1', 'good 2', 'later']);
+  expect(spool.state.damaged).toBe(1);
+  expect((await readdir(directory)).some((one) => one.endsWith('.damaged'))).toBe(true);
+  await spool.close();
+});
+
+test('what Kafka does not take stays, and comes again', async () => {
+  const spool = await openSpool();
+  await spool.append([aWebhook('a')]);
+  const refuse = () => Promise.reject(new Error('away'));
+  await expect(spool.drainOldest(refuse)).rejects.toThrow('away');
+  await spool.append([aWebhook('b')]);
+  expect(await drained(spool)).toEqual(['a', 'b']);
+  await spool.close();
+});
+
+test('a full spool refuses, says by how much, and takes again when there is room', async () => {
+  const spool = await openSpool({ maxBytes: 400 });
+  await spool.append([aWebhook('x'.repeat(200))]);
+  await expect(spool.append([aWebhook('y'.repeat(200))])).rejects.toThrow(
+    /over SPOOL_MAX_BYTES \(400\)/,
+  );
+  await drained(spool);
+  await spool.append([aWebhook('y'.repeat(200))]);
+  await spool.close();
+});
+
+test('a second bridge in the same directory is refused, and one after a crash is not', async () => {
+  const spool = await openSpool();
+  await expect(openSpool()).rejects.toThrow('another bridge uses SPOOL_DIR');
+  await spool.close();
+  // As kill -9 leaves it: the socket's file without its owner.
+  const file = await open(join(directory, 'lock'), 'w');
+  await file.close();
+  const next = await openSpool();
+  await next.close();
+});
+
+test('a directory that can not be written is named', async () => {
+  const file = join(directory, 'a file');
+  await writeFile(file, '');
+  const options = { directory: join(file, 'spool'), maxBytes: 1e9, segmentBytes: 1e6 };
+  await expect(Spool.open(options)).rejects.toThrow(/can not use SPOOL_DIR .*a file/);
+});
+
+test('while the last segment is leaving, nobody goes behind it', async () => {
+  const spool = await openSpool();
+  await spool.append([aWebhook('a')]);
+  const gate = Promise.withResolvers<void>();
+  const leaving = spool.drainOldest(() => gate.promise);
+  const behind = spool.appendBehindOthers([aWebhook('b')]);
+  gate.resolve();
+  await leaving;
+  expect(await behind).toBe(false);
+  expect(spool.isEmpty).toBe(true);
+  await spool.close();
+});
