@@ -55,12 +55,6 @@ export const problems = {
     title: 'Kafka did not store the webhook in time',
     headers: retryAfter,
   },
-  stopping: {
-    slug: 'stopping',
-    status: 503,
-    title: 'This bridge is stopping',
-    headers: retryAfter,
-  },
 } as const satisfies Record<string, Problem>;
 
 export function problemBody({ slug, status, title }: Problem): string {

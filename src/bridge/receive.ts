@@ -13,7 +13,6 @@ export type RequestHead = {
 export type Load = {
   readonly requests: number;
   readonly bytes: number;
-  readonly isStopping: boolean;
 };
 
 export type Limits = {
@@ -32,7 +31,6 @@ export function admit(head: RequestHead, load: Load, limits: Limits): Problem | 
   if (head.method !== 'POST') return problems.wrongMethod;
   if (!isAccepted(head.contentType)) return problems.wrongMediaType;
   if (Number(head.contentLength ?? 0) > limits.maxBodyBytes) return problems.tooLarge;
-  if (load.isStopping) return problems.stopping;
   const isFull =
     load.requests >= limits.maxInFlightRequests || load.bytes >= limits.maxInFlightBytes;
   return isFull ? problems.tooMany : undefined;

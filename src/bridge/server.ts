@@ -1,6 +1,7 @@
 /** The HTTP shell of the bridge: reads requests, asks `receive.ts` for the answer, hands verified webhooks to the batcher, and answers 202 once they are stored. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../admin/listen.ts';
 import type { BridgeConfig, WebhookConfig } from '../config/config.ts';
 import type { Log } from '../observability/log.ts';
@@ -12,7 +13,9 @@ import { type Problem, problemBody, problems } from './problem.ts';
 import { admit, authenticate } from './receive.ts';
 
 export type BridgeContext = {
-  readonly config: BridgeConfig & WebhookConfig;
+  readonly config: BridgeConfig & Pick<WebhookConfig, 'source'>;
+  /** Those that are valid now. */
+  readonly secrets: () => WebhookConfig['secrets'];
   readonly rawTopic: string;
   readonly batcher: Batcher;
   readonly log: Log;
@@ -21,12 +24,15 @@ export type BridgeContext = {
 
 export type Bridge = {
   readonly port: number;
-  /** Takes nothing new, answers what was taken, closes every connection. */
+  /** Answers what was sent by now, then takes nothing more and closes every connection. */
   readonly close: () => Promise<void>;
 };
 
 /** Above the idle time-out of the usual load balancers (60 s), so that they and not we end a connection. */
 const keepAliveMs = 75_000;
+
+/** So long it goes on after it was told to stop, telling each connection to close with its answer. Whoever looks at /readyz sends elsewhere by then. */
+const lastRequestsMs = 500;
 
 type State = { requests: number; bytes: number; isStopping: boolean };
 
@@ -50,8 +56,9 @@ export async function startBridge(context: BridgeContext): Promise<Bridge> {
     port,
     close: async () => {
       state.isStopping = true;
+      // Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
+      await sleep(lastRequestsMs);
       const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
       await context.batcher.drain();
       await closed;
     },
@@ -161,13 +168,13 @@ async function store(
   body: Buffer,
   request: IncomingMessage,
   deadline: Deadline,
-  { config, batcher, metrics, log }: BridgeContext,
+  { config, secrets, batcher, metrics, log }: BridgeContext,
 ): Promise<Outcome> {
   const signature = request.headers[signatureHeader];
   const verified = authenticate(
     body,
     typeof signature === 'string' ? signature : undefined,
-    config.secrets,
+    secrets(),
   );
   if ('status' in verified) return verified;
   metrics.signatures.inc({ secret: verified.secretName });

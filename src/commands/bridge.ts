@@ -18,6 +18,7 @@ import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Command } from './command.ts';
 import { configOf, version } from './environment.ts';
 import { runUntilStopped } from './lifetime.ts';
+import { followSecrets } from './secrets.ts';
 import { start } from './start.ts';
 
 export const command: Command = {
@@ -50,8 +51,10 @@ export const command: Command = {
       },
       { maxRecords: config.bridge.maxBatchRecords, maxBytes: config.bridge.maxBatchBytes },
     );
+    const secrets = followSecrets(config.webhook.secrets, io, log, metrics);
     const bridge = await startBridge({
-      config: { ...config.bridge, ...config.webhook },
+      config: { ...config.bridge, source: config.webhook.source },
+      secrets: secrets.current,
       rawTopic: raw,
       batcher,
       log,
@@ -68,6 +71,7 @@ export const command: Command = {
         'no longer ready',
         async () => {
           clearInterval(shown);
+          secrets.stop();
           health.notReady('bridge', 'stopping');
         },
       ],

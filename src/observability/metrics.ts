@@ -26,6 +26,10 @@ export function createMetrics(build: { readonly version: string }) {
       ...named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
       labelNames: ['secret'],
     }),
+    secretsReloads: new Counter({
+      ...named('webhook_secrets_reloads_total', 'Times WEBHOOK_SECRETS_FILE changed, by outcome'),
+      labelNames: ['outcome'],
+    }),
     webhookSeconds: new Histogram({
       ...named('webhook_duration_seconds', 'From the first byte to the answer'),
       buckets: seconds,

@@ -1,14 +1,16 @@
 /** What the topics take in one record batch, and whether a transaction keeps to it: brokers refuse the whole produce request otherwise. */
 
+import { AppError } from '../errors.ts';
 import type { Admin } from '../kafka/admin.ts';
 import { recordBatchSize } from '../kafka/encode-batch.ts';
+import { isTooLarge } from '../kafka/failure.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional.ts';
 
 export type TopicLimits = {
   /** Bytes of the largest record batch that the topic takes, as last read. */
   readonly of: (topic: string) => number;
-  /** Reads them again. Answers whether one has become smaller. */
-  readonly refresh: () => Promise<boolean>;
+  /** Reads them again. */
+  readonly refresh: () => Promise<void>;
 };
 
 export type Excess = { readonly topic: string; readonly bytes: number; readonly limit: number };
@@ -21,14 +23,13 @@ export async function readTopicLimits(
   const limits = new Map<string, number>();
   const of = (topic: string) => limits.get(topic) ?? Number.POSITIVE_INFINITY;
   const refresh = async () => {
-    let isSmaller = false;
     for (const [topic, { config }] of await admin.describe(topics)) {
       // A batch must fit into a segment too.
-      const limit = Math.min(Number(config['max.message.bytes']), Number(config['segment.bytes']));
-      isSmaller ||= limit < of(topic);
-      limits.set(topic, limit);
+      limits.set(
+        topic,
+        Math.min(Number(config['max.message.bytes']), Number(config['segment.bytes'])),
+      );
     }
-    return isSmaller;
   };
   await refresh();
   return { of, refresh };
@@ -47,6 +48,25 @@ export function excessOf(
     if (bytes > limit) return { topic, bytes, limit };
   }
   return undefined;
+}
+
+export function textOf({ topic, bytes, limit }: Excess): string {
+  return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
+}
+
+/**
+ * What a refusal means. Where a topic takes less than before (an operator made its limit smaller), the next attempt keeps to it, and nothing
+ * need stop; any other error stays as it is.
+ */
+export async function explained(
+  error: unknown,
+  transaction: Transaction,
+  limits: TopicLimits,
+): Promise<unknown> {
+  if (!isTooLarge(error)) return error;
+  await limits.refresh();
+  const excess = excessOf(transaction, limits, Date.now());
+  return excess ? new AppError('TOPIC_UNFIT', 'retriable', textOf(excess), error) : error;
 }
 
 /** More than headers, key and framing of a record of ours take, the header values of a stranger's raw record not counted. */

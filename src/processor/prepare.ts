@@ -9,7 +9,7 @@ import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional.ts';
 import { decide, type Plan, type Rules } from './decide.ts';
 import { decodeRecord } from './decode.ts';
-import { type Excess, excessOf, type TopicLimits } from './limits.ts';
+import { excessOf, type TopicLimits, textOf } from './limits.ts';
 import { type Assembly, assemble } from './transaction.ts';
 
 export type PrepareContext = {
@@ -59,10 +59,6 @@ export async function prepare(
     // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
     throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
   }
-}
-
-function textOf({ topic, bytes, limit }: Excess): string {
-  return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
 }
 
 /** The next records from the position on, within the limits of one transaction; at least one if there is any. */

@@ -5,11 +5,12 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
-import { asAppError, isRebalance, isTooLarge } from '../kafka/failure.ts';
+import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
 import type { Decision, Plan } from './decide.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
+import { explained } from './limits.ts';
 import { type PrepareContext, prepare, type Work } from './prepare.ts';
 
 export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
@@ -32,6 +33,12 @@ export function createProcessor(context: ProcessorContext): Processor {
   for (const outcome of ['committed', 'failed', 'fenced']) metrics.transactions.inc({ outcome }, 0);
   /** What we hold. A partition that stays ours over a rebalance keeps its lease and its memory: if another took it meanwhile, ours is fenced. */
   const leases = new Map<number, Lease>();
+  /** Partitions that can not go on now, and why: one that goes on must not hide another that does not. */
+  const troubles = new Map<number, string>();
+  const showTroubles = () => {
+    if (troubles.size === 0) health.ready('partitions');
+    else health.notReady('partitions', [...troubles.values()].join('; '));
+  };
 
   const drop = async (partition: number) => {
     const lease = leases.get(partition);
@@ -61,18 +68,21 @@ export function createProcessor(context: ProcessorContext): Processor {
           await commit(lease, work, batch, context).catch(async (error: unknown) => {
             // The outcome is unknown: nothing of this lease may be used again.
             await drop(partition);
-            throw error;
+            throw await explained(error, work.transaction, context.topicLimits);
           });
         }
         // Records below the position were fetched before the lease was taken: another has processed them.
         rest = rest.filter(({ offset }) => Number(offset) >= lease.state.position);
         batch.resolve(lease.state.position - 1);
-        health.ready('partitions');
+        if (troubles.delete(partition)) showTroubles();
         failures = 0;
       } catch (error) {
         if (isRebalance(error)) throw error;
         failures += 1;
-        await surviveOrThrow(error, failures, batch, context);
+        const failure = asAppError(error, `process partition ${partition}`);
+        troubles.set(partition, `partition ${partition}: ${failure.message}`);
+        showTroubles();
+        await surviveOrThrow(failure, failures, batch, context);
       }
       await batch.heartbeat();
     }
@@ -85,7 +95,8 @@ export function createProcessor(context: ProcessorContext): Processor {
       metrics.partitions.set(partitions.length);
       log.info({ partitions }, 'joined the group');
       health.ready('group');
-      health.ready('partitions');
+      troubles.clear();
+      showTroubles();
       for (const partition of leases.keys()) {
         if (!partitions.includes(partition)) void drop(partition);
       }
@@ -143,17 +154,13 @@ function reasonOf(decision: Decision): string {
 
 /** Waits and lets the caller try again, or throws what must end this batch. */
 async function surviveOrThrow(
-  error: unknown,
+  failure: AppError,
   failures: number,
   { partition, heartbeat }: InputBatch,
-  { metrics, health, log, topicLimits }: ProcessorContext,
+  { metrics, log }: ProcessorContext,
 ): Promise<void> {
-  const failure = asAppError(error, `process partition ${partition}`);
   metrics.transactions.inc({ outcome: failure.fact === 'fenced' ? 'fenced' : 'failed' });
-  health.notReady('partitions', `partition ${partition}: ${failure.message}`);
-  // An operator may have made a topic's limit smaller: then the next attempt keeps to it.
-  const isCurable = isTooLarge(error) && (await topicLimits.refresh());
-  if (failure.fact === 'fatal' && !isCurable) throw failure;
+  if (failure.fact === 'fatal') throw failure;
   if (failures >= maxFailures) {
     const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
     throw new AppError(failure.code, 'retriable', text, failure);

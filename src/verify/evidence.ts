@@ -9,7 +9,7 @@ import type { Admin } from '../kafka/admin.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
 import type { Catalog } from '../topics/catalog.ts';
-import { type Judged, readLog } from './log.ts';
+import { readLog } from './log.ts';
 
 export type Place = {
   readonly topic: string;
@@ -103,15 +103,26 @@ async function backlogOf(scene: Scene): Promise<Backlog> {
   return { unprocessed, openPartitions };
 }
 
-/** @param marks begin here; where there is none, at the log's start */
-export async function gather(scene: Scene, marks: Marks): Promise<Evidence> {
-  const { reader, admin, catalog, group, registry } = scene;
+type Found = Place & { readonly record: ReadRecord };
+
+type Logs = Pick<
+  Evidence,
+  'rawEnds' | 'open' | 'shownWrongly' | 'hiddenWrongly' | 'abortedRecords'
+> & {
+  /** By topic, each partition in its order. */
+  readonly committed: ReadonlyMap<string, readonly Found[]>;
+};
+
+/** Every log from its mark on, by its markers and as a read_committed consumer sees it. */
+async function readLogs(scene: Scene, marks: Marks): Promise<Logs> {
+  const { reader, catalog } = scene;
   const rawEnds = new Map<number, number>();
-  const open: Place[] = [];
-  const shownWrongly: Place[] = [];
-  const hiddenWrongly: Place[] = [];
-  const undecodable: Place[] = [];
-  const byTopic = new Map<string, (Place & { record: ReadRecord })[]>();
+  const committed = new Map<string, readonly Found[]>();
+  const others: Record<'open' | 'shownWrongly' | 'hiddenWrongly', Place[]> = {
+    open: [],
+    shownWrongly: [],
+    hiddenWrongly: [],
+  };
   let abortedRecords = 0;
   await eachPartition(scene, async (topic, partition) => {
     const to = await reader.offsetOf(topic, partition, 'high-watermark');
@@ -123,19 +134,27 @@ export async function gather(scene: Scene, marks: Marks): Promise<Evidence> {
     const end = await reader.offsetOf(topic, partition, 'end');
     const visit = ({ offset }: ReadRecord) => void shown.add(offset);
     await reader.read({ topic, partition, from, to: end, visit });
-    const placeOf = ({ record: { offset } }: Judged) => ({ topic, partition, offset });
-    const committed = judged.filter(({ state }) => state === 'committed');
-    abortedRecords += judged.filter(({ state }) => state === 'aborted').length;
-    open.push(...judged.filter(({ state }) => state === 'open').map(placeOf));
-    const isShown = ({ record: { offset } }: Judged) => shown.has(offset);
-    const others = judged.filter(({ state }) => state !== 'committed');
-    shownWrongly.push(...others.filter(isShown).map(placeOf));
-    hiddenWrongly.push(...committed.filter((one) => !isShown(one)).map(placeOf));
-    const list = byTopic.get(topic) ?? [];
-    byTopic.set(topic, list);
-    list.push(...committed.map((one) => ({ ...placeOf(one), record: one.record })));
+    const good: Found[] = [];
+    for (const { record, state } of judged) {
+      const place = { topic, partition, offset: record.offset };
+      const isShown = shown.has(record.offset);
+      if (state === 'committed') good.push({ ...place, record });
+      if (state === 'aborted') abortedRecords += 1;
+      if (state === 'open') others.open.push(place);
+      if (state === 'committed' && !isShown) others.hiddenWrongly.push(place);
+      if (state !== 'committed' && isShown) others.shownWrongly.push(place);
+    }
+    committed.set(topic, [...(committed.get(topic) ?? []), ...good]);
   });
-  const of = (topic: string) => byTopic.get(topic) ?? [];
+  return { ...others, rawEnds, committed, abortedRecords };
+}
+
+/** @param marks begin here; where there is none, at the log's start */
+export async function gather(scene: Scene, marks: Marks): Promise<Evidence> {
+  const { admin, catalog, group, registry } = scene;
+  const { committed, ...logs } = await readLogs(scene, marks);
+  const undecodable: Place[] = [];
+  const of = (topic: string) => committed.get(topic) ?? [];
   const decoded = async <T>(topic: string, type: AvroType) => {
     const decoder = createDecoder<T>(type, registry);
     const all = of(topic);
@@ -177,10 +196,6 @@ export async function gather(scene: Scene, marks: Marks): Promise<Evidence> {
     journal: journal.map(({ value, ...place }) => ({ ...place, batch: value })),
     undecodable,
     committed: await admin.committedOffsets(group, catalog.raw),
-    rawEnds,
-    open,
-    shownWrongly,
-    hiddenWrongly,
-    abortedRecords,
+    ...logs,
   };
 }

@@ -125,9 +125,11 @@ test('an output topic is deleted under load: the processor waits and says for wh
   await until(async () => flow.begun() > 5_000, 'it flows');
   const topic = deployment.catalog.publications['referral-program'];
   await deployment.admin.remove([topic]);
+  // Not only the first failure must say it: a later one has forgotten what the topic was.
+  await sleep(5_000);
   await until(async () => {
     const answer = await fetch(`${admin}/readyz`);
-    return answer.status === 503 && (await answer.text()).includes(`${topic}/`);
+    return answer.status === 503 && (await answer.text()).includes(topic);
   }, 'it says that it is not ready, and for which topic it waits');
   await applyTopics(deployment.catalog, deployment.admin);
   const { claims } = await flow.verdict();
@@ -137,5 +139,5 @@ test('an output topic is deleted under load: the processor waits and says for wh
   expect(guilty.filter((text) => !isOfTopic(text))).toEqual([]);
   const lost = guilty.filter((text) => text.endsWith('nowhere'));
   expect(lost.length).toBeLessThan(5_000 / 6 + 2_000);
-  expect(child.output()).toContain(`${topic}/`);
+  expect(child.output()).toContain(topic);
 });

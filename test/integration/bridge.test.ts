@@ -1,7 +1,10 @@
 /** The bridge's promise (README, "What the bridge answers"), row by row, on a real broker. */
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDecoder } from '../../src/codec/decoder.ts';
 import type { RawWebhook } from '../../src/codec/records.ts';
@@ -9,7 +12,7 @@ import { schemas } from '../../src/codec/schemas.ts';
 import { sampleText } from '../../src/voucherify/sample.ts';
 import { sign, signatureHeader, verify } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
-import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
+import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';
 import { post } from '../support/webhooks.ts';
 
 let deployment: Deployment;
@@ -191,6 +194,32 @@ test('while Kafka does not take it, a webhook is answered 503 in time; afterward
   }
 });
 
+test('secrets are read again from their file without a restart, both are valid in between, and a broken file changes nothing', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-secrets-'));
+  const file = join(directory, 'secrets');
+  await writeFile(file, 'old:one');
+  await using rotating = await aDeployment(1, {
+    WEBHOOK_SECRETS: undefined,
+    WEBHOOK_SECRETS_FILE: file,
+  });
+  const { url, child } = await rotating.start('bridge');
+  const statusWith = async (key: string) => {
+    const body = aBody();
+    return (await post(url, body, { [signatureHeader]: sign(body, key) })).status;
+  };
+  expect([await statusWith('one'), await statusWith('two')]).toEqual([202, 401]);
+  await writeFile(file, 'old:one,new:two');
+  await until(async () => (await statusWith('two')) === 202, 'the new secret is valid');
+  expect(await statusWith('one')).toBe(202);
+  await writeFile(file, 'a:b,a:c');
+  await child.said(
+    'WEBHOOK_SECRETS_FILE has changed and can not be used: the secrets stay as they were',
+  );
+  expect([await statusWith('one'), await statusWith('two')]).toEqual([202, 202]);
+  expect(child.output()).not.toContain('two"');
+  await rm(directory, { recursive: true });
+});
+
 test('on SIGTERM everything that was taken is answered, and every 202 is on raw', async () => {
   await using stopping = await aDeployment(1);
   const { url, child } = await stopping.start('bridge');
@@ -221,4 +250,39 @@ test('on SIGTERM everything that was taken is answered, and every 202 is on raw'
   const offsets = new Set(stored.map(({ offset }) => offset));
   expect(acknowledged.every((one) => offsets.has(Number(one?.body['offset'])))).toBe(true);
   expect(stored.some(({ key }) => key?.toString() === 'pub_halfway')).toBe(true);
+});
+
+test('on SIGTERM no connection is reset on which a webhook was sent, not even one that had not yet sent anything', async () => {
+  await using stopping = await aDeployment(1);
+  const { url, child } = await stopping.start('bridge');
+  const { port, hostname } = new URL(url);
+  const open = await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      const socket = connect(Number(port), hostname);
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      const ended = new Promise<string>((resolve) => {
+        socket.on('close', () => resolve(text));
+        socket.on('error', (error) => resolve(`${text}${error.message}`));
+      });
+      await new Promise((resolve) => socket.once('connect', resolve));
+      return { socket, ended };
+    }),
+  );
+  child.kill('SIGTERM');
+  await child.said('stopping');
+  for (const { socket } of open) {
+    const body = aBody();
+    socket.write(
+      `POST /webhooks/voucherify HTTP/1.1\r\nhost: x\r\n${signatureHeader}: ${sign(body, secret)}\r\ncontent-length: ${body.length}\r\n\r\n`,
+    );
+    socket.write(body);
+  }
+  const answers = await Promise.all(open.map(({ ended }) => ended));
+  expect(answers.filter((text) => !text.startsWith('HTTP/1.1 202 '))).toEqual([]);
+  expect(answers.every((text) => /connection: close/i.test(text))).toBe(true);
+  expect(await child.exited).toBe(0);
+  expect((await stopping.readAll(stopping.catalog.raw)).length).toBe(50);
 });

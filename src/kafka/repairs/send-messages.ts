@@ -98,8 +98,17 @@ const keyOf = ({ topicName, partition }: { topicName: string; partition: number 
 /** Chooses each record's partition, once. */
 async function plan(context: Context, { topicMessages }: SendOptions): Promise<readonly Parcel[]> {
   const { cluster, partitioner } = context;
-  await cluster.addMultipleTargetTopics(topicMessages.map(({ topic }) => topic));
-  await cluster.refreshMetadataIfNecessary();
+  const topics = topicMessages.map(({ topic }) => topic);
+  try {
+    await cluster.addMultipleTargetTopics(topics);
+    await cluster.refreshMetadataIfNecessary();
+  } catch (error) {
+    // Kafka's answer names no topic, and who reads the log at night should not have to guess among all.
+    if (error instanceof Error && !error.message.includes(topics[0] ?? '')) {
+      error.message = `${error.message} (asked for ${topics.join(', ')})`;
+    }
+    throw error;
+  }
   const parcels = new Map<string, Parcel>();
   for (const { topic, messages } of topicMessages) {
     const partitionMetadata = cluster.findTopicPartitionMetadata(topic);

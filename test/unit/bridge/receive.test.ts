@@ -9,7 +9,7 @@ const limits = {
   maxInFlightRequests: 2,
   maxInFlightBytes: 1_000,
 };
-const idle = { requests: 0, bytes: 0, isStopping: false };
+const idle = { requests: 0, bytes: 0 };
 const head = {
   method: 'POST',
   url: '/webhooks/voucherify',
@@ -27,7 +27,6 @@ test.each([
   ['an announced body over the limit', { contentLength: '101' }, idle, problems.tooLarge],
   ['one request too many', {}, { ...idle, requests: 2 }, problems.tooMany],
   ['too many bytes', {}, { ...idle, bytes: 1_000 }, problems.tooMany],
-  ['a bridge that is stopping', {}, { ...idle, isStopping: true }, problems.stopping],
 ])('%s is refused', (_, change, load, problem) => {
   expect(admit({ ...head, ...change }, load, limits)).toEqual(problem);
 });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { encodeRecordBatch } from '../../../src/kafka/encode-batch.ts';
+import { errorOfCode } from '../../../src/kafka/internals.ts';
 import type { OutputRecord } from '../../../src/kafka/transactional.ts';
-import { excessOf, readTopicLimits } from '../../../src/processor/limits.ts';
+import { excessOf, explained, readTopicLimits } from '../../../src/processor/limits.ts';
 
 const records: OutputRecord[] = Array.from({ length: 40 }, (_, i) => ({
   partition: 0,
@@ -39,11 +40,28 @@ test('the limit is kept to the byte', async () => {
   });
 });
 
-test('a segment limits a batch as well, and a refresh tells when a limit shrank', async () => {
+test('a segment limits a batch as well, and a refresh reads a changed limit', async () => {
   const config = { 'max.message.bytes': '1000000', 'segment.bytes': '50000' };
   const limits = await readTopicLimits(topics(config), ['t']);
   expect([limits.of('t'), limits.of('unknown')]).toEqual([50_000, Number.POSITIVE_INFINITY]);
-  expect(await limits.refresh()).toBe(false);
   config['max.message.bytes'] = '2000';
-  expect([await limits.refresh(), limits.of('t')]).toEqual([true, 2_000]);
+  await limits.refresh();
+  expect(limits.of('t')).toBe(2_000);
+});
+
+test('a refusal is a reason to try again where the topic takes less than before, also for the second who meets it', async () => {
+  const config = { 'max.message.bytes': '1000000', 'segment.bytes': '5000000' };
+  const limits = await readTopicLimits(topics(config), ['t']);
+  const refusal = errorOfCode(10);
+  // Nothing has changed: the broker refuses what it should take, and an operator must look.
+  expect(await explained(refusal, transaction, limits)).toBe(refusal);
+  config['max.message.bytes'] = '2000';
+  for (let partitions = 0; partitions < 2; partitions += 1) {
+    expect(await explained(refusal, transaction, limits)).toMatchObject({
+      code: 'TOPIC_UNFIT',
+      fact: 'retriable',
+    });
+  }
+  const other = new Error('other');
+  expect(await explained(other, transaction, limits)).toBe(other);
 });

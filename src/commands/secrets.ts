@@ -1,0 +1,43 @@
+/** The webhook secrets, read again when their file changes: a rotation needs no restart. */
+
+import { unwatchFile, watchFile } from 'node:fs';
+import type { WebhookConfig } from '../config/config.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Io } from './command.ts';
+import { configOf } from './environment.ts';
+
+type Secrets = WebhookConfig['secrets'];
+
+export type FollowedSecrets = { readonly current: () => Secrets; readonly stop: () => void };
+
+/** By polling: a mounted secret is replaced through links, which other ways of watching do not see. */
+const lookEveryMs = 2_000;
+
+/** A file that can not be read or is wrong keeps the secrets that were read last, and says so. Without WEBHOOK_SECRETS_FILE nothing is followed. */
+export function followSecrets(
+  first: Secrets,
+  io: Io,
+  log: Log,
+  { secretsReloads }: Metrics,
+): FollowedSecrets {
+  let secrets = first;
+  const path = process.env['WEBHOOK_SECRETS_FILE'];
+  if (path === undefined) return { current: () => secrets, stop: () => {} };
+  for (const outcome of ['read', 'failed']) secretsReloads.inc({ outcome }, 0);
+  const look = () => {
+    try {
+      secrets = configOf(['webhook'], io).webhook.secrets;
+      secretsReloads.inc({ outcome: 'read' });
+      log.info({ names: secrets.map(({ name }) => name) }, 'the webhook secrets were read again');
+    } catch (error) {
+      secretsReloads.inc({ outcome: 'failed' });
+      log.error(
+        { err: error },
+        'WEBHOOK_SECRETS_FILE has changed and can not be used: the secrets stay as they were',
+      );
+    }
+  };
+  watchFile(path, { interval: lookEveryMs, persistent: false }, look);
+  return { current: () => secrets, stop: () => unwatchFile(path, look) };
+}
