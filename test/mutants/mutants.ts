@@ -10,6 +10,17 @@ export type Mutant = {
   readonly caughtBy: readonly string[];
 };
 
+/** The file with the fault in it. @throws Error where the place is not there, or not once: the source has changed under the mutant */
+export function plant(text: string, { name, file, edits }: Mutant): string {
+  return edits.reduce((changed, [find, replace]) => {
+    const times = changed.split(find).length - 1;
+    if (times !== 1) {
+      throw new Error(`"${name}": src/${file} has ${times} times, expected once:\n${find}`);
+    }
+    return changed.replace(find, () => replace);
+  }, text);
+}
+
 const unit = (file: string) => ['--project', 'unit', `test/unit/${file}.test.ts`];
 const integration = (file: string) => [
   '--project',
@@ -238,8 +249,8 @@ export const mutants: readonly Mutant[] = [
     file: 'bridge/batcher.ts',
     edits: [
       [
-        'this.#waiting.push({ record, bytes, resolve, reject, isAbandoned });',
-        'this.#waiting.push({ record, bytes, resolve, reject, isAbandoned });\n      resolve({ partition: 0, offset: 0 });',
+        'this.#waiting.push({ webhook, resolve, reject, isAbandoned });',
+        'this.#waiting.push({ webhook, resolve, reject, isAbandoned });\n      resolve({ partition: 0, offset: 0 });',
       ],
     ],
     caughtBy: integration('bridge'),

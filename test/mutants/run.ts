@@ -9,7 +9,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Mutant, mutants } from './mutants.ts';
+import { mutants, plant } from './mutants.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 /** A planted fault often shows as something that never happens. */
@@ -22,17 +22,6 @@ async function copyOfProject(): Promise<string> {
   }
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
   return copy;
-}
-
-/** @throws Error where the place is not there, or not once: the source has changed under the mutant */
-function plant(text: string, { name, file, edits }: Mutant): string {
-  return edits.reduce((changed, [find, replace]) => {
-    const times = changed.split(find).length - 1;
-    if (times !== 1) {
-      throw new Error(`"${name}": src/${file} has ${times} times, expected once:\n${find}`);
-    }
-    return changed.replace(find, () => replace);
-  }, text);
 }
 
 type Outcome = { readonly hasFailed: boolean; readonly output: string };
