@@ -8,7 +8,7 @@ const usedBy: Record<Group, string> = {
   start: 'all',
   topics: 'all',
   operation: 'bridge, processor',
-  webhook: 'bridge, send',
+  webhook: 'bridge, send, verify',
   bridge: 'bridge',
   processor: 'processor',
 };
