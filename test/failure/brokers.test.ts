@@ -98,7 +98,7 @@ test('the leader of raw, of an output, the group coordinator and the transaction
     for (const role of roles) {
       const broker = await brokerOf(role, deployment);
       await broker.kill();
-      await sleep(bounded(4_000, 8_000));
+      await sleep(bounded(3_000, 8_000));
       await broker.start();
       await isWhole(deployment);
     }
@@ -110,7 +110,7 @@ test('a broker hangs for longer than its session and comes back: every publicati
   await whileFlowing(deployment, async () => {
     const broker = await brokerOf('transaction coordinator', deployment);
     await broker.pause();
-    await sleep(bounded(8_000, 20_000));
+    await sleep(bounded(6_000, 20_000));
     await broker.resume();
     await isWhole(deployment);
   });
