@@ -1,7 +1,7 @@
 /** `voucherbus demo`: the whole flow on a given broker and registry, shown. `make demo` gets the broker first. */
 
 import { randomBytes } from 'node:crypto';
-import { sign, signatureHeader } from '../voucherify/signature.ts';
+import { sign, signatureHeader, signedHeaders } from '../voucherify/signature.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 import type { Command, Io } from './command.ts';
 import { type Case, demoCases } from './demo-cases.ts';
@@ -54,8 +54,7 @@ async function play(
   follow: Follow,
 ): Promise<Shown> {
   const body = Buffer.from(text);
-  const signature = sign(body, expected === 'refused' ? 'not the secret' : secret);
-  const headers = { 'content-type': 'application/json', [signatureHeader]: signature };
+  const headers = signedHeaders(body, expected === 'refused' ? 'not the secret' : secret);
   const answer = await fetch(url, { method: 'POST', headers, body });
   const place = (await answer.json()) as { partition: number; offset: number };
   const { status } = answer;

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { randomPublicationId, sampleWebhook } from '../voucherify/sample.ts';
-import { sign, signatureHeader } from '../voucherify/signature.ts';
+import { signedHeaders } from '../voucherify/signature.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 
@@ -109,10 +109,7 @@ function parse(args: readonly string[], io: Io) {
 /** The status, or why there was none. */
 async function post(url: string, body: string, key: string): Promise<string> {
   try {
-    const headers = {
-      'content-type': 'application/json',
-      [signatureHeader]: sign(Buffer.from(body), key),
-    };
+    const headers = signedHeaders(Buffer.from(body), key);
     const answer = await fetch(url, { method: 'POST', headers, body });
     await answer.arrayBuffer();
     return String(answer.status);

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '../topics/catalog.ts';
 import { sampleWebhook } from '../voucherify/sample.ts';
-import { sign, signatureHeader } from '../voucherify/signature.ts';
+import { signedHeaders } from '../voucherify/signature.ts';
 import type { Fate, History, Sent } from './history.ts';
 
 export type Load = {
@@ -105,7 +105,7 @@ async function post({ url, key }: Load, body: Buffer) {
   try {
     const answer = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', [signatureHeader]: sign(body, key) },
+      headers: signedHeaders(body, key),
       body,
       signal: AbortSignal.timeout(giveUpAfterMs),
     });

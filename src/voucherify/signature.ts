@@ -40,6 +40,11 @@ export function sign(body: Buffer, key: string): string {
   return createHmac('sha256', key).update(body).digest('hex');
 }
 
+/** The headers of a webhook with this body, as the vendor sends them. */
+export function signedHeaders(body: Buffer, key: string): Record<string, string> {
+  return { 'content-type': 'application/json', [signatureHeader]: sign(body, key) };
+}
+
 function isEqual(given: Buffer, expected: string): boolean {
   const bytes = Buffer.from(expected, 'latin1');
   return given.length === bytes.length && timingSafeEqual(given, bytes);

@@ -1,6 +1,6 @@
 /** Posts signed webhooks to a bridge. */
 
-import { sign, signatureHeader } from '../../src/voucherify/signature.ts';
+import { signedHeaders } from '../../src/voucherify/signature.ts';
 import { secret } from './deployment.ts';
 
 export type Answer = {
@@ -17,11 +17,7 @@ export async function post(
   const bytes = Buffer.from(body);
   const answer = await fetch(url, {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      [signatureHeader]: sign(bytes, secret),
-      ...headers,
-    },
+    headers: { ...signedHeaders(bytes, secret), ...headers },
     body: bytes,
   });
   return {

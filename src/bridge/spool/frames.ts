@@ -58,8 +58,5 @@ function webhookOf(frame: Buffer): ReceivedWebhook {
   const json = frame.toString('utf8', headBytes + jsonHeadBytes, bodyAt);
   const { signature, secretName, ...receipt } = JSON.parse(json) as Facts;
   const body = frame.subarray(bodyAt);
-  return {
-    verified: { body, signature, secretName },
-    receipt: { ...receipt, contentType: receipt.contentType },
-  };
+  return { verified: { body, signature, secretName }, receipt };
 }
