@@ -97,6 +97,8 @@ function environmentOf(prefix: string, secret: string): Environment {
     CONSUMER_GROUP: prefix,
     PARTITIONS: '6',
     WEBHOOK_SECRETS: `stage:${secret}`,
+    // Not that of a bridge at work, whose environment this may be.
+    SPOOL_DIR: undefined,
     BRIDGE_HOST: '127.0.0.1',
     BRIDGE_PORT: process.env['BRIDGE_PORT'] ?? '0',
     ADMIN_HOST: '127.0.0.1',

@@ -55,10 +55,11 @@ export function drive(load: Load): Drive {
       const number = nextNumber();
       const id = `pub_${load.run}_${number}`;
       const { body, expected } = webhook(id, number, load.topics);
-      const sent = history.get(id) ?? { expected, acknowledged: [], refused: 0 };
+      const sent = history.get(id) ?? { expected, acknowledged: [], spooled: 0, refused: 0 };
       history.set(id, sent);
       const place = await post(load, body);
-      if (place) sent.acknowledged.push(place);
+      if (place === 'spooled') sent.spooled += 1;
+      else if (place) sent.acknowledged.push(place);
       else sent.refused += 1;
     }
   };
@@ -100,7 +101,9 @@ function webhook(
   }
 }
 
-/** Where the bridge stored it; undefined where it did not say so. */
+type Answer = { readonly status: unknown; readonly partition: number; readonly offset: number };
+
+/** Where the bridge stored it; undefined where it did not say that it keeps it. */
 async function post({ url, key }: Load, body: Buffer) {
   try {
     const answer = await fetch(url, {
@@ -109,8 +112,9 @@ async function post({ url, key }: Load, body: Buffer) {
       body,
       signal: AbortSignal.timeout(giveUpAfterMs),
     });
-    const { partition, offset } = (await answer.json()) as { partition: number; offset: number };
-    return answer.status === 202 ? { partition, offset } : undefined;
+    const { status, partition, offset } = (await answer.json()) as Answer;
+    if (answer.status !== 202) return undefined;
+    return status === 'spooled' ? status : { partition, offset };
   } catch {
     return undefined;
   }

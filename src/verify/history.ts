@@ -10,6 +10,8 @@ export type Sent = {
   readonly expected: Fate;
   /** Where on raw the bridge says that each acknowledged webhook is. */
   readonly acknowledged: { readonly partition: number; readonly offset: number }[];
+  /** Webhooks that the bridge acknowledged from its spool: they are on raw by the end, it does not say where. */
+  spooled: number;
   /** Webhooks that were refused or not answered: they may have been stored all the same. */
   refused: number;
 };

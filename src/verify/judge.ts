@@ -35,7 +35,10 @@ export function judge(history: History, evidence: Evidence, areTopicsOurs: boole
     everyRecordIsReadable(evidence),
   ];
   const webhooks = [...history.values()];
-  const acknowledged = webhooks.reduce((sum, sent) => sum + sent.acknowledged.length, 0);
+  const acknowledged = webhooks.reduce(
+    (sum, sent) => sum + sent.acknowledged.length + sent.spooled,
+    0,
+  );
   return {
     isExact: claims.every(({ guilty }) => guilty.length === 0),
     claims,
@@ -82,7 +85,10 @@ function index({ raw, outputs, deadLetters, journal }: Evidence) {
 
 type Facts = ReturnType<typeof index>;
 
-function acknowledgedIsStored(history: History, { rawByPlace }: Facts): Claim {
+function acknowledgedIsStored(history: History, { rawByPlace, rawById }: Facts): Claim {
+  const lost = [...history]
+    .filter(([id, { spooled }]) => spooled > 0 && !rawById.has(id))
+    .map(([id]) => `${id}: acknowledged from the spool, not on raw`);
   const guilty = [...history].flatMap(([id, { acknowledged }]) =>
     acknowledged
       .filter(({ partition, offset }) => rawByPlace.get(key(partition, offset))?.id !== id)
@@ -91,7 +97,8 @@ function acknowledgedIsStored(history: History, { rawByPlace }: Facts): Claim {
           `${id}: acknowledged as raw ${key(partition, offset)}, not there`,
       ),
   );
-  return { claim: 'every acknowledged webhook is on raw, where the bridge said', guilty };
+  const claim = 'every acknowledged webhook is on raw, where the bridge said';
+  return { claim, guilty: [...guilty, ...lost] };
 }
 
 /** What was refused may have been stored all the same: then it too comes once. */

@@ -12,6 +12,7 @@ const gifts: Fate = { kind: 'forwarded', topic: 'gifts' };
 const sent = (expected: Fate, ...offsets: number[]): Sent => ({
   expected,
   acknowledged: offsets.map((offset) => ({ partition: 0, offset })),
+  spooled: 0,
   refused: 0,
 });
 const at = (topic: string, offset: number): Place => ({ topic, partition: 0, offset });
@@ -81,6 +82,9 @@ test('an exact world is found exact', () => {
 test('an acknowledged webhook that is not on raw', () => {
   const past = history().set('e', sent(gifts, 5));
   expect(guiltOf({}, past)).toContain('e: acknowledged as raw 0/5, not there');
+  const spooled = { expected: gifts, acknowledged: [], spooled: 1, refused: 0 };
+  expect(guiltOf({}, history().set('d', spooled))).toBe('');
+  expect(guiltOf({}, history().set('e', spooled))).toContain('e: acknowledged from the spool');
 });
 
 test('a publication that is missing, twice, or on another topic', () => {
@@ -97,8 +101,8 @@ test('a publication that is missing, twice, or on another topic', () => {
 
 test('a webhook that was refused but stored must come once as well, and one that was not stored need not', () => {
   const past = history();
-  past.set('d', { expected: gifts, acknowledged: [], refused: 1 });
-  past.set('e', { expected: gifts, acknowledged: [], refused: 1 });
+  past.set('d', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
+  past.set('e', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
   expect(guiltOf({}, past)).toBe('');
   const [first] = evidence().outputs;
   expect(guiltOf({ outputs: first ? [first] : [] }, past)).toContain('d: 0 times instead of 1');
