@@ -62,24 +62,31 @@ export const command: Command = {
     });
     const shown = setInterval(() => showSpool(keeper, metrics, health), 1_000);
     health.ready('bridge');
-    log.info(
-      { port: bridge.port, adminPort: admin.port, path: `/webhooks/${config.webhook.source}` },
-      'the bridge is ready',
-    );
-    return runUntilStopped(log, new Promise<never>(() => {}), [
+    const facts = {
+      port: bridge.port,
+      adminPort: admin.port,
+      path: `/webhooks/${config.webhook.source}`,
+    };
+    const announce = () => log.info(facts, 'the bridge is ready');
+    return runUntilStopped(
+      log,
+      new Promise<never>(() => {}),
       [
-        'no longer ready',
-        async () => {
-          clearInterval(shown);
-          secrets.stop();
-          health.notReady('bridge', 'stopping');
-        },
+        [
+          'no longer ready',
+          async () => {
+            clearInterval(shown);
+            secrets.stop();
+            health.notReady('bridge', 'stopping');
+          },
+        ],
+        ['webhooks answered', bridge.close],
+        ['spool closed', keeper.close],
+        ['producer closed', writer.close],
+        ['admin closed', admin.close],
       ],
-      ['webhooks answered', bridge.close],
-      ['spool closed', keeper.close],
-      ['producer closed', writer.close],
-      ['admin closed', admin.close],
-    ]);
+      announce,
+    );
   },
 };
 

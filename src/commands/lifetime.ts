@@ -9,14 +9,18 @@ const interrupted = 130;
 
 /**
  * Waits for SIGTERM or SIGINT, then runs the steps and answers the exit code.
+ * @param announce says that the service runs, once it can be stopped
  * @param ended rejects when the service can not go on: the steps run all the same, then it is thrown
  */
 export async function runUntilStopped(
   log: Log,
   ended: Promise<never>,
   steps: readonly Step[],
+  announce: () => void,
 ): Promise<number> {
   const signals = nextSignals();
+  // Only now: whoever reads it may send a signal at once.
+  announce();
   try {
     const signal = await Promise.race([signals.first, ended]);
     log.info({ signal }, 'stopping');

@@ -75,14 +75,20 @@ export const command: Command = {
       processor,
       log,
     );
-    log.info({ group, adminPort: adminServer.port }, 'the processor is running');
-    return runUntilStopped(log, member.ended, [
-      ['no longer ready', async () => health.notReady('group', 'stopping')],
-      ['batches finished, group left', member.leave],
-      ['leases given back', processor.close],
-      ['connections closed', () => Promise.all([reader.close(), admin.close()])],
-      ['admin closed', adminServer.close],
-    ]);
+    const announce = () =>
+      log.info({ group, adminPort: adminServer.port }, 'the processor is running');
+    return runUntilStopped(
+      log,
+      member.ended,
+      [
+        ['no longer ready', async () => health.notReady('group', 'stopping')],
+        ['batches finished, group left', member.leave],
+        ['leases given back', processor.close],
+        ['connections closed', () => Promise.all([reader.close(), admin.close()])],
+        ['admin closed', adminServer.close],
+      ],
+      announce,
+    );
   },
 };
 
