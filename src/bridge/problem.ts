@@ -11,6 +11,11 @@ export type Problem = {
 const retryAfter = { 'retry-after': '5' };
 
 export const problems = {
+  malformed: {
+    slug: 'malformed-request',
+    status: 400,
+    title: 'The request is not HTTP',
+  },
   noSignature: {
     slug: 'no-signature',
     status: 401,
@@ -21,16 +26,26 @@ export const problems = {
     status: 401,
     title: 'The signature fits none of the configured secrets',
   },
+  senderNotAllowed: {
+    slug: 'sender-not-allowed',
+    status: 403,
+    title: 'The sender is none of ALLOWED_SENDERS',
+  },
   unknownPath: {
     slug: 'unknown-path',
     status: 404,
-    title: 'Webhooks arrive at /webhooks/<source>',
+    title: 'Webhooks arrive at /webhooks/<source>, for each source that has a secret',
   },
   wrongMethod: {
     slug: 'wrong-method',
     status: 405,
     title: 'Webhooks are sent with POST',
     headers: { allow: 'POST' },
+  },
+  slowHead: {
+    slug: 'slow-head',
+    status: 408,
+    title: 'The request line and headers did not arrive in time',
   },
   slowBody: { slug: 'slow-body', status: 408, title: 'The body did not arrive in time' },
   tooLarge: {
@@ -42,6 +57,11 @@ export const problems = {
     slug: 'wrong-media-type',
     status: 415,
     title: 'Expected application/json',
+  },
+  headersTooLarge: {
+    slug: 'headers-too-large',
+    status: 431,
+    title: 'The headers are over the limit (16 KiB)',
   },
   tooMany: {
     slug: 'too-many-in-flight',
@@ -56,6 +76,8 @@ export const problems = {
     headers: retryAfter,
   },
 } as const satisfies Record<string, Problem>;
+
+export const problemType = 'application/problem+json';
 
 export function problemBody({ slug, status, title }: Problem): string {
   return JSON.stringify({ type: `urn:voucherbus:problem:${slug}`, title, status });

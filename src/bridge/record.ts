@@ -41,14 +41,13 @@ export function rawRecord(
     headers: {
       ce_specversion: '1.0',
       ce_id: eventId ?? key,
-      ce_source:
-        projectId === undefined
-          ? `urn:voucherify:${source}`
-          : `urn:voucherify:project:${projectId}`,
+      // Two projects may be one source, and one project two.
+      ce_source: `urn:voucherify:${source}${projectId === undefined ? '' : `:project:${projectId}`}`,
       ce_type: `io.voucherify.${eventType ?? 'unknown'}`,
       ...(publicationId === undefined ? {} : { ce_subject: publicationId }),
       ...(createdAt === undefined ? {} : { ce_time: createdAt }),
       'content-type': 'application/avro',
+      'voucherbus.source': source,
       ce_partitionkey: key,
     },
     timestamp: String(receivedAtMs),

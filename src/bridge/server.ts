@@ -1,26 +1,12 @@
-/** The HTTP shell of the bridge: reads requests, asks `receive.ts` for the answer, hands verified webhooks to the batcher, and answers 202 once they are stored. */
+/** The HTTP server of the bridge: its connections, their limits, what is not HTTP, and how it ends. What a webhook is answered: `handle.ts`. */
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../admin/listen.ts';
-import type { BridgeConfig, WebhookConfig } from '../config/config.ts';
-import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { signatureHeader } from '../voucherify/signature.ts';
-import type { Batcher } from './batcher.ts';
-import type { Kept } from './keeper.ts';
-import { type Problem, problemBody, problems } from './problem.ts';
-import { admit, authenticate } from './receive.ts';
-
-export type BridgeContext = {
-  readonly config: BridgeConfig & Pick<WebhookConfig, 'source'>;
-  /** Those that are valid now. */
-  readonly secrets: () => WebhookConfig['secrets'];
-  readonly rawTopic: string;
-  readonly batcher: Batcher;
-  readonly log: Log;
-  readonly metrics: Metrics;
-};
+import { type BridgeContext, handle, noSource } from './handle.ts';
+import { type Problem, problemBody, problems, problemType } from './problem.ts';
 
 export type Bridge = {
   readonly port: number;
@@ -31,189 +17,123 @@ export type Bridge = {
 /** Above the idle time-out of the usual load balancers (60 s), so that they and not we end a connection. */
 const keepAliveMs = 75_000;
 
+/** Node's own limit for the request line and the headers together, given here so that nobody's NODE_OPTIONS lifts it. */
+const maxHeaderSize = 16 * 1024;
+
 /** So long it goes on after it was told to stop, telling each connection to close with its answer. Whoever looks at /readyz sends elsewhere by then. */
 const lastRequestsMs = 500;
 
-type State = { requests: number; bytes: number; isStopping: boolean };
-
-export async function startBridge(context: BridgeContext): Promise<Bridge> {
-  const { config } = context;
-  const state: State = { requests: 0, bytes: 0, isStopping: false };
-  // A series that is known in advance starts at 0: an alert on its growth must see the first one.
-  for (const outcome of [
-    'stored',
-    'spooled',
-    'aborted',
-    ...Object.values(problems).map(({ slug }) => slug),
-  ]) {
-    context.metrics.webhooks.inc({ source: config.source, outcome }, 0);
-  }
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
-    void handle(request, response, state, context);
+export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Promise<Bridge> {
+  const { config, metrics, batcher } = given;
+  const { answerTimeoutMs } = config;
+  let isStopping = false;
+  const context = { ...given, isStopping: () => isStopping };
+  showSeries(context);
+  const server = createServer({
+    keepAliveTimeout: keepAliveMs,
+    maxHeaderSize,
+    headersTimeout: answerTimeoutMs,
+    // The deadline of each request ends it before; this is for what comes so slowly that even its head takes most of it.
+    requestTimeout: 2 * answerTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+  });
+  server.maxConnections = config.maxConnections;
+  const connections = new Connections(server);
+  server.on('request', (request, response) => {
+    connections.begin(request.socket, response);
+    void handle(request, response, context);
+  });
+  server.on('connect', (_, socket) => closeWith(socket, problems.wrongMethod, metrics));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Only the error's code is looked at: the rest quotes what was received.
+    if (!connections.endAfterAnswer(socket)) closeWith(socket, problemOf(error.code), metrics);
   });
   const port = await listen(server, config.port, config.host, 'BRIDGE_PORT');
   return {
     port,
     close: async () => {
-      state.isStopping = true;
+      isStopping = true;
       // Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
       await sleep(lastRequestsMs);
+      // A process that was held up for longer than that has yet to see what came meanwhile: connections, then what they sent.
+      for (let turns = 0; turns < 3; turns += 1) await nextTurn();
       const closed = new Promise((resolve) => server.close(resolve));
-      await context.batcher.drain();
+      connections.endSilent();
+      await batcher.drain();
       await closed;
     },
   };
 }
 
-type Outcome = { readonly kept: Kept } | Problem;
-
-async function handle(
-  request: IncomingMessage,
-  response: ServerResponse,
-  state: State,
-  context: BridgeContext,
-): Promise<void> {
-  const { metrics, config, log } = context;
-  const startedAt = performance.now();
-  const refusal = admit(headOf(request), state, config);
-  if (refusal) {
-    // The rest of the body is not wanted; the client may still be sending it.
-    response.setHeader('connection', 'close');
-    answer(response, refusal, context);
-    request.resume();
-    return;
-  }
-  state.requests += 1;
-  metrics.webhooksInFlight.set(state.requests);
-  const deadline = new Deadline(config.answerTimeoutMs);
-  let bytes = 0;
-  try {
-    const body = await readBody(request, config.maxBodyBytes, deadline);
-    if (Buffer.isBuffer(body)) {
-      bytes = body.length;
-      state.bytes += bytes;
+/** A series that is known in advance starts at 0: an alert on its growth must see the first one. */
+function showSeries({ sources, metrics }: BridgeContext): void {
+  const outcomes = Object.values<Problem>(problems).map(({ slug }) => slug);
+  for (const [source, secrets] of sources()) {
+    for (const outcome of ['stored', 'spooled', 'aborted', ...outcomes]) {
+      metrics.webhooks.inc({ source, outcome }, 0);
     }
-    const outcome = Buffer.isBuffer(body) ? await store(body, request, deadline, context) : body;
-    if (state.isStopping || outcome === problems.tooLarge || outcome === problems.slowBody) {
-      response.setHeader('connection', 'close');
-    }
-    answer(response, outcome, context);
-  } catch (error) {
-    // The client is gone before its body was complete: nobody to answer, nothing to store.
-    log.debug({ err: error }, 'a request ended before its body was complete');
-    metrics.webhooks.inc({ source: config.source, outcome: 'aborted' });
-    response.destroy();
-  } finally {
-    deadline.clear();
-    state.requests -= 1;
-    state.bytes -= bytes;
-    metrics.webhooksInFlight.set(state.requests);
-    metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
+    for (const { name: secret } of secrets) metrics.signatures.inc({ source, secret }, 0);
   }
 }
 
-function headOf(request: IncomingMessage) {
-  const { method, url, headers } = request;
-  return {
-    method,
-    url,
-    contentType: headers['content-type'],
-    contentLength: headers['content-length'],
+/** The open connections, and how many answers each still waits for. */
+class Connections {
+  readonly #open = new Map<Duplex, number>();
+  readonly #toEnd = new WeakSet<Duplex>();
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => {
+      this.#open.set(socket, 0);
+      socket.once('close', () => this.#open.delete(socket));
+    });
+  }
+
+  begin(socket: Duplex, response: ServerResponse): void {
+    this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const left = (this.#open.get(socket) ?? 1) - 1;
+      if (this.#open.has(socket)) this.#open.set(socket, left);
+      if (left === 0 && this.#toEnd.has(socket)) socket.end();
+    });
+  }
+
+  /** What follows on it can not be read, but a webhook that was read before is still to be answered. False: none is. */
+  endAfterAnswer(socket: Duplex): boolean {
+    if ((this.#open.get(socket) ?? 0) === 0) return false;
+    this.#toEnd.add(socket);
+    return true;
+  }
+
+  /** Node waits for a connection that has not sent anything yet as for one that is being answered: for ever. */
+  endSilent(): void {
+    for (const [socket, answers] of this.#open) if (answers === 0) socket.destroy();
+  }
+}
+
+function problemOf(code: string | undefined): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW') return problems.headersTooLarge;
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? problems.slowHead : problems.malformed;
+}
+
+/** For what never became a request: the answer is written by hand. */
+function closeWith(socket: Duplex, problem: Problem, metrics: Metrics): void {
+  const wasUsed = 'bytesRead' in socket && Number(socket.bytesRead) > 0;
+  if (!socket.writable || !wasUsed) {
+    // Gone, or opened in advance and not used: nobody has asked anything.
+    socket.destroy();
+    return;
+  }
+  metrics.webhooks.inc({ source: noSource, outcome: problem.slug });
+  const body = problemBody(problem);
+  const headers = {
+    ...problem.headers,
+    connection: 'close',
+    'content-type': problemType,
+    'content-length': String(Buffer.byteLength(body)),
   };
-}
-
-/** The time by which a request must be answered, whatever happens. */
-class Deadline {
-  readonly #timer: NodeJS.Timeout;
-  readonly passed: Promise<'passed'>;
-  hasPassed = false;
-
-  constructor(ms: number) {
-    const { promise, resolve } = Promise.withResolvers<'passed'>();
-    this.passed = promise;
-    this.#timer = setTimeout(() => {
-      this.hasPassed = true;
-      resolve('passed');
-    }, ms);
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-async function readBody(
-  request: IncomingMessage,
-  maxBytes: number,
-  deadline: Deadline,
-): Promise<Buffer | Problem> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer | Problem>();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  request.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= maxBytes) chunks.push(chunk);
-    else resolve(problems.tooLarge);
-  });
-  request.on('end', () =>
-    resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)),
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`,
+    () => socket.destroy(),
   );
-  request.on('error', reject);
-  request.on('close', () => reject(new Error('the connection was closed')));
-  const body = await Promise.race([promise, deadline.passed]);
-  return body === 'passed' ? problems.slowBody : body;
-}
-
-async function store(
-  body: Buffer,
-  request: IncomingMessage,
-  deadline: Deadline,
-  { config, secrets, batcher, metrics, log }: BridgeContext,
-): Promise<Outcome> {
-  const signature = request.headers[signatureHeader];
-  const verified = authenticate(
-    body,
-    typeof signature === 'string' ? signature : undefined,
-    secrets(),
-  );
-  if ('status' in verified) return verified;
-  metrics.signatures.inc({ secret: verified.secretName });
-  const contentType = request.headers['content-type'];
-  const receipt = { source: config.source, contentType, receivedAtMs: Date.now() };
-  try {
-    const kept = batcher.add({ verified, receipt }, () => deadline.hasPassed);
-    // Once the deadline has passed nobody waits for it, but its failure must not count as unhandled.
-    kept.catch(() => undefined);
-    const first = await Promise.race([kept, deadline.passed]);
-    return first === 'passed' ? problems.notStored : { kept: first };
-  } catch (error) {
-    log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
-    return problems.notStored;
-  }
-}
-
-function answer(
-  response: ServerResponse,
-  outcome: Outcome,
-  { metrics, config, rawTopic }: BridgeContext,
-): void {
-  if ('kept' in outcome) {
-    const { kept } = outcome;
-    const isSpooled = kept === 'spooled';
-    metrics.webhooks.inc({ source: config.source, outcome: isSpooled ? 'spooled' : 'stored' });
-    const facts = isSpooled
-      ? { status: 'spooled' }
-      : { status: 'stored', topic: rawTopic, partition: kept.partition, offset: kept.offset };
-    send(response, 202, 'application/json', JSON.stringify(facts));
-    return;
-  }
-  metrics.webhooks.inc({ source: config.source, outcome: outcome.slug });
-  for (const [name, value] of Object.entries(outcome.headers ?? {}))
-    response.setHeader(name, value);
-  send(response, outcome.status, 'application/problem+json', problemBody(outcome));
-}
-
-function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
 }

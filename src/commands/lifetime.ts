@@ -4,6 +4,9 @@ import type { Log } from '../observability/log.ts';
 
 export type Step = readonly [name: string, run: () => Promise<unknown>];
 
+/** No step may keep the others, and the end, waiting for longer: whoever sent the signal kills after 30 or 45 s. */
+const stepLimitMs = 15_000;
+
 /** The usual exit code of a program ended by SIGINT. */
 const interrupted = 130;
 
@@ -55,7 +58,7 @@ function nextSignals() {
 async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
   for (const [name, run] of steps) {
     try {
-      await run();
+      await withinLimit(run());
       log.debug({ step: name }, 'stopping: step done');
     } catch (error) {
       // The other steps must run: a failed one must not keep the group or the port.
@@ -63,4 +66,11 @@ async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
     }
   }
   return 'finished';
+}
+
+async function withinLimit(step: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const text = `not done after ${stepLimitMs} ms, the next steps are taken`;
+  const timer = setTimeout(() => late.reject(new Error(text)), stepLimitMs);
+  await Promise.race([step, late.promise]).finally(() => clearTimeout(timer));
 }

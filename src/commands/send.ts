@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { signingKey } from '../config/sources.ts';
 import { randomPublicationId, sampleWebhook } from '../voucherify/sample.ts';
 import { signedHeaders } from '../voucherify/signature.ts';
 import type { Command, Io } from './command.ts';
@@ -14,7 +15,7 @@ const usage = `voucherbus send [--url URL] [--count N] [--rate N] [--repeats PER
   --repeats     how many of a hundred repeat an earlier publication, default 0
   --type        campaign type; without it the four known types take turns
   --no-campaign vouchers that belong to no campaign
-The first of WEBHOOK_SECRETS signs.`;
+The first of the source's WEBHOOK_SECRETS signs.`;
 
 const options = {
   url: { type: 'string' },
@@ -36,11 +37,7 @@ export const command: Command = {
     if (!parsed) return 2;
     const url = parsed.url ?? `http://127.0.0.1:8080/webhooks/${config.webhook.source}`;
     const startedAt = performance.now();
-    const { publications, answers } = await sendAll(
-      url,
-      config.webhook.secrets[0]?.key ?? '',
-      parsed,
-    );
+    const { publications, answers } = await sendAll(url, signingKey(url, config.webhook), parsed);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     io.out(
       `sent ${parsed.count} webhooks (${publications} publications) to ${url} in ${seconds} s`,

@@ -80,8 +80,10 @@ export async function retryAtStart<T>(
       }
       if (Date.now() - saidAt >= sayAgainAfterMs) {
         saidAt = Date.now();
-        const leftSeconds = Math.ceil((deadline - saidAt) / 1_000);
-        log.warn({ leftSeconds }, `waiting: ${messageOf(error)}`);
+        const left = Number.isFinite(deadline)
+          ? { leftSeconds: Math.ceil((deadline - saidAt) / 1_000) }
+          : {};
+        log.warn(left, `waiting: ${messageOf(error)}`);
       }
       await sleep(betweenAttemptsMs);
     }

@@ -4,6 +4,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connectRegistry } from '../codec/registry.ts';
+import { signingKey } from '../config/sources.ts';
 import { AppError } from '../errors.ts';
 import { connectAdmin } from '../kafka/admin.ts';
 import { createClient } from '../kafka/client.ts';
@@ -135,7 +136,7 @@ async function throughRunning(url: string, asked: Asked, io: Io): Promise<Verdic
   };
   const marks = await marksOf(scene);
   const run = randomBytes(3).toString('hex');
-  const running = drive(loadOf(asked, url, config.webhook.secrets[0]?.key ?? '', run, scene));
+  const running = drive(loadOf(asked, url, signingKey(url, config.webhook), run, scene));
   await told(running, asked.count, io);
   return await verdictOf(running, scene, marks, false, io);
 }

@@ -139,12 +139,15 @@ const webhook = {
   secrets: setting(
     'WEBHOOK_SECRETS',
     kind.secrets(),
-    "Voucherify's webhook secrets, comma-separated, as name:secret or plain; all are valid at once",
+    "Voucherify's webhook secrets, comma-separated, as source/name:secret, name:secret or plain; all of a source are valid at once",
     { secret: true },
   ),
-  source: setting('WEBHOOK_SOURCE', kind.pathSegment(), 'The <source> of POST /webhooks/<source>', {
-    default: 'voucherify',
-  }),
+  source: setting(
+    'WEBHOOK_SOURCE',
+    kind.pathSegment(),
+    'The <source> of POST /webhooks/<source> for the secrets that name none',
+    { default: 'voucherify' },
+  ),
 };
 
 const bridge = {
@@ -154,6 +157,24 @@ const bridge = {
   port: setting('BRIDGE_PORT', kind.integer(0, 65535), 'Port that receives webhooks', {
     default: '8080',
   }),
+  allowedSenders: setting(
+    'ALLOWED_SENDERS',
+    kind.senders(),
+    'Who may send: regions of Voucherify (eu1, us1, as1), addresses, subnets, comma-separated; others get 403. Without it anybody, for the signature decides',
+    { optional: true },
+  ),
+  trustedProxyHops: setting(
+    'TRUSTED_PROXY_HOPS',
+    kind.integer(0, 10),
+    'Proxies in front of the bridge; with ALLOWED_SENDERS the sender is what the outermost of them wrote into X-Forwarded-For',
+    { default: '0' },
+  ),
+  maxConnections: setting(
+    'CONNECTIONS_MAX',
+    kind.integer(10, 100_000),
+    'Above this many open connections new ones are closed at once',
+    { default: '10000' },
+  ),
   maxBodyBytes: setting('BODY_MAX_BYTES', kind.bytes('1KiB', '8MiB'), 'Larger bodies get 413', {
     default: '1MiB',
   }),
@@ -172,13 +193,13 @@ const bridge = {
   maxInFlightRequests: setting(
     'IN_FLIGHT_MAX_REQUESTS',
     kind.integer(1, 100_000),
-    'Above this many unanswered webhooks: 503 with Retry-After',
+    'Above this many unanswered webhooks: 503 with Retry-After, first to those whose body is slow',
     { default: '2000' },
   ),
   maxInFlightBytes: setting(
     'IN_FLIGHT_MAX_BYTES',
     kind.bytes('1MiB', '8GiB'),
-    'Above this many bytes of unanswered webhooks: 503 with Retry-After',
+    'The same for the bytes of their bodies',
     { default: '64MiB' },
   ),
   answerTimeoutMs: setting(

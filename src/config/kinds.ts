@@ -1,11 +1,17 @@
 /** The kinds of values a setting may have: text from the environment → a checked value, or a sentence that says what was expected. */
 
 import { z } from 'zod';
+import { sendersOf } from './senders.ts';
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
-export type Secret = { readonly name: string; readonly key: string };
+export type Secret = {
+  /** Undefined: that of WEBHOOK_SOURCE. */
+  readonly source: string | undefined;
+  readonly name: string;
+  readonly key: string;
+};
 
 function parsed<T>(expected: string, parse: (text: string) => T | undefined) {
   return z.string().transform((text, context) => {
@@ -95,18 +101,32 @@ export const pathSegment = () =>
     /^[a-z0-9-]{1,60}$/.test(value) ? value : undefined,
   );
 
-/** `name:secret`, or a plain secret, which is then named `default`, `default-2` and so on. A plain secret that holds a colon needs a name. */
+/**
+ * `name:secret`, or a plain secret, which is then named `default`, `default-2` and so on. A plain secret that holds a colon needs a name. With
+ * `source/` before the name it is that source's, else that of WEBHOOK_SOURCE.
+ */
 export const secrets = () =>
   parsed(
-    'one or more secrets separated by commas, each as name:secret or plain, with distinct names',
+    'one or more secrets separated by commas, each as source/name:secret, name:secret or plain, with names distinct in their source',
     (value): readonly Secret[] | undefined => {
       const list = items(value).map((item, index): Secret => {
-        const [, name, key] = /^([A-Za-z0-9_-]+):(.+)$/.exec(item) ?? [];
+        const [, source, name, key] =
+          /^(?:([a-z0-9-]{1,60})\/)?([A-Za-z0-9_-]+):(.+)$/.exec(item) ?? [];
         return name !== undefined && key !== undefined
-          ? { name, key }
-          : { name: index === 0 ? 'default' : `default-${index + 1}`, key: item };
+          ? { source, name, key }
+          : {
+              source: undefined,
+              name: index === 0 ? 'default' : `default-${index + 1}`,
+              key: item,
+            };
       });
-      const names = new Set(list.map(({ name }) => name));
+      const names = new Set(list.map(({ source, name }) => `${source}/${name}`));
       return list.length > 0 && names.size === list.length ? list : undefined;
     },
+  );
+
+export const senders = () =>
+  parsed(
+    'one or more of eu1, us1, as1 (regions of Voucherify), addresses, and subnets such as 10.0.0.0/8, separated by commas',
+    (value) => (items(value).length > 0 ? sendersOf(items(value)) : undefined),
   );

@@ -24,7 +24,7 @@ export function createMetrics(build: { readonly version: string }) {
     }),
     signatures: new Counter({
       ...named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
-      labelNames: ['secret'],
+      labelNames: ['source', 'secret'],
     }),
     secretsReloads: new Counter({
       ...named('webhook_secrets_reloads_total', 'Times WEBHOOK_SECRETS_FILE changed, by outcome'),
@@ -35,6 +35,7 @@ export function createMetrics(build: { readonly version: string }) {
       buckets: seconds,
     }),
     webhooksInFlight: new Gauge(named('webhooks_in_flight', 'Webhooks not yet answered')),
+    bytesInFlight: new Gauge(named('webhook_bytes_in_flight', 'Bytes of their bodies')),
     batchRecords: new Histogram({
       ...named('bridge_batch_records', 'Webhooks in one produce request'),
       buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],

@@ -144,26 +144,91 @@ test('a thousand at once are all stored, in few requests', async () => {
   expect(metrics).toMatch(
     /voucherbus_webhooks_received_total\{source="voucherify",outcome="stored"\} \d{4}/,
   );
-  expect(metrics).toMatch(/voucherbus_webhook_signatures_total\{secret="main"\} \d{4}/);
+  expect(metrics).toMatch(
+    /voucherbus_webhook_signatures_total\{source="voucherify",secret="main"\} \d{4}/,
+  );
   const requests = Number(/voucherbus_bridge_batch_records_count (\d+)/.exec(metrics)?.[1]);
   expect(requests).toBeLessThan(500);
 });
 
 test('above the allowed number in flight it answers 503 at once', async () => {
+  await using narrow = await aDeployment(1, { IN_FLIGHT_MAX_REQUESTS: '1', ANSWER_TIMEOUT: '5s' });
+  const { url } = await narrow.start('bridge');
+  await narrow.admin.remove([narrow.catalog.raw]);
+  // One webhook that waits for Kafka has the only place.
+  const waiting = post(url, aBody());
+  const full = await until(async () => {
+    const answer = await post(url, aBody());
+    return answer.body['type'] === 'urn:voucherbus:problem:too-many-in-flight' && answer;
+  }, 'the place is taken');
+  expect([full.status, full.headers.get('retry-after')]).toEqual([503, '5']);
+  expect((await waiting).body['type']).toBe('urn:voucherbus:problem:not-stored');
+});
+
+test('a body that trickles gives its place up to a webhook that is there', async () => {
   await using narrow = await aDeployment(1, { IN_FLIGHT_MAX_REQUESTS: '1' });
   const { url } = await narrow.start('bridge');
   const { port, hostname } = new URL(url);
-  // One request that never ends takes the only place.
   const socket = connect(Number(port), hostname);
+  const trickled = new Promise<string>((resolve) => {
+    socket.once('data', (chunk) => resolve(String(chunk)));
+  });
   socket.write('POST /webhooks/voucherify HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{');
   await new Promise((resolve) => setTimeout(resolve, 200));
-  const answer = await post(url, aBody());
+  expect((await post(url, aBody())).status).toBe(202);
+  expect(await trickled).toMatch(/^HTTP\/1.1 503 /);
   socket.destroy();
-  expect(answer).toMatchObject({
-    status: 503,
-    body: { type: 'urn:voucherbus:problem:too-many-in-flight' },
+});
+
+test('each source has its own address and secrets, and stands in the raw record and its headers', async () => {
+  await using several = await aDeployment(1, {
+    WEBHOOK_SECRETS: 'main:one,shop/a:two,shop/b:three',
   });
-  expect(answer.headers.get('retry-after')).toBe('5');
+  const { url } = await several.start('bridge');
+  const send = async (source: string, key: string) => {
+    const body = aBody();
+    const address = url.replace(/[^/]+$/, source);
+    return (await post(address, body, { [signatureHeader]: sign(body, key) })).status;
+  };
+  expect([await send('voucherify', 'one'), await send('shop', 'two')]).toEqual([202, 202]);
+  expect([await send('voucherify', 'two'), await send('shop', 'one')]).toEqual([401, 401]);
+  expect([await send('shop', 'three'), await send('other', 'one')]).toEqual([202, 404]);
+  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, several.registry);
+  const records = await several.readAll(several.catalog.raw);
+  await decoder.prepare(records.map(({ value }) => value));
+  const seen = records.map(({ value, headers }) => {
+    const raw = decoder.decode(value) as RawWebhook;
+    const named = new Map(headers.map(([name, bytes]) => [name, String(bytes)]));
+    return [
+      raw.source,
+      raw.secretName,
+      named.get('voucherbus.source'),
+      named.get('ce_source')?.split(':')[2],
+    ];
+  });
+  expect(seen).toEqual([
+    ['voucherify', 'main', 'voucherify', 'voucherify'],
+    ['shop', 'a', 'shop', 'shop'],
+    ['shop', 'b', 'shop', 'shop'],
+  ]);
+});
+
+test('with ALLOWED_SENDERS others get 403, and a proxy is believed only where it is configured', async () => {
+  await using behind = await aDeployment(1, { ALLOWED_SENDERS: 'eu1', TRUSTED_PROXY_HOPS: '1' });
+  const { url } = await behind.start('bridge');
+  const status = async (forwardedFor?: string) => {
+    const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor };
+    return (await post(url, aBody(), headers)).status;
+  };
+  expect([await status('34.247.197.22'), await status('203.0.113.5')]).toEqual([202, 403]);
+  expect([await status('34.247.197.22, 203.0.113.5'), await status()]).toEqual([403, 403]);
+  await using direct = await aDeployment(1, { ALLOWED_SENDERS: 'eu1' });
+  const { url: unproxied } = await direct.start('bridge');
+  const answer = await post(unproxied, aBody(), { 'x-forwarded-for': '34.247.197.22' });
+  expect([answer.status, answer.body['type']]).toEqual([
+    403,
+    'urn:voucherbus:problem:sender-not-allowed',
+  ]);
 });
 
 test('while Kafka does not take it, a webhook is answered 503 in time; afterwards it is taken again', async () => {
@@ -271,6 +336,9 @@ test('on SIGTERM no connection is reset on which a webhook was sent, not even on
       return { socket, ended };
     }),
   );
+  // And one that never sends anything.
+  const silent = connect(Number(port), hostname);
+  silent.on('error', () => undefined);
   child.kill('SIGTERM');
   await child.said('stopping');
   for (const { socket } of open) {

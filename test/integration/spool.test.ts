@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
+import { freePort } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
 import { post } from '../support/webhooks.ts';
 
@@ -62,6 +63,57 @@ test('Kafka goes away: webhooks are answered 202 from the spool, survive kill -9
     const answer = await post(second.url, aBody({ publicationId: 'pub_last' }));
     return answer.body['status'] === 'stored';
   }, 'it goes straight through again');
+});
+
+test('a bridge that starts while Kafka and the registry are away takes webhooks all the same, stops when told, and the next one brings them to Kafka', async () => {
+  await using deployment = await aDeployment(1);
+  const [kafkaPort, registryPort] = [await freePort(), await freePort()];
+  const registry = new URL(process.env['SCHEMA_REGISTRY_URL'] ?? '');
+  const away = {
+    ...spooling(kafkaPort),
+    SCHEMA_REGISTRY_URL: registry.href.replace(registry.port, String(registryPort)),
+  };
+  const first = await deployment.start('bridge', away);
+  expect((await post(first.url, aBody({ publicationId: 'pub_1' }))).body['status']).toBe('spooled');
+  first.child.kill('SIGTERM');
+  expect(await first.child.exited).toBe(0);
+
+  const second = await deployment.start('bridge', away);
+  expect((await post(second.url, aBody({ publicationId: 'pub_2' }))).body['status']).toBe(
+    'spooled',
+  );
+  const readyz = await fetch(`${second.admin}/readyz`);
+  expect([readyz.status, await readyz.text()]).toEqual([
+    200,
+    expect.stringContaining('have not been reached yet'),
+  ]);
+  await using _kafka = await startProxy(kafka(), { isKafka: true, port: kafkaPort });
+  await until(
+    async () => second.child.output().includes('waiting: can not look up'),
+    'it found Kafka',
+  );
+  await using _registry = await startProxy(
+    { host: registry.hostname, port: Number(registry.port) },
+    { isKafka: false, port: registryPort },
+  );
+  await until(async () => (await idsOnRaw(deployment)).length >= 2, 'both are on raw');
+  expect(await idsOnRaw(deployment)).toEqual(['pub_1', 'pub_2']);
+  await until(async () => {
+    return (await post(second.url, aBody())).body['status'] === 'stored';
+  }, 'it goes straight through');
+});
+
+test('a bridge that started without Kafka and then finds its topics unfit stops, and says what to do', async () => {
+  await using deployment = await aDeployment(1);
+  const port = await freePort();
+  const { child, url } = await deployment.start('bridge', {
+    ...spooling(port),
+    TOPIC_PREFIX: 'none-such',
+  });
+  expect((await post(url, aBody())).status).toBe(202);
+  await using _kafka = await startProxy(kafka(), { isKafka: true, port });
+  expect(await child.exited).toBe(1);
+  expect(child.output()).toContain('topic none-such.webhooks.raw does not exist');
 });
 
 test('under load Kafka goes away and comes back: everything that was acknowledged is on raw, and nothing was refused', async () => {

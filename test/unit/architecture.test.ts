@@ -33,10 +33,13 @@ const owners: Record<string, readonly string[]> = {
 /** They take values, the time included, and return values: nothing in them reads a clock, a file or the network. */
 const pure = [
   'bridge/problem.ts',
+  'bridge/in-flight.ts',
   'bridge/receive.ts',
   'config/setting.ts',
   'config/kinds.ts',
   'config/config.ts',
+  'config/senders.ts',
+  'config/sources.ts',
   'config/read.ts',
   'config/table.ts',
   'dead-letters/letter.ts',
@@ -69,7 +72,8 @@ const pure = [
   'verify/report.ts',
 ].map((file) => `src/${file}`);
 
-const pureModules = ['node:buffer', 'node:crypto', 'node:zlib', 'zod', 'src/errors.ts'];
+/** Of node:net only its lists of addresses are used so. */
+const pureModules = ['node:net', 'node:buffer', 'node:crypto', 'node:zlib', 'zod', 'src/errors.ts'];
 
 const files = globSync('src/**/*.ts');
 const roomOf = (path: string) => path.split('/')[1] ?? '';

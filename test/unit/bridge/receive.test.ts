@@ -1,34 +1,36 @@
 import { expect, test } from 'vitest';
 import { type Problem, problemBody, problems } from '../../../src/bridge/problem.ts';
-import { admit, authenticate } from '../../../src/bridge/receive.ts';
+import { admit, authenticate, senderOf } from '../../../src/bridge/receive.ts';
+import { sendersOf } from '../../../src/config/senders.ts';
 import { sign } from '../../../src/voucherify/signature.ts';
 
 const limits = {
-  source: 'voucherify',
+  sources: new Set(['voucherify', 'shop-2']),
+  allowedSenders: undefined,
+  trustedProxyHops: 0,
   maxBodyBytes: 100,
-  maxInFlightRequests: 2,
-  maxInFlightBytes: 1_000,
 };
-const idle = { requests: 0, bytes: 0 };
 const head = {
   method: 'POST',
   url: '/webhooks/voucherify',
   contentType: 'application/json',
   contentLength: '10',
+  address: '10.0.0.1',
+  forwardedFor: undefined,
 };
 
 test.each([
-  ['another path', { url: '/' }, idle, problems.unknownPath],
-  ['another source', { url: '/webhooks/other' }, idle, problems.unknownPath],
-  ['a path below', { url: '/webhooks/voucherify/x' }, idle, problems.unknownPath],
-  ['GET', { method: 'GET' }, idle, problems.wrongMethod],
-  ['XML', { contentType: 'application/xml' }, idle, problems.wrongMediaType],
-  ['a form', { contentType: 'application/x-www-form-urlencoded' }, idle, problems.wrongMediaType],
-  ['an announced body over the limit', { contentLength: '101' }, idle, problems.tooLarge],
-  ['one request too many', {}, { ...idle, requests: 2 }, problems.tooMany],
-  ['too many bytes', {}, { ...idle, bytes: 1_000 }, problems.tooMany],
-])('%s is refused', (_, change, load, problem) => {
-  expect(admit({ ...head, ...change }, load, limits)).toEqual(problem);
+  ['another path', { url: '/' }, problems.unknownPath],
+  ['no source', { url: '/webhooks/' }, problems.unknownPath],
+  ['another source', { url: '/webhooks/other' }, problems.unknownPath],
+  ['a path below', { url: '/webhooks/voucherify/x' }, problems.unknownPath],
+  ['no path', { url: undefined }, problems.unknownPath],
+  ['GET', { method: 'GET' }, problems.wrongMethod],
+  ['XML', { contentType: 'application/xml' }, problems.wrongMediaType],
+  ['a form', { contentType: 'application/x-www-form-urlencoded' }, problems.wrongMediaType],
+  ['an announced body over the limit', { contentLength: '101' }, problems.tooLarge],
+])('%s is refused', (_, change, problem) => {
+  expect(admit({ ...head, ...change }, limits)).toEqual(problem);
 });
 
 test.each([
@@ -40,7 +42,41 @@ test.each([
   [{ contentType: 'text/plain' }],
   [{ contentLength: undefined }],
 ])('%j is admitted', (change) => {
-  expect(admit({ ...head, ...change }, idle, limits)).toBeUndefined();
+  expect(admit({ ...head, ...change }, limits)).toEqual({ source: 'voucherify' });
+});
+
+test('every source has its own address', () => {
+  expect(admit({ ...head, url: '/webhooks/shop-2' }, limits)).toEqual({ source: 'shop-2' });
+});
+
+test('with a list of senders others are refused, whatever they say in X-Forwarded-For', () => {
+  const allowedSenders = sendersOf(['eu1', '10.0.0.0/24']);
+  const from = (address: string, forwardedFor?: string, trustedProxyHops = 0) => {
+    const asked = { ...head, address, forwardedFor };
+    const answer = admit(asked, { ...limits, allowedSenders, trustedProxyHops });
+    return 'source' in answer;
+  };
+  expect(from('34.247.197.22')).toBe(true);
+  expect(from('::ffff:34.247.197.22')).toBe(true);
+  expect(from('10.0.0.77')).toBe(true);
+  expect(from('100.25.106.67')).toBe(false);
+  expect(from('203.0.113.5', '34.247.197.22')).toBe(false);
+  // The load balancer is allowed by its address, but it is the one behind it that counts.
+  expect(from('10.0.0.1', '203.0.113.5', 1)).toBe(false);
+  expect(from('10.0.0.1', '34.247.197.22', 1)).toBe(true);
+  expect(from('10.0.0.1', undefined, 1)).toBe(false);
+});
+
+test.each([
+  ['10.0.0.1', undefined, 0, '10.0.0.1'],
+  ['10.0.0.1', '1.1.1.1', 0, '10.0.0.1'],
+  ['10.0.0.1', '1.1.1.1', 1, '1.1.1.1'],
+  ['10.0.0.1', '9.9.9.9, 1.1.1.1', 1, '1.1.1.1'],
+  ['10.0.0.1', '9.9.9.9,1.1.1.1, 2.2.2.2', 2, '1.1.1.1'],
+  ['10.0.0.1', '1.1.1.1', 2, undefined],
+  ['10.0.0.1', '', 1, undefined],
+])('%s, forwarded for %s, behind %i proxies: %s', (connection, forwardedFor, hops, sender) => {
+  expect(senderOf(connection, forwardedFor, hops)).toBe(sender);
 });
 
 test('only a right signature makes a body verified', () => {

@@ -39,7 +39,8 @@ test('it carries the bytes as sent, the few facts, and CloudEvents headers', () 
     timestamp: '5000',
     headers: {
       ce_id: 'evpub_0e3aeaf2ff59fe8966',
-      ce_source: 'urn:voucherify:project:proj_Pr0j3CTs',
+      ce_source: 'urn:voucherify:voucherify:project:proj_Pr0j3CTs',
+      'voucherbus.source': 'voucherify',
       ce_type: 'io.voucherify.publication.succeeded',
       ce_subject: 'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
       ce_time: '2024-02-01T12:54:33.174Z',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { readConfig } from '../../../src/config/read.ts';
+import { signingKey, sourcesOf } from '../../../src/config/sources.ts';
 
 const required = {
   KAFKA_BROKERS: 'kafka-1:9092, kafka-2:9092',
@@ -38,14 +39,58 @@ test('defaults and units are read as numbers', () => {
 
 test('secrets have names, given or made, and may hold colons', () => {
   expect(read(required).webhook.secrets).toEqual([
-    { name: 'old', key: 'abc' },
-    { name: 'new', key: 'x:y' },
+    { source: undefined, name: 'old', key: 'abc' },
+    { source: undefined, name: 'new', key: 'x:y' },
   ]);
   expect(read({ ...required, WEBHOOK_SECRETS: 's1,s2' }).webhook.secrets).toEqual([
-    { name: 'default', key: 's1' },
-    { name: 'default-2', key: 's2' },
+    { source: undefined, name: 'default', key: 's1' },
+    { source: undefined, name: 'default-2', key: 's2' },
   ]);
 });
+
+test('secrets belong to their source, else to the default one', () => {
+  const { webhook } = read({ ...required, WEBHOOK_SECRETS: 'a:1,shop/a:2:3,shop/b:4' });
+  expect(sourcesOf(webhook)).toEqual(
+    new Map([
+      ['voucherify', [{ name: 'a', key: '1' }]],
+      [
+        'shop',
+        [
+          { name: 'a', key: '2:3' },
+          { name: 'b', key: '4' },
+        ],
+      ],
+    ]),
+  );
+  expect(signingKey('https://x/webhooks/shop', webhook)).toBe('2:3');
+  expect(() => signingKey('https://x/webhooks/other', webhook)).toThrow(
+    'names the source "other": expected /webhooks/<source> with one that has a secret (voucherify, shop)',
+  );
+});
+
+test.each([
+  ['eu1', '63.32.191.141', true],
+  ['eu1', '100.25.106.67', false],
+  ['eu1,us1', '100.25.106.67', true],
+  ['192.0.2.1, 2001:db8::/32', '192.0.2.1', true],
+  ['192.0.2.1, 2001:db8::/32', '2001:db8:1::9', true],
+  ['10.0.0.0/8', '11.0.0.1', false],
+  ['0.0.0.0/0', '11.0.0.1', true],
+  ['eu1', 'not an address', false],
+])('senders %s: %s is allowed: %s', (text, address, isAllowed) => {
+  expect(read({ ...required, ALLOWED_SENDERS: text }).bridge.allowedSenders?.has(address)).toBe(
+    isAllowed,
+  );
+});
+
+test.each(['eu2', '10.0.0.0/33', '1.2.3.4/', '1.2.3.4/8/8', '1.2.3', ','])(
+  'senders %s are none',
+  (text) => {
+    expect(problemsOf({ ...required, ALLOWED_SENDERS: text })).toContain(
+      'expected one or more of eu1, us1, as1 (regions of Voucherify), addresses, and subnets such as 10.0.0.0/8, separated by commas',
+    );
+  },
+);
 
 test('every problem is reported at once, with the value and what was expected', () => {
   const text = problemsOf({
@@ -60,7 +105,7 @@ test('every problem is reported at once, with the value and what was expected', 
     '  KAFKA_BROKERS is not set: expected host:port, or several separated by commas',
     '  SCHEMA_REGISTRY_URL is "registry": expected an http:// or https:// URL',
     '  DEDUP_WINDOW is "15": expected a duration from 1m to 365d, such as 500ms, 10s, 5m, 1h or 15d',
-    '  WEBHOOK_SECRETS is set: expected one or more secrets separated by commas, each as name:secret or plain, with distinct names',
+    '  WEBHOOK_SECRETS is set: expected one or more secrets separated by commas, each as source/name:secret, name:secret or plain, with names distinct in their source',
     '  BRIDGE_PORT is "80808": expected an integer from 0 to 65535',
     '  BATCH_MAX_BYTES is "1mb": expected a size from 1KiB to 1MiB, such as 1048576, 512KiB or 1MiB',
   ]);
@@ -76,7 +121,7 @@ test('X_FILE names a file that holds X', () => {
   const { WEBHOOK_SECRETS: _, ...rest } = required;
   const env = { ...rest, WEBHOOK_SECRETS_FILE: '/run/secrets/webhook' };
   const config = read(env, { '/run/secrets/webhook': 'prod:from-a-file\n' });
-  expect(config.webhook.secrets).toEqual([{ name: 'prod', key: 'from-a-file' }]);
+  expect(config.webhook.secrets).toEqual([{ source: undefined, name: 'prod', key: 'from-a-file' }]);
   expect(problemsOf(env)).toContain(
     'WEBHOOK_SECRETS_FILE is "/run/secrets/webhook": expected a readable file',
   );

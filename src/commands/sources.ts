@@ -1,35 +1,34 @@
-/** The webhook secrets, read again when their file changes: a rotation needs no restart. */
+/** The sources and their secrets, read again when their file changes: a rotation, or a new source, needs no restart. */
 
 import { unwatchFile, watchFile } from 'node:fs';
 import type { WebhookConfig } from '../config/config.ts';
+import { type Sources, sourcesOf } from '../config/sources.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Io } from './command.ts';
 import { configOf } from './environment.ts';
 
-type Secrets = WebhookConfig['secrets'];
-
-export type FollowedSecrets = { readonly current: () => Secrets; readonly stop: () => void };
+export type FollowedSources = { readonly current: () => Sources; readonly stop: () => void };
 
 /** By polling: a mounted secret is replaced through links, which other ways of watching do not see. */
 const lookEveryMs = 2_000;
 
 /** A file that can not be read or is wrong keeps the secrets that were read last, and says so. Without WEBHOOK_SECRETS_FILE nothing is followed. */
-export function followSecrets(
-  first: Secrets,
+export function followSources(
+  first: WebhookConfig,
   io: Io,
   log: Log,
   { secretsReloads }: Metrics,
-): FollowedSecrets {
-  let secrets = first;
+): FollowedSources {
+  let sources = sourcesOf(first);
   const path = process.env['WEBHOOK_SECRETS_FILE'];
-  if (path === undefined) return { current: () => secrets, stop: () => {} };
+  if (path === undefined) return { current: () => sources, stop: () => {} };
   for (const outcome of ['read', 'failed']) secretsReloads.inc({ outcome }, 0);
   const look = () => {
     try {
-      secrets = configOf(['webhook'], io).webhook.secrets;
+      sources = sourcesOf(configOf(['webhook'], io).webhook);
       secretsReloads.inc({ outcome: 'read' });
-      log.info({ names: secrets.map(({ name }) => name) }, 'the webhook secrets were read again');
+      log.info({ names: namesOf(sources) }, 'the webhook secrets were read again');
     } catch (error) {
       secretsReloads.inc({ outcome: 'failed' });
       log.error(
@@ -39,5 +38,11 @@ export function followSecrets(
     }
   };
   watchFile(path, { interval: lookEveryMs, persistent: false }, look);
-  return { current: () => secrets, stop: () => unwatchFile(path, look) };
+  return { current: () => sources, stop: () => unwatchFile(path, look) };
+}
+
+function namesOf(sources: Sources): readonly string[] {
+  return [...sources].flatMap(([source, secrets]) =>
+    secrets.map(({ name }) => `${source}/${name}`),
+  );
 }
