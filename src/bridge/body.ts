@@ -32,20 +32,25 @@ export async function readBody(
       return { bytes: body, place };
     }
     request.removeAllListeners('data');
+    collected.forget();
     place.leave();
     return body === 'passed' ? problems.slowBody : body;
   } catch (error) {
+    collected.forget();
     place.leave();
     throw error;
   }
 }
 
-const noBytes = Buffer.alloc(0);
+/** A smaller piece is copied into one of these, for a piece of its own costs a hundred bytes and more, and a body may come byte by byte. */
+const blockBytes = 16 * 1024;
 
-/** Chunks put together as they come: one byte a chunk must not cost an object a byte, and a length that is only announced costs nothing. */
+/** The pieces of a body as they come; a length that is only announced costs nothing. */
 class Collected {
   readonly #place: Place;
-  #buffer: Buffer = noBytes;
+  #whole: Buffer[] = [];
+  #block: Buffer | undefined;
+  #used = 0;
   length = 0;
 
   constructor(place: Place) {
@@ -53,27 +58,41 @@ class Collected {
   }
 
   /** False where there is no memory for it. */
-  add(chunk: Buffer): boolean {
-    const length = this.length + chunk.length;
-    if (this.length === 0) {
-      // Nearly always the whole body: it stays where it was read.
-      if (!this.#place.grow(chunk.length)) return false;
-      this.#buffer = chunk;
-    } else {
-      if (length > this.#buffer.length) {
-        const capacity = Math.max(length, 2 * this.#buffer.length);
-        if (!this.#place.grow(capacity - this.#buffer.length)) return false;
-        const larger = Buffer.allocUnsafeSlow(capacity);
-        this.#buffer.copy(larger, 0, 0, this.length);
-        this.#buffer = larger;
-      }
-      chunk.copy(this.#buffer, this.length);
+  add(piece: Buffer): boolean {
+    const isFirst = this.length === 0;
+    this.length += piece.length;
+    // The first piece is nearly always the whole body: it stays where it was read.
+    if (!isFirst && piece.length < blockBytes) return this.#copy(piece);
+    this.#closeBlock();
+    this.#whole.push(piece);
+    return this.#place.grow(piece.length);
+  }
+
+  #copy(piece: Buffer): boolean {
+    if (!this.#block || this.#used + piece.length > blockBytes) {
+      this.#closeBlock();
+      if (!this.#place.grow(blockBytes)) return false;
+      this.#block = Buffer.allocUnsafeSlow(blockBytes);
     }
-    this.length = length;
+    this.#used += piece.copy(this.#block, this.#used);
     return true;
   }
 
+  #closeBlock(): void {
+    if (this.#block) this.#whole.push(this.#block.subarray(0, this.#used));
+    this.#block = undefined;
+    this.#used = 0;
+  }
+
   bytes(): Buffer {
-    return this.#buffer.subarray(0, this.length);
+    this.#closeBlock();
+    const [first, ...others] = this.#whole;
+    return first && others.length === 0 ? first : Buffer.concat(this.#whole, this.length);
+  }
+
+  /** The request may live on for a while, and holds this. */
+  forget(): void {
+    this.#whole = [];
+    this.#block = undefined;
   }
 }

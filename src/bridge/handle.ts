@@ -7,7 +7,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { signatureHeader } from '../voucherify/signature.ts';
 import type { Batcher } from './batcher.ts';
-import { readBody } from './body.ts';
+import { type Body, readBody } from './body.ts';
 import { Deadline } from './deadline.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Kept } from './keeper.ts';
@@ -53,13 +53,9 @@ export async function handle(
   try {
     const body = await readBody(request, config.maxBodyBytes, inFlight, deadline);
     if ('status' in body) return await refuse(request, response, body, source, metrics);
-    try {
-      const outcome = await store(body.bytes, source, request, deadline, context);
-      if (context.isStopping()) response.setHeader('connection', 'close');
-      answer(response, outcome, source, context);
-    } finally {
-      body.place.leave();
-    }
+    const outcome = await store(body, source, request, deadline, context);
+    if (context.isStopping()) response.setHeader('connection', 'close');
+    answer(response, outcome, source, context);
   } catch {
     // The client is gone before its body was complete: nobody to answer, nothing to store.
     log.debug({ source }, 'a client went away before its body was complete');
@@ -85,7 +81,7 @@ function headOf(request: IncomingMessage) {
 }
 
 async function store(
-  body: Buffer,
+  { bytes, place }: Body,
   source: string,
   request: IncomingMessage,
   deadline: Deadline,
@@ -93,18 +89,21 @@ async function store(
 ): Promise<Outcome> {
   const signature = request.headers[signatureHeader];
   const verified = authenticate(
-    body,
+    bytes,
     typeof signature === 'string' ? signature : undefined,
     sources().get(source) ?? [],
   );
-  if ('status' in verified) return verified;
+  if ('status' in verified) {
+    place.leave();
+    return verified;
+  }
   metrics.signatures.inc({ source, secret: verified.secretName });
   const contentType = request.headers['content-type'];
   const receipt = { source, contentType, receivedAtMs: Date.now() };
   try {
     const kept = batcher.add({ verified, receipt }, () => deadline.hasPassed);
-    // Once the deadline has passed nobody waits for it, but its failure must not count as unhandled.
-    kept.catch(() => undefined);
+    // Also when the deadline has passed and nobody waits for it any more: until then it is in memory.
+    kept.then(place.leave, place.leave);
     const first = await Promise.race([kept, deadline.passed]);
     return first === 'passed' ? problems.notStored : { kept: first };
   } catch (error) {

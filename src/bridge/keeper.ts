@@ -75,11 +75,18 @@ export function keepWithSpool(
   drain();
   return {
     keep: async (webhooks) => {
-      // Where some wait already, these go behind them: they are to arrive in order, and Kafka is away anyway.
-      if (await spool.appendBehindOthers(webhooks)) return webhooks.map(() => 'spooled');
+      let refusal: unknown;
+      try {
+        // Where some wait already, these go behind them: they are to arrive in order, and Kafka is away anyway.
+        if (await spool.appendBehindOthers(webhooks)) return webhooks.map(() => 'spooled');
+      } catch (error) {
+        refusal = error;
+        onTrouble(error, 'Kafka is asked, although others wait in the spool');
+      }
       try {
         return await inTime(write(webhooks, budgetMs), budgetMs);
       } catch (error) {
+        if (refusal !== undefined) throw refusal;
         onTrouble(error, 'webhooks are kept in the spool');
       }
       await spool.append(webhooks);

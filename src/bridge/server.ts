@@ -43,6 +43,8 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
     connections.begin(request.socket, response);
     void handle(request, response, context);
   });
+  // RFC 9110 lets a server overlook an expectation that it does not know; Node would answer 417 by itself.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   server.on('connect', (_, socket) => closeWith(socket, problems.wrongMethod, metrics));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // Only the error's code is looked at: the rest quotes what was received.

@@ -125,9 +125,19 @@ export class Part {
       if (typeof value === 'string') define(map, name, value);
       else if (typeof value === 'number' || typeof value === 'boolean') {
         define(map, name, String(value));
-      } else if (keep === 'all' && value !== null) define(map, name, JSON.stringify(value));
+      } else if (keep === 'all' && value !== null) define(map, name, this.#json(key, name, value));
     }
     return map;
+  }
+
+  /** What JSON.parse takes may be nested more deeply than JSON.stringify takes. */
+  #json(key: string, name: string, value: unknown): string {
+    try {
+      return JSON.stringify(value);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new Invalid(`${this.path}.${key}.${name}`, 'expected less than a thousand levels');
+    }
   }
 
   invalid(key: string, expected: string): Invalid {

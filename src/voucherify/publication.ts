@@ -49,7 +49,7 @@ export function readPublication(
         kind: 'rejection',
         reason: 'no-publication-id',
         path: `${data.path}.publication.id`,
-        message: 'expected the id of a publication, found none',
+        message: 'expected the id of a publication, of 1 to 512 characters',
       };
     }
     return readParts(data, publication, id, webhook.envelope);

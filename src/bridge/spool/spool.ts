@@ -33,7 +33,7 @@ export type SpoolState = {
   readonly bytes: number;
   /** When the oldest of them was received; undefined where there is none. */
   readonly oldestMs: number | undefined;
-  /** Frames that could not be read, since the start; their files are kept as *.damaged. */
+  /** Frames and files that could not be read, since the start. The files are kept: as *.damaged, or as they are for the next start. */
   readonly damaged: number;
 };
 
@@ -42,6 +42,8 @@ type Segment = {
   bytes: number;
   webhooks: number;
   readonly oldestMs: number;
+  /** Kafka has it all; only its file could not be deleted yet. */
+  isSent?: true;
 };
 
 const suffix = '.segment';
@@ -128,7 +130,7 @@ export class Spool {
     try {
       const file = this.#file ?? (await this.#begin());
       const segment = this.#segments.at(-1) as Segment;
-      await file.write(frames, 0, frames.length, segment.bytes);
+      await writeWhole(file, frames, segment.bytes);
       await file.datasync();
       segment.bytes += frames.length;
       segment.webhooks += webhooks.length;
@@ -163,7 +165,8 @@ export class Spool {
   /**
    * Sends the oldest segment, in order, and deletes it. One with damaged frames is kept under another name, once the rest of it is sent. While
    * the last one is sent, nothing is appended: what comes then can follow it to Kafka, or there would always be one more.
-   * @throws what `send` throws: the segment stays
+   * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE: it can not be read, and its file waits for the next start; or it
+   * can not be deleted, and is only that the next time
    */
   async drainOldest(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
     const isLast = () => this.#segments.length === 1;
@@ -176,17 +179,34 @@ export class Spool {
     if (segment === undefined) return;
     if (this.#segments.length === 1) await this.#finish();
     const path = join(this.#options.directory, segment.name);
-    const bytes = await readFile(path);
-    const { webhooks, goodBytes, damaged } = decodeFrames(bytes);
-    if (webhooks.length > 0) await send(webhooks);
-    // A torn last frame was never acknowledged; but it can not be told from a damaged one, so it is kept as well.
-    if (damaged > 0 || goodBytes < bytes.length) {
-      this.#damaged += Math.max(1, damaged);
-      await rename(path, `${path}.damaged`);
-    } else {
-      await unlink(path);
+    const { webhooks, goodBytes, damaged, length } = await this.#read(segment, path);
+    if (!segment.isSent && webhooks.length > 0) await send(webhooks);
+    segment.isSent = true;
+    try {
+      // A torn last frame was never acknowledged; but it can not be told from a damaged one, so it is kept as well.
+      if (damaged > 0 || goodBytes < length) {
+        await rename(path, `${path}.damaged`);
+        this.#damaged += Math.max(1, damaged);
+      } else {
+        await unlink(path);
+      }
+    } catch (error) {
+      throw unusable(`can not delete ${path}, which Kafka has: ${messageOf(error)}`, error);
     }
     this.#segments.shift();
+  }
+
+  /** One that can not be read is left where it is, and the others go on. @throws AppError SPOOL_UNUSABLE */
+  async #read(segment: Segment, path: string) {
+    try {
+      const bytes = await readFile(path);
+      return { ...decodeFrames(bytes), length: bytes.length };
+    } catch (error) {
+      this.#segments.shift();
+      this.#damaged += Math.max(1, segment.webhooks);
+      const text = `can not read ${path}, which is left there for the next start: ${messageOf(error)}`;
+      throw unusable(text, error);
+    }
   }
 
   async close(): Promise<void> {
@@ -199,10 +219,22 @@ function unusable(message: string, cause?: unknown): AppError {
   return new AppError('SPOOL_UNUSABLE', 'retriable', message, cause);
 }
 
+/** A single write may stop in the middle of a disk's last free block and say so only by its count. */
+async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let from = 0; from < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, from, bytes.length - from, position + from);
+    if (bytesWritten === 0) throw new Error('the disk takes no more bytes');
+    from += bytesWritten;
+  }
+}
+
 /** What an earlier bridge left. A torn last frame was never acknowledged. */
 async function inspect(directory: string, name: string): Promise<Segment> {
   const path = join(directory, name);
-  const { webhooks, goodBytes } = decodeFrames(await readFile(path));
+  const bytes = await readFile(path).catch(() => undefined);
+  // It shows again, and is told, when its turn comes.
+  if (bytes === undefined) return { name, bytes: 0, webhooks: 0, oldestMs: Date.now() };
+  const { webhooks, goodBytes } = decodeFrames(bytes);
   const { mtimeMs } = await stat(path);
   const oldestMs = webhooks[0]?.receipt.receivedAtMs ?? mtimeMs;
   return { name, bytes: goodBytes, webhooks: webhooks.length, oldestMs };

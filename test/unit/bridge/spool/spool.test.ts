@@ -1,6 +1,17 @@
 /** The spool on a real disk: what was appended comes back, whatever happened in between. */
 
-import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -132,6 +143,97 @@ test('a directory that can not be written is named', async () => {
   const options = { directory: join(file, 'spool'), maxBytes: 1e9, segmentBytes: 1e6 };
   await expect(Spool.open(options)).rejects.toThrow(/can not use SPOOL_DIR .*a file/);
 });
+
+test('a file that can not be read is told and left, and the others are sent', async () => {
+  const spool = await openSpool({ segmentBytes: 1 });
+  for (const text of ['a', 'b', 'c']) await spool.append([aWebhook(text)]);
+  await spool.close();
+  // A directory in its place can not be read, not even by root.
+  await rm(join(directory, '000000000002.segment'));
+  await mkdir(join(directory, '000000000002.segment'));
+  const next = await openSpool({ segmentBytes: 1 });
+  const texts: string[] = [];
+  const errors: unknown[] = [];
+  while (!next.isEmpty) {
+    await next
+      .drainOldest(async (webhooks) => void texts.push(...webhooks.map(textOf)))
+      .catch((error) => errors.push(error));
+  }
+  expect(texts).toEqual(['a', 'c']);
+  expect(errors.map(String)).toEqual([
+    expect.stringMatching(/can not read .*000000000002.segment, which is left there/),
+  ]);
+  expect(next.state.damaged).toBe(1);
+  expect(await readdir(directory)).toContain('000000000002.segment');
+  await next.close();
+});
+
+/** A file system of its own, which is full soon, or read-only. Only root may make one. */
+const isRoot = process.getuid?.() === 0 && process.platform === 'linux';
+
+async function onSmallDisk(bytes: number, run: (disk: string) => Promise<void>): Promise<void> {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+  try {
+    await run(directory);
+  } finally {
+    execFileSync('umount', ['--lazy', directory]);
+  }
+}
+
+test.runIf(isRoot)(
+  'on a full disk nothing counts as kept that is not, and what is kept is sent',
+  async () => {
+    await onSmallDisk(256 * 1024, async () => {
+      const spool = await openSpool({ segmentBytes: 50_000 });
+      const kept: string[] = [];
+      let refusals = 0;
+      for (let i = 0; refusals < 20; i += 1) {
+        // Sizes that meet the end of the disk in the middle of a frame.
+        const text = `${i} ${'x'.repeat(1_000 + ((i * 7_919) % 9_000))}`;
+        await spool.append([aWebhook(text)]).then(
+          () => kept.push(text),
+          (error) => {
+            refusals += 1;
+            expect(String(error)).toMatch(
+              /can not write to SPOOL_DIR .*(ENOSPC|no space|no more bytes)/i,
+            );
+          },
+        );
+      }
+      expect(kept.length).toBeGreaterThan(10);
+      expect(await drained(spool)).toEqual(kept);
+      await spool.append([aWebhook('there is room again')]);
+      expect(await drained(spool)).toEqual(['there is room again']);
+      await spool.close();
+    });
+  },
+);
+
+test.runIf(isRoot)(
+  'on a disk that has become read-only: what is there is sent once, nothing more is taken',
+  async () => {
+    await onSmallDisk(256 * 1024, async (disk) => {
+      const spool = await openSpool();
+      await spool.append([aWebhook('a')]);
+      await spool.drainOldest(() => Promise.reject(new Error('away'))).catch(() => undefined);
+      execFileSync('mount', ['-o', 'remount,ro', disk]);
+      await expect(spool.append([aWebhook('b')])).rejects.toThrow(
+        /can not write to SPOOL_DIR .*EROFS/,
+      );
+      const sent: string[] = [];
+      const send = async (webhooks: readonly ReceivedWebhook[]) =>
+        void sent.push(...webhooks.map(textOf));
+      for (let attempts = 0; attempts < 3; attempts += 1) {
+        await expect(spool.drainOldest(send)).rejects.toThrow(/can not delete .*EROFS/);
+      }
+      expect(sent).toEqual(['a']);
+      execFileSync('mount', ['-o', 'remount,rw', disk]);
+      await spool.drainOldest(send);
+      expect([sent, spool.isEmpty]).toEqual([['a'], true]);
+      await spool.close();
+    });
+  },
+);
 
 test('while the last segment is leaving, nobody goes behind it', async () => {
   const spool = await openSpool();
