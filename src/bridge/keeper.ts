@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Stored } from '../kafka/writer.ts';
 import type { ReceivedWebhook } from './record.ts';
-import type { Spool, SpoolState } from './spool/spool.ts';
+import { type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
 
 /** Writes all of them to Kafka and answers where they are. @throws AppError */
 export type Write = (
@@ -39,8 +39,6 @@ export type SpoolingOptions = {
 
 /** Between two attempts to reach Kafka while webhooks wait in the spool. */
 const tryAgainMs = 500;
-/** Most webhooks of one produce request of the drain. */
-const drainRecords = 200;
 
 /** What is in the spool when it closes stays there for the next bridge. */
 export function keepWithSpool(
@@ -51,8 +49,8 @@ export function keepWithSpool(
   const stop = new AbortController();
   let draining: Promise<void> | undefined;
   const send = async (webhooks: readonly ReceivedWebhook[]) => {
-    for (let i = 0; i < webhooks.length; i += drainRecords) {
-      await inTime(write(webhooks.slice(i, i + drainRecords), budgetMs), budgetMs);
+    for (let i = 0; i < webhooks.length; i += webhooksPerSend) {
+      await inTime(write(webhooks.slice(i, i + webhooksPerSend), budgetMs), budgetMs);
     }
   };
   const drainAll = async () => {

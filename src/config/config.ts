@@ -206,7 +206,7 @@ const bridge = {
     'ANSWER_TIMEOUT',
     kind.duration('1s', '9s'),
     'A webhook not stored by then is answered 503 (the vendor gives up at 10 s)',
-    { default: '8s' },
+    { default: '7s' },
   ),
   spoolDirectory: setting(
     'SPOOL_DIR',

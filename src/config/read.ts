@@ -74,10 +74,13 @@ function textOf(
 
 /** Rules between settings. */
 function contradictions(config: Partial<Config<Group>>): string[] {
-  const { topics, kafka } = config;
+  const { topics, kafka, bridge } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
+      : undefined,
+    bridge?.spoolDirectory !== undefined && bridge.spoolAfterMs >= bridge.answerTimeoutMs
+      ? `SPOOL_AFTER is ${bridge.spoolAfterMs} ms: expected less than ANSWER_TIMEOUT (${bridge.answerTimeoutMs} ms), so that a webhook is kept before it is answered`
       : undefined,
     kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslUsername
       ? `KAFKA_SASL_USERNAME is not set: expected some text for mechanism ${kafka.saslMechanism}`

@@ -126,12 +126,14 @@ export async function metric(admin: string, name: string): Promise<number> {
 /** Looks again and again until the answer is there. @throws Error with the last look, after 60 s */
 export async function until<T>(
   look: () => Promise<T | undefined | false>,
-  what: string,
+  what: string | (() => string),
 ): Promise<T> {
   for (const deadline = Date.now() + 60_000; ; ) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`not within 60 s: ${what}`);
+    if (Date.now() > deadline) {
+      throw new Error(`not within 60 s: ${typeof what === 'string' ? what : what()}`);
+    }
     await sleep(100);
   }
 }

@@ -48,6 +48,9 @@ type Segment = {
 
 const suffix = '.segment';
 
+/** So many go to Kafka in one produce request. */
+export const webhooksPerSend = 200;
+
 export class Spool {
   readonly #options: SpoolOptions;
   readonly #lock: Server;
@@ -164,20 +167,26 @@ export class Spool {
 
   /**
    * Sends the oldest segment, in order, and deletes it. One with damaged frames is kept under another name, once the rest of it is sent. While
-   * the last one is sent, nothing is appended: what comes then can follow it to Kafka, or there would always be one more.
+   * the last few are sent, nothing is appended: what comes then can follow them to Kafka, or there would always be one more.
    * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE: it can not be read, and its file waits for the next start; or it
    * can not be deleted, and is only that the next time
    */
   async drainOldest(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
-    const isLast = () => this.#segments.length === 1;
-    if (isLast()) await this.#inTurn(async () => (isLast() ? this.#drain(send) : undefined));
-    else await this.#drain(send);
+    const isDone = await this.#inTurn(async () => {
+      const [segment] = this.#segments;
+      if (segment === undefined || this.#segments.length > 1) return false;
+      // What is appended from now on goes into another file.
+      await this.#finish();
+      if (segment.webhooks > webhooksPerSend) return false;
+      await this.#drain(send);
+      return true;
+    });
+    if (!isDone) await this.#drain(send);
   }
 
   async #drain(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
     const [segment] = this.#segments;
     if (segment === undefined) return;
-    if (this.#segments.length === 1) await this.#finish();
     const path = join(this.#options.directory, segment.name);
     const { webhooks, goodBytes, damaged, length } = await this.#read(segment, path);
     if (!segment.isSent && webhooks.length > 0) await send(webhooks);

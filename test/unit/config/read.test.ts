@@ -33,7 +33,7 @@ test('defaults and units are read as numbers', () => {
   expect(config.registry.url).toBe('http://registry:8081');
   expect(config.topics.dedupWindowMs).toBe(15 * 86_400_000);
   expect(config.bridge.maxBodyBytes).toBe(1024 * 1024);
-  expect(config.bridge.answerTimeoutMs).toBe(8_000);
+  expect(config.bridge.answerTimeoutMs).toBe(7_000);
   expect(config.topics.replicationFactor).toBeUndefined();
 });
 
@@ -115,6 +115,14 @@ test('a secret is never part of a message', () => {
   expect(problemsOf({ ...required, WEBHOOK_SECRETS: 'dup:s3cr3t,dup:s3cr3t' })).not.toContain(
     's3cr3t',
   );
+});
+
+test('the spool must have its turn before the answer is due', () => {
+  const env = { ...required, SPOOL_AFTER: '3s', ANSWER_TIMEOUT: '3s' };
+  expect(problemsOf({ ...env, SPOOL_DIR: '/spool' })).toContain(
+    'SPOOL_AFTER is 3000 ms: expected less than ANSWER_TIMEOUT (3000 ms)',
+  );
+  expect(read(env).bridge.spoolAfterMs).toBe(3_000);
 });
 
 test('X_FILE names a file that holds X', () => {

@@ -247,3 +247,16 @@ test('while the last segment is leaving, nobody goes behind it', async () => {
   expect(spool.isEmpty).toBe(true);
   await spool.close();
 });
+
+test('while many are leaving, others are appended behind them, into another file', async () => {
+  const spool = await openSpool();
+  const many = Array.from({ length: 201 }, (_, i) => `many ${i}`);
+  await spool.append(many.map((text) => aWebhook(text)));
+  const gate = Promise.withResolvers<void>();
+  const leaving = spool.drainOldest(() => gate.promise);
+  expect(await spool.appendBehindOthers([aWebhook('b')])).toBe(true);
+  gate.resolve();
+  await leaving;
+  expect(await drained(spool)).toEqual(['b']);
+  await spool.close();
+});

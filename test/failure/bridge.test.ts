@@ -1,0 +1,148 @@
+/** Whatever the bridge has acknowledged is on raw: under faults of brokers, the registry, its disk and itself. Nothing is answered too late. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { seeded } from '../../src/verify/history.ts';
+import { allOnRaw, type Load, startLoad } from '../support/ack-load.ts';
+import { startThreeBrokers } from '../support/cluster.ts';
+import { aDeployment, type Deployment } from '../support/deployment.ts';
+import { seedOf } from '../support/flow.ts';
+import { freePort } from '../support/ports.ts';
+import { type Proxy as Door, startProxy } from '../support/proxy.ts';
+import { brokerOf, electPreferredLeaders, isWhole } from '../support/roles.ts';
+import { bounded } from '../support/soak.ts';
+
+/** README, "What the bridge answers". The vendor gives up at 10 s. */
+const answeredWithinMs = 8_000;
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function isKept(load: Load, deployment: Deployment): Promise<void> {
+  await load.stop();
+  console.error(
+    `· ${load.acknowledged.size} acknowledged, answers ${JSON.stringify(Object.fromEntries(load.statuses))}, slowest ${Math.round(load.slowestMs())} ms`,
+  );
+  expect(load.acknowledged.size).toBeGreaterThan(1_000);
+  expect(load.slowestMs()).toBeLessThan(answeredWithinMs);
+  await allOnRaw(load, deployment);
+}
+
+test('a leader of raw is killed, another hangs, leaders move back: what two bridges acknowledged is on raw, and the one with a spool refuses nothing', async () => {
+  await using brokers = await startThreeBrokers((line) => process.stderr.write(`· ${line}\n`));
+  await using deployment = await aDeployment(3, { KAFKA_BROKERS: brokers.bootstrap });
+  const plain = await deployment.start('bridge');
+  const spooling = await deployment.start('bridge', { SPOOL_DIR: directory });
+  const loads = [startLoad([plain.url], 10), startLoad([spooling.url], 10)] as const;
+  await sleep(1_000);
+  const killed = await brokerOf('raw', deployment, brokers);
+  await killed.kill();
+  await sleep(bounded(4_000, 10_000));
+  await killed.start();
+  await isWhole(deployment);
+  const hung = await brokerOf('raw', deployment, brokers);
+  await hung.pause();
+  await sleep(bounded(8_000, 20_000));
+  await hung.resume();
+  await isWhole(deployment);
+  await electPreferredLeaders(deployment);
+  await sleep(1_000);
+  for (const load of loads) await isKept(load, deployment);
+  expect([...loads[1].statuses.keys()]).toEqual([202]);
+  expect(
+    [...loads[0].statuses.keys()].filter((status) => status !== 202 && status !== 503),
+  ).toEqual([]);
+});
+
+/** The shared cluster behind doors that can be shut. */
+async function doors() {
+  const target = (text: string) => {
+    const { hostname: host, port } = new URL(text);
+    return { host, port: Number(port) };
+  };
+  const kafka = target(`kafka://${process.env['KAFKA_BROKERS']}`);
+  const registryUrl = new URL(process.env['SCHEMA_REGISTRY_URL'] ?? '');
+  const registry = target(registryUrl.href);
+  const ports = { kafka: await freePort(), registry: await freePort() };
+  const open: { kafka?: Door; registry?: Door } = {};
+  const shut = async (name: 'kafka' | 'registry') => {
+    await open[name]?.[Symbol.asyncDispose]();
+    delete open[name];
+  };
+  return {
+    env: {
+      NODE_OPTIONS: `--import=${new URL('../support/redirect.ts', import.meta.url).href}`,
+      REDIRECT: `${kafka.port}:${ports.kafka}`,
+      SCHEMA_REGISTRY_URL: registryUrl.href.replace(registryUrl.port, String(ports.registry)),
+      BRIDGE_PORT: String(await freePort()),
+      SPOOL_DIR: directory,
+      SPOOL_AFTER: '500ms',
+    },
+    openKafka: async () => {
+      open.kafka ??= await startProxy(kafka, { isKafka: true, port: ports.kafka });
+    },
+    openRegistry: async () => {
+      open.registry ??= await startProxy(registry, { isKafka: false, port: ports.registry });
+    },
+    shut,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([shut('kafka'), shut('registry')]);
+    },
+  };
+}
+
+test('the bridge is killed again and again at random moments, while Kafka and the registry come and go: what it acknowledged is on raw', async () => {
+  const random = seeded(seedOf());
+  await using deployment = await aDeployment(3);
+  await using world = await doors();
+  await Promise.all([world.openKafka(), world.openRegistry()]);
+  let bridge = await deployment.start('bridge', world.env);
+  const load = startLoad([bridge.url], 20);
+  for (let round = 0; round < bounded(20, 60); round += 1) {
+    // Both, one, or none of them is there when the bridge comes back, and any of them may go or come while it runs.
+    await (random() < 0.5 ? world.openKafka() : world.shut('kafka'));
+    await (random() < 0.7 ? world.openRegistry() : world.shut('registry'));
+    await sleep(random() * 1_200);
+    bridge.child.kill('SIGKILL');
+    await bridge.child.exited;
+    bridge = await deployment.start('bridge', world.env);
+  }
+  await Promise.all([world.openKafka(), world.openRegistry()]);
+  await isKept(load, deployment);
+  expect([...load.statuses.keys()].filter((status) => status !== 202 && status !== 0)).toEqual([]);
+});
+
+test.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
+  'the disk of the spool is full while Kafka is away: what can not be kept is refused in time, what was acknowledged is on raw',
+  async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
+    try {
+      await using deployment = await aDeployment(3);
+      await using world = await doors();
+      await Promise.all([world.openKafka(), world.openRegistry()]);
+      const { child } = await deployment.start('bridge', world.env);
+      const load = startLoad([`http://127.0.0.1:${world.env.BRIDGE_PORT}/webhooks/voucherify`], 20);
+      await sleep(500);
+      await world.shut('kafka');
+      await sleep(8_000);
+      expect(load.statuses.get(503)).toBeGreaterThan(0);
+      expect(child.output()).toMatch(/can not write to SPOOL_DIR|Kafka is asked, although/);
+      await world.openKafka();
+      await sleep(2_000);
+      const refused = load.statuses.get(503);
+      await sleep(1_000);
+      // There is room again, and Kafka takes the rest.
+      expect(load.statuses.get(503)).toBe(refused);
+      await isKept(load, deployment);
+    } finally {
+      execFileSync('umount', ['--lazy', directory]);
+    }
+  },
+);

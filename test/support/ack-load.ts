@@ -1,0 +1,76 @@
+/** Posts webhooks without end and remembers each body that a bridge has acknowledged: all of these must be on raw in the end. */
+
+import { createDecoder } from '../../src/codec/decoder.ts';
+import type { RawWebhook } from '../../src/codec/records.ts';
+import { schemas } from '../../src/codec/schemas.ts';
+import { aBody } from './builders.ts';
+import { type Deployment, until } from './deployment.ts';
+import { post } from './webhooks.ts';
+
+export type Load = {
+  /** The bodies answered 2xx. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** How many of each status; 0 counts those that got no answer. */
+  readonly statuses: ReadonlyMap<number, number>;
+  /** The longest time that any answer took. */
+  readonly slowestMs: () => number;
+  /** Settles when the last one is answered. */
+  readonly stop: () => Promise<void>;
+};
+
+/** @param urls of bridges; each in turn */
+export function startLoad(urls: readonly string[], concurrency: number): Load {
+  const acknowledged = new Set<string>();
+  const statuses = new Map<number, number>();
+  let slowestMs = 0;
+  let next = 0;
+  let isStopped = false;
+  const sendOne = async () => {
+    const url = urls[next % urls.length] as string;
+    const body = aBody({ publicationId: `pub_${next++}` }).toString();
+    const startedAt = performance.now();
+    const status = await post(url, body).then(
+      (answer) => answer.status,
+      () => 0,
+    );
+    if (status !== 0) slowestMs = Math.max(slowestMs, performance.now() - startedAt);
+    if (status >= 200 && status < 300) acknowledged.add(body);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    // A dead bridge refuses at once: that is no reason to spin.
+    if (status !== 202) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  const sender = async () => {
+    while (!isStopped) await sendOne();
+  };
+  const senders = Array.from({ length: concurrency }, sender);
+  return {
+    acknowledged,
+    statuses,
+    slowestMs: () => slowestMs,
+    stop: async () => {
+      isStopped = true;
+      await Promise.all(senders);
+    },
+  };
+}
+
+/** Waits until every acknowledged body stands on raw, byte for byte. @throws Error, after a minute, with how many do not */
+export async function allOnRaw(
+  { acknowledged }: Load,
+  { readAll, catalog, registry }: Deployment,
+): Promise<void> {
+  let missing = 0;
+  await until(
+    async () => {
+      const records = await readAll(catalog.raw);
+      const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
+      await decoder.prepare(records.map(({ value }) => value));
+      const stored = new Set(
+        records.map(({ value }) => (decoder.decode(value) as RawWebhook).body.toString()),
+      );
+      missing = [...acknowledged].filter((body) => !stored.has(body)).length;
+      return missing === 0;
+    },
+    () => `${missing} of ${acknowledged.size} acknowledged bodies are not on raw`,
+  );
+}
