@@ -10,9 +10,8 @@ import { seeded } from '../../src/verify/history.ts';
 import { allOnRaw, type Load, startLoad } from '../support/ack-load.ts';
 import { startThreeBrokers } from '../support/cluster.ts';
 import { aDeployment, type Deployment } from '../support/deployment.ts';
+import { doors } from '../support/doors.ts';
 import { seedOf } from '../support/flow.ts';
-import { freePort } from '../support/ports.ts';
-import { type Proxy as Door, startProxy } from '../support/proxy.ts';
 import { brokerOf, electPreferredLeaders, isWhole } from '../support/roles.ts';
 import { bounded } from '../support/soak.ts';
 
@@ -61,47 +60,10 @@ test('a leader of raw is killed, another hangs, leaders move back: what two brid
   ).toEqual([]);
 });
 
-/** The shared cluster behind doors that can be shut. */
-async function doors() {
-  const target = (text: string) => {
-    const { hostname: host, port } = new URL(text);
-    return { host, port: Number(port) };
-  };
-  const kafka = target(`kafka://${process.env['KAFKA_BROKERS']}`);
-  const registryUrl = new URL(process.env['SCHEMA_REGISTRY_URL'] ?? '');
-  const registry = target(registryUrl.href);
-  const ports = { kafka: await freePort(), registry: await freePort() };
-  const open: { kafka?: Door; registry?: Door } = {};
-  const shut = async (name: 'kafka' | 'registry') => {
-    await open[name]?.[Symbol.asyncDispose]();
-    delete open[name];
-  };
-  return {
-    env: {
-      NODE_OPTIONS: `--import=${new URL('../support/redirect.ts', import.meta.url).href}`,
-      REDIRECT: `${kafka.port}:${ports.kafka}`,
-      SCHEMA_REGISTRY_URL: registryUrl.href.replace(registryUrl.port, String(ports.registry)),
-      BRIDGE_PORT: String(await freePort()),
-      SPOOL_DIR: directory,
-      SPOOL_AFTER: '500ms',
-    },
-    openKafka: async () => {
-      open.kafka ??= await startProxy(kafka, { isKafka: true, port: ports.kafka });
-    },
-    openRegistry: async () => {
-      open.registry ??= await startProxy(registry, { isKafka: false, port: ports.registry });
-    },
-    shut,
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([shut('kafka'), shut('registry')]);
-    },
-  };
-}
-
 test('the bridge is killed again and again at random moments, while Kafka and the registry come and go: what it acknowledged is on raw', async () => {
   const random = seeded(seedOf());
   await using deployment = await aDeployment(3);
-  await using world = await doors();
+  await using world = await doors(directory);
   await Promise.all([world.openKafka(), world.openRegistry()]);
   let bridge = await deployment.start('bridge', world.env);
   const load = startLoad([bridge.url], 20);
@@ -125,7 +87,7 @@ test.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
     try {
       await using deployment = await aDeployment(3);
-      await using world = await doors();
+      await using world = await doors(directory);
       await Promise.all([world.openKafka(), world.openRegistry()]);
       const { child } = await deployment.start('bridge', world.env);
       const load = startLoad([`http://127.0.0.1:${world.env.BRIDGE_PORT}/webhooks/voucherify`], 20);

@@ -3,7 +3,7 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-type RawAnswer = { readonly status: number; readonly head: string; readonly body: string };
+export type RawAnswer = { readonly status: number; readonly head: string; readonly body: string };
 
 export type Exchange = {
   readonly answers: readonly RawAnswer[];
