@@ -1,19 +1,15 @@
 /** Throughput of one processor over a backlog, beside the peer script, in turns: A B A B. Ratios and medians; the machine is shared. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { applyTopics } from '../test/support/prepared.ts';
 import { fill } from './fill.ts';
+import { cpuOf, nodeOptions, peakRssOf, stopProcess } from './process.ts';
 import { median, prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
 const runs = 3;
-/** For both: what the Dockerfile sets. A batch in hand outlives several collections of V8's default young generation. */
-const nodeOptions = ['--max-semi-space-size=64'];
-
 type Run = {
   /** From the first to the last committed offset seen. */
   readonly perSecond: number;
@@ -52,7 +48,6 @@ async function measure(
   const child = await (name === 'voucherbus'
     ? startOurs(group, setting)
     : startScript(group, setting));
-  const pid = child.pid ?? -1;
   let first: { atMs: number; done: number; cpu: number } | undefined;
   let rssMb = 0;
   try {
@@ -60,21 +55,20 @@ async function measure(
       await sleep(50);
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
       const done = await committed(group, setting);
-      rssMb = Math.max(rssMb, rssOf(pid));
+      rssMb = peakRssOf(child);
       if (done === 0) continue;
-      first ??= { atMs: performance.now(), done, cpu: cpuOf(pid) };
+      first ??= { atMs: performance.now(), done, cpu: cpuOf(child) };
       if (done < count) continue;
       const seconds = (performance.now() - first.atMs) / 1_000;
       return {
         perSecond: (count - first.done) / seconds,
-        cpuMicros: ((cpuOf(pid) - first.cpu) * 1e6) / (count - first.done),
+        cpuMicros: ((cpuOf(child) - first.cpu) * 1e6) / (count - first.done),
         firstCommitMs: first.atMs - startedAt,
         rssMb,
       };
     }
   } finally {
-    child.kill('SIGTERM');
-    await once(child, 'exit');
+    await stopProcess(child);
   }
 }
 
@@ -117,16 +111,6 @@ async function startScript(
 async function committed(group: string, { admin, catalog }: Setting): Promise<number> {
   const offsets = await admin.committedOffsets(group, catalog.raw);
   return [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
-}
-
-/** Seconds of CPU, user and system, from /proc (100 ticks a second on Linux). */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-function rssOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
 function report(

@@ -49,7 +49,7 @@ export const jars: Way = async (say) => {
   };
 };
 
-async function newestJava(): Promise<Java | undefined> {
+export async function newestJava(): Promise<Java | undefined> {
   const home = process.env['JAVA_HOME'];
   const places = [
     ...(home ? [`${home}/bin/java`] : []),

@@ -1,0 +1,157 @@
+/** Verified webhooks a second with acks=all at 64 connections, beside a bridge on Vert.x and Kafka's own producer, in turns. */
+
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { createReader } from '../src/kafka/reader.ts';
+import { newestJava } from '../test/support/jars.ts';
+import { freePort } from '../test/support/ports.ts';
+import type { LoadResult } from './http-load.ts';
+import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
+import { median, prepare, say } from './setting.ts';
+
+const partitions = 6;
+const runs = 3;
+const connections = 64;
+const secret = 's3cr3t';
+/** A JVM is fast once it has compiled what it runs. */
+const warmUpSeconds = 8;
+const measuredSeconds = 10;
+
+type Name = 'voucherbus' | 'Vert.x';
+type Run = LoadResult & { readonly cpuMicros: number; readonly rssMb: number };
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export async function benchBridge(): Promise<readonly string[]> {
+  const java = (await newestJava())?.path;
+  if (java === undefined) throw new Error('the Vert.x bridge needs Java 17 or newer, and Maven');
+  if (!existsSync(file('peers/target/peers.jar'))) {
+    say('building the peers with Maven');
+    execFileSync('mvn', ['-q', '-B', 'package'], { cwd: file('peers'), stdio: 'inherit' });
+  }
+  const setting = await prepare(`bench-${Date.now().toString(36)}`, partitions);
+  const { catalog, admin, client } = setting;
+  const topics: Topics = { voucherbus: catalog.raw, 'Vert.x': `${catalog.raw}.peer` };
+  await admin.create({ topic: topics['Vert.x'], partitions, replicationFactor: 1, config: {} });
+  const reader = createReader(client);
+  const recordsOn = async (topic: string) => {
+    let records = 0;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      records += await reader.offsetOf(topic, partition, 'high-watermark');
+    }
+    return records;
+  };
+  const results: Record<Name, Run[]> = { voucherbus: [], 'Vert.x': [] };
+  for (let run = 1; run <= runs; run += 1) {
+    for (const name of ['voucherbus', 'Vert.x'] as const) {
+      const result = await measure(name, { env: setting.env, java, topics, recordsOn });
+      results[name].push(result);
+      say(
+        `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuMicros.toFixed(1)} µs CPU a request`,
+      );
+    }
+  }
+  await reader.close();
+  await admin.close();
+  return report(results);
+}
+
+type Topics = Readonly<Record<Name, string>>;
+type Race = {
+  readonly env: NodeJS.ProcessEnv;
+  readonly java: string;
+  readonly topics: Topics;
+  readonly recordsOn: (topic: string) => Promise<number>;
+};
+
+async function measure(name: Name, race: Race): Promise<Run> {
+  const { topics, recordsOn } = race;
+  const port = await freePort();
+  const child = name === 'voucherbus' ? startOurs(port, race) : startVertx(port, race);
+  try {
+    await says(child, /the bridge is ready|listening/);
+    const url = `http://127.0.0.1:${port}/webhooks/voucherify`;
+    await load(url, warmUpSeconds);
+    const before = { cpu: cpuOf(child), records: await recordsOn(topics[name]) };
+    const result = await load(url, measuredSeconds);
+    const cpu = cpuOf(child) - before.cpu;
+    const stored = (await recordsOn(topics[name])) - before.records;
+    // A fast wrong answer is no answer.
+    if (result.others > 0 || stored < result.ok) {
+      throw new Error(
+        `${name}: ${result.ok} acknowledged, ${stored} stored, ${result.others} refused`,
+      );
+    }
+    return { ...result, cpuMicros: (cpu * 1e6) / result.ok, rssMb: peakRssOf(child) };
+  } finally {
+    await stopProcess(child);
+  }
+}
+
+function startOurs(port: number, { env }: Race): ChildProcess {
+  return startProcess(process.execPath, [...nodeOptions, file('../src/main.ts'), 'bridge'], {
+    ...env,
+    WEBHOOK_SECRETS: `bench:${secret}`,
+    BRIDGE_HOST: '127.0.0.1',
+    BRIDGE_PORT: String(port),
+    ADMIN_PORT: '0',
+  });
+}
+
+function startVertx(port: number, { env, java, topics }: Race): ChildProcess {
+  const args = [
+    ...['-Xms256m', '-Xmx1g', '-XX:+UseParallelGC', '--enable-native-access=ALL-UNNAMED'],
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    ...['-cp', `${file('peers/target/peers.jar')}:${file('peers/target/lib')}/*`],
+    'peers.HttpBridge',
+  ];
+  return startProcess(java, args, {
+    ...env,
+    PORT: String(port),
+    SECRET: secret,
+    BROKERS: env['KAFKA_BROKERS'],
+    REGISTRY_URL: env['SCHEMA_REGISTRY_URL'],
+    RAW_TOPIC: topics['Vert.x'],
+  });
+}
+
+async function says(child: ChildProcess, what: RegExp): Promise<void> {
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    if (what.test(line)) break;
+  }
+  child.stdout?.resume();
+  if (child.exitCode !== null)
+    throw new Error(`it ended with ${child.exitCode} before it listened`);
+}
+
+async function load(url: string, seconds: number): Promise<LoadResult> {
+  const args = [file('http-load.ts'), url, secret, String(connections), String(seconds)];
+  const child = startProcess(process.execPath, args, process.env);
+  let text = '';
+  for await (const chunk of child.stdout as NodeJS.ReadableStream) text += String(chunk);
+  return JSON.parse(text) as LoadResult;
+}
+
+function report(results: Record<Name, readonly Run[]>): readonly string[] {
+  const row = (label: string, key: keyof Run, digits: number) => {
+    const [ours, theirs] = (['voucherbus', 'Vert.x'] as const).map((name) =>
+      results[name].map((run) => run[key]),
+    ) as [number[], number[]];
+    const shown = (values: readonly number[]) =>
+      `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+    return `| ${label} | ${shown(ours)} | ${shown(theirs)} | ${(median(ours) / median(theirs)).toFixed(2)} |`;
+  };
+  return [
+    `Signed webhooks of 2.5 KB over ${connections} connections, acks=all, ${partitions} partitions, broker and load on the same machine; medians (and all) of ${runs} runs in turns`,
+    '',
+    '| | voucherbus, one process | Vert.x, two event loops | ratio |',
+    '|---|--:|--:|--:|',
+    row('webhooks a second', 'perSecond', 0),
+    row('p50, ms', 'p50Ms', 2),
+    row('p99, ms', 'p99Ms', 2),
+    row('CPU µs a request', 'cpuMicros', 1),
+    row('largest RSS, MB', 'rssMb', 0),
+  ];
+}
