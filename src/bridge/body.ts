@@ -24,7 +24,10 @@ export async function readBody(
   });
   request.on('end', () => resolve(collected.bytes()));
   request.on('error', reject);
-  request.on('close', () => reject(new Error('the connection was closed')));
+  request.on('close', () => {
+    // It comes after the end as well, and an Error is not cheap.
+    if (!request.complete) reject(new Error('the connection was closed'));
+  });
   try {
     const body = await Promise.race([promise, deadline.passed]);
     if (Buffer.isBuffer(body)) {

@@ -135,7 +135,7 @@ function answer(
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
   });
-  response.end(text);
+  response.end(text, 'latin1');
 }
 
 /** Answers although the body is not wanted, or not complete, and closes the connection. */

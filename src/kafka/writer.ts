@@ -4,6 +4,7 @@ import { type Client, requestTimeoutMs } from './client.ts';
 import type { WritableRecord } from './encode-batch.ts';
 import { asAppError } from './failure.ts';
 import { Partitioners } from './kafkajs.ts';
+import { partitionOf } from './partition-of.ts';
 
 export type KeyedRecord = WritableRecord & { readonly key: string };
 export type Stored = { readonly partition: number; readonly offset: number };
@@ -28,13 +29,12 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
   try {
     await Promise.all([producer.connect(), admin.connect()]);
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const partitionMetadata = topics[0]?.partitions ?? [];
-    const partitionOf = Partitioners.DefaultPartitioner();
+    const partitions = topics[0]?.partitions.length ?? 0;
     return {
       write: async (records, timeoutMs) => {
         const messages = records.map((record) => ({
           ...record,
-          partition: partitionOf({ topic, partitionMetadata, message: record as never }),
+          partition: partitionOf(record.key, partitions),
         }));
         try {
           const sent = await producer.send({

@@ -56,6 +56,7 @@ const pure = [
   'kafka/crc32c.ts',
   'kafka/decode-batch.ts',
   'kafka/encode-batch.ts',
+  'kafka/partition-of.ts',
   'processor/decide.ts',
   'routing/routes.ts',
   'topics/catalog.ts',
