@@ -2,10 +2,10 @@
 
 import { Kafka, logLevel } from 'kafkajs';
 import { createDecoder } from '../src/codec/decoder.ts';
+import { digestOf } from '../src/codec/digest.ts';
 import type { Batch } from '../src/codec/records.ts';
 import { schemas } from '../src/codec/schemas.ts';
 import { createEncoder } from '../src/codec/wire.ts';
-import { digestOf } from '../src/journal/digest.ts';
 import { restore } from '../src/journal/restore.ts';
 import { createReader } from '../src/kafka/reader.ts';
 import { openWriter } from '../src/kafka/writer.ts';
@@ -48,7 +48,14 @@ export async function benchRestore(ids: number): Promise<readonly string[]> {
   ];
 }
 
-async function fillJournal({ client, catalog, schemaId }: Setting, ids: number, perRecord: number) {
+/** @param name begins each id, and tells the partitions' ids apart */
+export async function fillJournal(
+  { client, catalog, schemaId }: Setting,
+  ids: number,
+  perRecord: number,
+  partition = 0,
+  name = 'pub',
+) {
   const writer = await openWriter(client, catalog.journal);
   const encode = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal));
   const now = Date.now();
@@ -60,7 +67,7 @@ async function fillJournal({ client, catalog, schemaId }: Setting, ids: number, 
       from += perRecord
     ) {
       const entries = Array.from({ length: perRecord }, (_, i) => ({
-        digest: digestOf(`pub_${from + i}`),
+        digest: digestOf(`${name}_${from + i}`),
         offset: i,
         outcome: 'FORWARDED' as const,
         label: 0,
@@ -72,10 +79,10 @@ async function fillJournal({ client, catalog, schemaId }: Setting, ids: number, 
         receivedUntil: now,
         processedAt: now,
         routesVersion: 'builtin',
-        labels: ['t'],
+        labels: [catalog.publications.other],
         entries,
       };
-      records.push({ key: 'journal', value: encode(batch), timestamp: String(now) });
+      records.push({ key: 'journal', partition, value: encode(batch), timestamp: String(now) });
     }
     await writer.write(records, 30_000);
   }

@@ -15,6 +15,9 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   send: () => import('./commands/send.ts'),
   demo: () => import('./commands/demo.ts'),
   verify: () => import('./commands/verify.ts'),
+  routes: () => import('./commands/routes.ts'),
+  trace: () => import('./commands/trace.ts'),
+  'dead-letters': () => import('./commands/dead-letters.ts'),
   config: () => import('./commands/config.ts'),
 };
 
@@ -49,7 +52,7 @@ async function help(name: string): Promise<number> {
   if (!isAsked) print(`voucherbus: there is no command "${name}"\n`);
   print('usage: voucherbus <command>\n');
   for (const [command, load] of Object.entries(commands)) {
-    print(`  ${command.padEnd(10)} ${(await load()).command.summary}`);
+    print(`  ${command.padEnd(13)} ${(await load()).command.summary}`);
   }
   return isAsked ? 0 : 2;
 }

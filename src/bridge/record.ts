@@ -1,8 +1,8 @@
 /** A verified webhook → its record on the raw topic. Any verified body makes one, also what is not JSON: the processor parks it. */
 
+import { digestOf } from '../codec/digest.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import type { Encoder } from '../codec/wire.ts';
-import { digestOf } from '../journal/digest.ts';
 import type { KeyedRecord } from '../kafka/writer.ts';
 import type { Verified } from '../voucherify/signature.ts';
 import { readWebhook } from '../voucherify/webhook.ts';

@@ -12,7 +12,13 @@ export type RawWebhook = {
   readonly body: Buffer;
 };
 
-export type Outcome = 'UNKNOWN' | 'FORWARDED' | 'DUPLICATE' | 'DEAD_LETTERED' | 'IGNORED';
+export type Outcome =
+  | 'UNKNOWN'
+  | 'FORWARDED'
+  | 'DUPLICATE'
+  | 'DEAD_LETTERED'
+  | 'IGNORED'
+  | 'REDRIVEN';
 
 export type Entry = {
   readonly digest: Buffer;

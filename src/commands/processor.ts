@@ -2,10 +2,9 @@
 
 import { startAdminServer } from '../admin/server.ts';
 import { createDecoder } from '../codec/decoder.ts';
-import type { Batch, PublicationSucceeded, RawWebhook } from '../codec/records.ts';
+import type { Batch, RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
-import { createEncoder, type Encoder } from '../codec/wire.ts';
-import type { ProcessorConfig } from '../config/config.ts';
+import { createEncoder } from '../codec/wire.ts';
 import { createClient } from '../kafka/client.ts';
 import { joinGroup } from '../kafka/group.ts';
 import { createReader } from '../kafka/reader.ts';
@@ -14,12 +13,14 @@ import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { readTopicLimits } from '../processor/limits.ts';
 import { createProcessor } from '../processor/processor.ts';
-import { type Assembly, cloudEventConstants } from '../processor/transaction.ts';
-import { builtinRoutes } from '../routing/routes.ts';
+import { publicationTopicsOf } from '../topics/catalog.ts';
 import type { Command } from './command.ts';
 import { configOf, version } from './environment.ts';
+import { createEventEncoders } from './event-encoders.ts';
+import { followRoutes } from './follow-routes.ts';
 import { runUntilStopped } from './lifetime.ts';
-import { type Started, start } from './start.ts';
+import { routesOf } from './routes-file.ts';
+import { start } from './start.ts';
 
 export const command: Command = {
   summary: 'reads the raw topic and forwards each publication exactly once',
@@ -30,8 +31,20 @@ export const command: Command = {
     const health = createHealth(['group', 'partitions']);
     const metrics = createMetrics({ version });
     const adminServer = await startAdminServer(config.operation, health, metrics);
-    const started = await start(config, log);
-    const { admin, registry, catalog } = started;
+    const first = routesOf(config.topics.routesFile, config.topics);
+    const { catalog } = first;
+    const started = await start(config, catalog, log);
+    const { admin, registry, schemaId } = started;
+    const encoders = createEventEncoders(registry.url, config.processor);
+    for (const topic of publicationTopicsOf(catalog)) encoders.add(topic, schemaId(topic));
+    const routes = followRoutes(first, {
+      config: config.topics,
+      admin,
+      registry,
+      encoders,
+      log,
+      metrics,
+    });
     const reader = createReader(createClient(config.kafka, log));
     const processor = createProcessor({
       // Not the consumer's client: KafkaJS shares committed offsets between all users of one.
@@ -47,15 +60,21 @@ export const command: Command = {
         maxRecords: config.processor.maxTransactionRecords,
         maxBytes: config.processor.maxTransactionBytes,
       },
-      rules: {
-        routes: builtinRoutes(catalog),
+      rules: () => ({
+        routes: routes.current().routes,
         olderThanWindow: config.processor.olderThanWindow,
         personalData: config.processor.personalData,
+      }),
+      assembly: {
+        catalog,
+        group: config.processor.group,
+        partitions: started.partitions,
+        encodeEvent: encoders.encode,
+        cloudEvent: encoders.constants,
+        encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
       },
-      assembly: assemblyOf(started, config.processor),
-      topicLimits: await readTopicLimits(
-        admin,
-        catalog.topics.map(({ name }) => name),
+      topicLimits: await readTopicLimits(admin, () =>
+        routes.current().catalog.topics.map(({ name }) => name),
       ),
       health,
       log,
@@ -81,7 +100,13 @@ export const command: Command = {
       log,
       member.ended,
       [
-        ['no longer ready', async () => health.notReady('group', 'stopping')],
+        [
+          'no longer ready',
+          async () => {
+            routes.stop();
+            health.notReady('group', 'stopping');
+          },
+        ],
         ['batches finished, group left', member.leave],
         ['leases given back', processor.close],
         ['connections closed', () => Promise.all([reader.close(), admin.close()])],
@@ -91,30 +116,3 @@ export const command: Command = {
     );
   },
 };
-
-function assemblyOf({ catalog, schemaId, registry }: Started, config: ProcessorConfig): Assembly {
-  const ofTopic = new Map(
-    Object.values(catalog.publications).map((topic) => {
-      const id = schemaId(topic);
-      const encode: Encoder<PublicationSucceeded> = createEncoder(
-        schemas.PublicationSucceeded.type,
-        id,
-      );
-      const dataSchema = `${registry.url}/schemas/ids/${id}`;
-      const constants = cloudEventConstants(config.eventSource, config.eventType, dataSchema);
-      return [topic, { encode, constants }];
-    }),
-  );
-  const known = (topic: string) => {
-    const found = ofTopic.get(topic);
-    if (!found) throw new Error(`a route leads to ${topic}: expected a topic of the catalog`);
-    return found;
-  };
-  return {
-    catalog,
-    group: config.group,
-    encodeEvent: (topic) => known(topic).encode,
-    encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
-    cloudEvent: (topic) => known(topic).constants,
-  };
-}

@@ -10,6 +10,7 @@ import { AppError } from '../errors.ts';
 import { createClient } from '../kafka/client.ts';
 import { openWriter, type Writer } from '../kafka/writer.ts';
 import type { Log } from '../observability/log.ts';
+import { createCatalog } from '../topics/catalog.ts';
 import { retryAtStart, start } from './start.ts';
 
 export type RawWriter = {
@@ -25,10 +26,11 @@ export function openRawWriter(
   config: Config<'kafka' | 'registry' | 'start' | 'topics'>,
   log: Log,
 ): RawWriter {
+  const catalog = createCatalog(config.topics);
   let opened: { readonly write: Write; readonly close: Writer['close'] } | undefined;
   let isClosed = false;
   const connect = async () => {
-    const { admin, catalog, schemaId } = await start(config, log);
+    const { admin, schemaId } = await start(config, catalog, log);
     await admin.close();
     const client = createClient(config.kafka, log);
     const writer = await retryAtStart(config.start, log, () => openWriter(client, catalog.raw));

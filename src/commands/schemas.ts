@@ -3,10 +3,10 @@
 import { connectRegistry, type Registry } from '../codec/registry.ts';
 import { schemas } from '../codec/schemas.ts';
 import { createLog } from '../observability/log.ts';
-import { createCatalog } from '../topics/catalog.ts';
 import { lookUpIds, type Subject, subjectsOf } from '../topics/subjects.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
+import { catalogOf } from './routes-file.ts';
 import { retryAtStart } from './start.ts';
 
 export const command: Command = {
@@ -19,7 +19,7 @@ export const command: Command = {
     }
     const config = configOf(['registry', 'start', 'topics'], io);
     const registry = connectRegistry(config.registry);
-    const catalog = createCatalog(config.topics);
+    const catalog = catalogOf(config.topics);
     const log = createLog('warn', 'schemas');
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
     let worst = 0;

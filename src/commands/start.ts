@@ -7,14 +7,13 @@ import { AppError, messageOf } from '../errors.ts';
 import { type Admin, connectAdmin } from '../kafka/admin.ts';
 import { createClient } from '../kafka/client.ts';
 import type { Log } from '../observability/log.ts';
-import { type Catalog, createCatalog, subjectOf } from '../topics/catalog.ts';
+import { type Catalog, subjectOf } from '../topics/catalog.ts';
 import { lookUpIds } from '../topics/subjects.ts';
 import { topicProblems } from '../topics/verify.ts';
 
 export type Started = {
   readonly admin: Admin;
   readonly registry: Registry;
-  readonly catalog: Catalog;
   /** The registered schema id of a topic's values. */
   readonly schemaId: (topic: string) => number;
   readonly partitions: number;
@@ -22,10 +21,10 @@ export type Started = {
 
 /** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
 export async function start(
-  config: Config<'kafka' | 'registry' | 'start' | 'topics'>,
+  config: Config<'kafka' | 'registry' | 'start'>,
+  catalog: Catalog,
   log: Log,
 ): Promise<Started> {
-  const catalog = createCatalog(config.topics);
   const admin = await waitForKafka(config, log);
   try {
     const existing = await admin.describe(catalog.topics.map(({ name }) => name));
@@ -38,7 +37,6 @@ export async function start(
     return {
       admin,
       registry,
-      catalog,
       schemaId: (topic) => ids.get(topic) ?? -1,
       partitions: existing.get(catalog.raw)?.partitions ?? 0,
     };

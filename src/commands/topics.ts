@@ -2,10 +2,10 @@
 
 import { createLog } from '../observability/log.ts';
 import { applyChange } from '../topics/apply.ts';
-import { createCatalog } from '../topics/catalog.ts';
 import { describeChange, planTopics } from '../topics/plan.ts';
 import type { Command } from './command.ts';
 import { configOf } from './environment.ts';
+import { catalogOf } from './routes-file.ts';
 import { waitForKafka } from './start.ts';
 
 export const command: Command = {
@@ -19,7 +19,7 @@ export const command: Command = {
     const config = configOf(['kafka', 'start', 'topics'], io);
     const admin = await waitForKafka(config, createLog('warn', 'topics'));
     try {
-      const catalog = createCatalog(config.topics);
+      const catalog = catalogOf(config.topics);
       const existing = await admin.describe(catalog.topics.map(({ name }) => name));
       const brokerCount = await admin.brokerCount();
       const { replicationFactor } = config.topics;

@@ -3,21 +3,17 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connectRegistry } from '../codec/registry.ts';
 import { signingKey } from '../config/sources.ts';
 import { AppError } from '../errors.ts';
-import { connectAdmin } from '../kafka/admin.ts';
-import { createClient } from '../kafka/client.ts';
-import { createReader } from '../kafka/reader.ts';
-import { createLog } from '../observability/log.ts';
-import { createCatalog } from '../topics/catalog.ts';
+import type { Scene } from '../topics/scene.ts';
 import { type Drive, drive, type Load } from '../verify/drive.ts';
-import { gather, marksOf, type Scene, settled } from '../verify/evidence.ts';
+import { gather, marksOf, settled } from '../verify/evidence.ts';
 import { seeded } from '../verify/history.ts';
 import { judge, type Verdict } from '../verify/judge.ts';
 import { reportOf } from '../verify/report.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
+import { openScene } from './scene.ts';
 import { openStage, type Stage } from './stage.ts';
 
 const usage = `voucherbus verify [--count N] [--rate N] [--repeats PERCENT] [--kills N] [--processors N] [--seed N] [--json]
@@ -113,27 +109,7 @@ async function onOwnTopics(asked: Asked, io: Io): Promise<Verdict> {
 /** Others may send through it too: only what begins after now is looked at, and only our ids must be known. */
 async function throughRunning(url: string, asked: Asked, io: Io): Promise<Verdict> {
   const config = configOf(['kafka', 'registry', 'topics', 'webhook', 'processor'], io);
-  const catalog = createCatalog(config.topics);
-  const client = createClient(config.kafka, createLog('silent', 'verify'));
-  await using connections = new AsyncDisposableStack();
-  const admin = await connectAdmin(client);
-  connections.defer(admin.close);
-  const reader = createReader(client);
-  connections.defer(reader.close);
-  const partitions = (await admin.describe([catalog.raw])).get(catalog.raw)?.partitions;
-  if (partitions === undefined) {
-    const text = `${catalog.raw} does not exist: expected the topics of a running deployment (TOPIC_PREFIX)`;
-    throw new AppError('TOPIC_UNFIT', 'fatal', text);
-  }
-  const registry = connectRegistry(config.registry);
-  const scene: Scene = {
-    reader,
-    admin,
-    registry,
-    catalog,
-    group: config.processor.group,
-    partitions,
-  };
+  await using scene = await openScene(config);
   const marks = await marksOf(scene);
   const run = randomBytes(3).toString('hex');
   const running = drive(loadOf(asked, url, signingKey(url, config.webhook), run, scene));

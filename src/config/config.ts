@@ -79,6 +79,12 @@ const topics = {
   prefix: setting('TOPIC_PREFIX', kind.kafkaName(), 'First part of every topic name', {
     default: 'voucherify',
   }),
+  routesFile: setting(
+    'ROUTES_FILE',
+    kind.text(),
+    'Path of a routes.yaml; without it one topic for each campaign type. The processor reads it again when it changes',
+    { optional: true },
+  ),
   partitions: setting(
     'PARTITIONS',
     kind.integer(1, 1000),

@@ -9,6 +9,7 @@ type DeadLetterReason =
   | 'invalid-json'
   | 'unknown-shape'
   | 'older-than-window'
+  | 'no-route'
   | 'too-large-for-topic';
 
 export type DeadLetter = {

@@ -3,8 +3,11 @@
  * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
  */
 
-import type { Batch } from '../codec/records.ts';
+import type { Batch, Outcome } from '../codec/records.ts';
 import { Window } from './window.ts';
+
+/** A dead letter does not count as seen: mended and sent again, it passes. */
+const remembered: ReadonlySet<Outcome> = new Set(['FORWARDED', 'REDRIVEN']);
 
 export class PartitionState {
   readonly #window: Window;
@@ -46,9 +49,9 @@ export class PartitionState {
 
   apply(batch: Batch): void {
     this.#streamTimeMs = Math.max(this.#streamTimeMs, batch.receivedUntil);
-    const forwarded = batch.entries.filter(({ outcome }) => outcome === 'FORWARDED');
+    const seen = batch.entries.filter(({ outcome }) => remembered.has(outcome));
     this.#window.add(
-      forwarded.map(({ digest }) => digest),
+      seen.map(({ digest }) => digest),
       this.#streamTimeMs,
     );
     this.#window.forget(this.#streamTimeMs);

@@ -46,6 +46,37 @@ export class ReadRecord {
       return [name, reader.bytes(reader.varint())] as const;
     });
   }
+
+  /** The last value of one header as text, without reading the others. */
+  header(name: string): string | undefined {
+    const wanted = bytesOf(name);
+    const reader = new ByteReader(this.#buffer, this.#headersAt);
+    let found: string | undefined;
+    for (let left = reader.varint(); left > 0; left -= 1) {
+      const length = reader.varint();
+      const from = reader.position;
+      const isIt = length === wanted.length && isAt(this.#buffer, from, wanted);
+      reader.position += length;
+      const valueLength = Math.max(0, reader.varint());
+      reader.position += valueLength;
+      const end = reader.position;
+      if (isIt) found = this.#buffer.toString('utf8', end - valueLength, end);
+    }
+    return found;
+  }
+}
+
+/** Names that are asked for are few, and chosen by us. */
+const asked = new Map<string, Buffer>();
+
+function bytesOf(name: string): Buffer {
+  const bytes = asked.get(name) ?? Buffer.from(name);
+  asked.set(name, bytes);
+  return bytes;
+}
+
+function isAt(buffer: Buffer, from: number, wanted: Buffer): boolean {
+  return buffer.compare(wanted, 0, wanted.length, from, from + wanted.length) === 0;
 }
 
 export type BatchHeader = {

@@ -14,6 +14,8 @@ export type InputRecord = {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers?: { readonly [name: string]: Buffer | string | (Buffer | string)[] | undefined };
+  /** The last value of one header as text, without reading the others. */
+  readonly header: (name: string) => string | undefined;
 };
 
 /** The records of one partition from one fetch, in order. */
@@ -104,7 +106,8 @@ function inputBatch({
 }: EachBatchPayload): InputBatch {
   return {
     partition: batch.partition,
-    records: batch.messages,
+    // Records as `repairs/decode-messages.ts` makes them.
+    records: batch.messages as unknown as readonly InputRecord[],
     highWatermark: Number(batch.highWatermark),
     heartbeat,
     resolve: (offset) => resolveOffset(String(offset)),

@@ -13,7 +13,7 @@ const fetchApi = { key: 1, version: 11, name: 'Fetch' };
 const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
 
 const maxWaitMs = 500;
-const maxBytes = 8 * 1024 * 1024;
+const largestFetch = 8 * 1024 * 1024;
 /** 30, 60, 120 … 250 ms: about 14 s in all. */
 const attempts = 60;
 const longestWaitMs = 250;
@@ -39,6 +39,8 @@ type Range = {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
+  /** Of one fetch, where little is wanted. The broker gives a whole batch in any case. */
+  readonly maxBytes?: number;
   readonly onFetch?: (nextOffset: number) => Promise<void>;
 };
 
@@ -151,7 +153,11 @@ async function fetchOnce(
   return decodeFetch(await request(leader, fetchApi, body, requestTimeoutMs + maxWaitMs));
 }
 
-function encodeFetch({ topic, partition }: Range, from: number, isolation: number): Buffer {
+function encodeFetch(
+  { topic, partition, maxBytes = largestFetch }: Range,
+  from: number,
+  isolation: number,
+): Buffer {
   return new ByteWriter(4 * 3 + 4 + 1 + 8 + 4 + stringSize(topic) + 4 + 28 + 4 + 2)
     .int32(-1) // replica id: a client
     .int32(maxWaitMs)

@@ -6,7 +6,11 @@ import { asAppError } from './failure.ts';
 import { Partitioners } from './kafkajs.ts';
 import { partitionOf } from './partition-of.ts';
 
-export type KeyedRecord = WritableRecord & { readonly key: string };
+export type KeyedRecord = WritableRecord & {
+  readonly key: string | Buffer;
+  /** Where it goes; by its key where absent. */
+  readonly partition?: number;
+};
 export type Stored = { readonly partition: number; readonly offset: number };
 
 export type Writer = {
@@ -34,7 +38,7 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
       write: async (records, timeoutMs) => {
         const messages = records.map((record) => ({
           ...record,
-          partition: partitionOf(record.key, partitions),
+          partition: record.partition ?? partitionOf(record.key, partitions),
         }));
         try {
           const sent = await producer.send({

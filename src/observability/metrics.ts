@@ -49,6 +49,10 @@ export function createMetrics(build: { readonly version: string }) {
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),
     // processor
+    routesReloads: new Counter({
+      ...named('routes_reloads_total', 'Times ROUTES_FILE changed, by outcome'),
+      labelNames: ['outcome'],
+    }),
     events: new Counter({
       ...named('events_total', 'Raw records by decision'),
       labelNames: ['outcome', 'reason'],

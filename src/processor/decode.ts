@@ -1,9 +1,10 @@
 /** Raw records → what they carry. Everything that can be wrong with one is a value here. */
 
 import type { Decoder, Undecodable } from '../codec/decoder.ts';
+import { digestOf, noDigest } from '../codec/digest.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
-import { digestOf, noDigest } from '../journal/digest.ts';
+import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { type Publication, type Rejection, readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
@@ -15,6 +16,8 @@ export type Decoded = {
   /** Of the publication id, else of the record's key. */
   readonly digest: Buffer;
   readonly source: string;
+  /** Where it is a dead letter that was sent back. */
+  readonly redrive: Redrive | undefined;
   readonly content:
     | Publication
     | { readonly kind: 'other-event'; readonly eventType: string }
@@ -28,18 +31,19 @@ const lastDateMs = 8.64e15;
 export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
   const raw = decoder.decode(record.value);
   const offset = Number(record.offset);
+  const redrive = redriveOf((name) => record.header(name));
   const digestOfKey = () => (record.key ? digestOf(record.key) : noDigest);
   if ('kind' in raw) {
     const receivedAtMs = Number(record.timestamp);
     const content = broken('decode', raw);
-    return { offset, receivedAtMs, digest: digestOfKey(), source: '', content };
+    return { offset, receivedAtMs, digest: digestOfKey(), source: '', redrive, content };
   }
   const { receivedAt, source } = raw;
   // Whoever writes to raw may write any long there; what no Date can be counts as the nearest one.
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(raw);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
-  return { offset, receivedAtMs, digest, source, content };
+  return { offset, receivedAtMs, digest, source, redrive, content };
 }
 
 function contentOf({ body }: RawWebhook): Decoded['content'] {

@@ -18,12 +18,12 @@ export type Excess = { readonly topic: string; readonly bytes: number; readonly 
 /** @throws AppError, where Kafka can not be asked */
 export async function readTopicLimits(
   admin: Pick<Admin, 'describe'>,
-  topics: readonly string[],
+  topics: () => readonly string[],
 ): Promise<TopicLimits> {
   const limits = new Map<string, number>();
   const of = (topic: string) => limits.get(topic) ?? Number.POSITIVE_INFINITY;
   const refresh = async () => {
-    for (const [topic, { config }] of await admin.describe(topics)) {
+    for (const [topic, { config }] of await admin.describe(topics())) {
       // A batch must fit into a segment too.
       limits.set(
         topic,

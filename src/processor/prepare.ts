@@ -14,7 +14,8 @@ import { type Assembly, assemble } from './transaction.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;
-  readonly rules: Rules;
+  /** Those in force: they may change between two transactions. */
+  readonly rules: () => Rules;
   readonly assembly: Assembly;
   /** Of the raw records of one transaction. */
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
@@ -35,12 +36,13 @@ export async function prepare(
   records: readonly InputRecord[],
   state: PartitionState,
   partition: number,
-  { rawDecoder, rules, assembly, limits, topicLimits }: PrepareContext,
+  { rawDecoder, rules: rulesNow, assembly, limits, topicLimits }: PrepareContext,
 ): Promise<Work | undefined> {
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
   await rawDecoder.prepare(slice.map(({ value }) => value));
   const nowMs = Date.now();
+  const rules = rulesNow();
   const decoded = slice.map((record) => decodeRecord(record, rawDecoder));
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);

@@ -137,7 +137,7 @@ function countDecisions({ decisions }: Plan, { metrics }: ProcessorContext): voi
     const key = `${decision.kind} ${reasonOf(decision)}`;
     outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
     if (decision.kind === 'forward') {
-      topics.set(decision.topic, (topics.get(decision.topic) ?? 0) + 1);
+      for (const { topic } of decision.outputs) topics.set(topic, (topics.get(topic) ?? 0) + 1);
     }
   }
   for (const [key, count] of outcomes) {

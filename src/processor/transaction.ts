@@ -4,9 +4,11 @@ import type { Batch, PublicationSucceeded } from '../codec/records.ts';
 import type { Encoder } from '../codec/wire.ts';
 import { deadLetterHeaders } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
+import { partitionOf } from '../kafka/partition-of.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional.ts';
 import type { Catalog } from '../topics/catalog.ts';
 import type { Decision, Plan } from './decide.ts';
+import type { Output } from './outputs.ts';
 
 export type Assembly = {
   readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal'>;
@@ -14,6 +16,8 @@ export type Assembly = {
   readonly encodeEvent: (topic: string) => Encoder<PublicationSucceeded>;
   readonly encodeBatch: Encoder<Batch>;
   readonly cloudEvent: (topic: string) => CloudEventConstants;
+  /** Of every output topic, at least. */
+  readonly partitions: number;
 };
 
 /** The headers that are equal in every event of a topic, as bytes. */
@@ -36,7 +40,7 @@ export function cloudEventConstants(
   };
 }
 
-/** Outputs leave on the partition on which they came, which keeps the transaction's markers few and the order by publication. */
+/** Outputs leave on the partition on which they came, unless their route gives them another key. */
 export function assemble(
   records: readonly InputRecord[],
   { decisions, batch }: Plan,
@@ -53,7 +57,9 @@ export function assemble(
   for (const [i, decision] of decisions.entries()) {
     const record = records[i] as InputRecord;
     if (decision.kind === 'forward') {
-      put(decision.topic, output(decision, partition, assembly));
+      for (const output of decision.outputs) {
+        put(output.topic, outputRecord(output, partition, batch.routesVersion, assembly));
+      }
     } else if (decision.kind === 'dead-letter') {
       const letter = deadLetter(record, decision, partition, batch, catalog.raw);
       put(catalog.deadLetters, letter);
@@ -70,27 +76,33 @@ export function assemble(
   };
 }
 
-/** CloudEvents 1.0.2, Kafka binding, binary mode. ce_id is the publication id: a consumer that sees an id of this source twice may drop it. */
-function output(
-  { topic, event }: Decision & { kind: 'forward' },
+/** CloudEvents 1.0.2, Kafka binding, binary mode. ce_id is the publication id (with the voucher's number, where a route explodes the event): a consumer that sees an id of this source twice may drop it. */
+function outputRecord(
+  { topic, route, event, id: eventId, key }: Output,
   partition: number,
-  { encodeEvent, cloudEvent }: Assembly,
+  routesVersion: string,
+  { encodeEvent, cloudEvent, partitions }: Assembly,
 ): OutputRecord {
-  const id = Buffer.from(event.publicationId);
+  const subject = Buffer.from(event.publicationId);
+  const id = eventId === event.publicationId ? subject : Buffer.from(eventId);
+  const partitionKey = key === undefined ? subject : Buffer.from(key);
   return {
-    partition,
-    key: id,
+    // As it came, which keeps the transaction's markers few; another key must always lead to the same place.
+    partition: key === undefined ? partition : partitionOf(partitionKey, partitions),
+    key: partitionKey,
     value: encodeEvent(topic)(event),
     headers: {
       ...cloudEvent(topic),
       ce_id: id,
-      ce_subject: id,
-      ce_partitionkey: id,
+      ce_subject: subject,
+      ce_partitionkey: partitionKey,
       ce_time: isoOf(event.occurredAt),
       ce_recordedtime: isoOf(event.receivedAt),
       // The raw record's ce_id, as bridge/record.ts chose it.
-      ce_causationid: event.eventId ?? id,
+      ce_causationid: event.eventId ?? subject,
       ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
+      'voucherbus.route': route,
+      'voucherbus.routes': routesVersion,
     },
   };
 }

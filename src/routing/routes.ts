@@ -1,12 +1,24 @@
-/** To which topic a publication goes. The built-in routes: one topic for each campaign type, one for no campaign, one for types not known here. */
+/** To which topics an event goes. The built-in routes: one topic for each campaign type, one for no campaign, one for types not known here. Pure. */
 
-import type { CampaignRecord, CampaignType } from '../codec/records.ts';
+import type { CampaignType, PublicationSucceeded } from '../codec/records.ts';
+import type { Condition, RouteSpec, RoutesFile } from '../config/routes-file.ts';
 import type { Catalog, PublicationTopic } from '../topics/catalog.ts';
 
+export type Destination = {
+  readonly topic: string;
+  /** Name of the route that led there. */
+  readonly route: string;
+  /** Whose id is the record's key. */
+  readonly key: RouteSpec['key'];
+  /** One event for each voucher. */
+  readonly isExploded: boolean;
+};
+
 export type Routes = {
-  /** Stands in the journal beside each batch that these routes decided. */
+  /** Stands in the journal beside each batch that these routes decided, and in a header of each output. */
   readonly version: string;
-  readonly topicOf: (event: { readonly campaign: CampaignRecord | null }) => string;
+  /** None: the event is parked. */
+  readonly destinationsOf: (event: PublicationSucceeded) => readonly Destination[];
 };
 
 /** PROMOTION campaigns have no codes to publish (voucherify docs); should one come, it is `other`. */
@@ -20,9 +32,114 @@ const byType: Readonly<Record<CampaignType, PublicationTopic>> = {
 };
 
 export function builtinRoutes({ publications }: Pick<Catalog, 'publications'>): Routes {
+  const destinations = Object.fromEntries(
+    Object.entries(publications).map(([route, topic]) => [
+      route,
+      [{ topic, route, key: 'publication', isExploded: false }],
+    ]),
+  ) as unknown as Record<PublicationTopic, readonly Destination[]>;
   return {
     version: 'builtin',
-    topicOf: ({ campaign }) =>
-      publications[campaign === null ? 'no-campaign' : byType[campaign.type]],
+    destinationsOf: ({ campaign }) =>
+      destinations[campaign === null ? 'no-campaign' : byType[campaign.type]],
   };
+}
+
+/** @param topicOf the full name of a topic, given its part after `publications.` */
+export function compileRoutes(
+  { match, routes, default: rest }: RoutesFile,
+  version: string,
+  topicOf: (suffix: string) => string,
+): Routes {
+  const destinations = (to: string | readonly string[], spec: Omit<RouteSpec, 'when' | 'to'>) =>
+    [to].flat().map((suffix): Destination => {
+      return { topic: topicOf(suffix), route: spec.name, key: spec.key, isExploded: spec.explode };
+    });
+  const compiled = routes.map((route) => ({
+    tests: Object.entries(route.when).map(([field, condition]) => {
+      const values = reader(field);
+      const holds = predicate(condition);
+      return (event: PublicationSucceeded) => holds(values(event));
+    }),
+    destinations: destinations(route.to, route),
+  }));
+  const otherwise =
+    rest === 'park'
+      ? []
+      : destinations(rest, { name: 'default', key: 'publication', explode: false });
+  return {
+    version,
+    destinationsOf: (event) => {
+      const fits = ({ tests }: (typeof compiled)[number]) => tests.every((test) => test(event));
+      if (match === 'first') return compiled.find(fits)?.destinations ?? otherwise;
+      const found = compiled.filter(fits).flatMap((one) => one.destinations);
+      return found.length > 0 ? found : otherwise;
+    },
+  };
+}
+
+/** What an event has under a field: nothing, one value, or, for vouchers, several. */
+function reader(field: string): (event: PublicationSucceeded) => readonly string[] {
+  const one = (value: string | null | undefined) =>
+    value === null || value === undefined ? [] : [value];
+  const [, holder = '', name = ''] =
+    /^(campaign\.|customer\.|voucher\.)?metadata\.(.+)$/.exec(field) ?? [];
+  if (name !== '') {
+    const own = (map: Readonly<Record<string, string>> | undefined) =>
+      map && Object.hasOwn(map, name) ? one(map[name]) : [];
+    switch (holder) {
+      case 'campaign.':
+        return ({ campaign }) => own(campaign?.metadata);
+      case 'customer.':
+        return ({ customer }) => own(customer?.metadata);
+      case 'voucher.':
+        return ({ vouchers }) => vouchers.flatMap(({ metadata }) => own(metadata));
+      default:
+        return ({ metadata }) => own(metadata);
+    }
+  }
+  switch (field) {
+    case 'campaign.type':
+      return ({ campaign }) => one(campaign?.typeText);
+    case 'campaign.id':
+      return ({ campaign }) => one(campaign?.id);
+    case 'campaign.name':
+      return ({ campaign }) => one(campaign?.name);
+    case 'voucher.type':
+      return ({ vouchers }) => vouchers.map(({ type }) => type);
+    case 'channel':
+      return ({ channel }) => one(channel);
+    case 'project':
+      return ({ projectId }) => one(projectId);
+    case 'source':
+      return ({ source }) => one(source);
+    case 'region':
+      return ({ customer }) => one(customer?.region);
+    default:
+      throw new Error(
+        `a route asks for ${field}: expected a field that config/routes-file.ts allows`,
+      );
+  }
+}
+
+/** Of several values one is enough; `not` holds where none fits. */
+function predicate(condition: Condition): (values: readonly string[]) => boolean {
+  if (Array.isArray(condition)) {
+    const wanted = new Set(condition.map(String));
+    return (values) => values.some((value) => wanted.has(value));
+  }
+  if (typeof condition !== 'object') {
+    const wanted = String(condition);
+    return (values) => values.includes(wanted);
+  }
+  if ('prefix' in condition) {
+    const { prefix } = condition;
+    return (values) => values.some((value) => value.startsWith(prefix));
+  }
+  if ('exists' in condition) {
+    const { exists } = condition;
+    return (values) => values.length > 0 === exists;
+  }
+  const holds = predicate(condition.not);
+  return (values) => !holds(values);
 }

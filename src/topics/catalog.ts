@@ -18,6 +18,8 @@ export type Catalog = {
   readonly journal: string;
   /** Topic by the part of its name after `publications.`: discount-coupons … other. */
   readonly publications: Readonly<Record<PublicationTopic, string>>;
+  /** Topics that only the routes file names. */
+  readonly routed: readonly string[];
   readonly windowMs: number;
   readonly topics: readonly CatalogTopic[];
 };
@@ -39,7 +41,8 @@ export type PublicationTopic = (typeof publicationTopics)[number];
  */
 const maxMessageBytes = String(9 * 1024 * 1024);
 
-export function createCatalog(config: TopicsConfig): Catalog {
+/** @param suffixes of the topics to which the routes file leads: what follows `publications.` */
+export function createCatalog(config: TopicsConfig, suffixes: readonly string[] = []): Catalog {
   const { prefix, partitions, dedupWindowMs } = config;
   const raw = `${prefix}.webhooks.raw`;
   const deadLetters = `${prefix}.webhooks.dlq`;
@@ -47,6 +50,10 @@ export function createCatalog(config: TopicsConfig): Catalog {
   const publications = Object.fromEntries(
     publicationTopics.map((suffix) => [suffix, `${prefix}.publications.${suffix}`]),
   ) as Record<PublicationTopic, string>;
+  const known: readonly string[] = publicationTopics;
+  const routed = suffixes
+    .filter((suffix) => !known.includes(suffix))
+    .map((suffix) => `${prefix}.publications.${suffix}`);
   const topic = (
     name: string,
     role: CatalogTopic['role'],
@@ -71,10 +78,11 @@ export function createCatalog(config: TopicsConfig): Catalog {
     deadLetters,
     journal,
     publications,
+    routed,
     windowMs: dedupWindowMs,
     topics: [
       topic(raw, 'raw', 'RawWebhook', config.rawRetentionMs),
-      ...Object.values(publications).map((name) =>
+      ...[...Object.values(publications), ...routed].map((name) =>
         topic(name, 'publications', 'PublicationSucceeded', config.outputRetentionMs),
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
@@ -84,6 +92,11 @@ export function createCatalog(config: TopicsConfig): Catalog {
       }),
     ],
   };
+}
+
+/** Every topic that may get events. */
+export function publicationTopicsOf({ publications, routed }: Catalog): readonly string[] {
+  return [...Object.values(publications), ...routed];
 }
 
 /** The subject of a topic's values (TopicNameStrategy). */

@@ -3,12 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDecoder } from '../codec/decoder.ts';
 import type { Batch, PublicationSucceeded, RawWebhook } from '../codec/records.ts';
-import type { Registry } from '../codec/registry.ts';
 import { type AvroType, schemas } from '../codec/schemas.ts';
-import type { Admin } from '../kafka/admin.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
-import type { Reader } from '../kafka/reader.ts';
-import type { Catalog } from '../topics/catalog.ts';
+import type { Scene } from '../topics/scene.ts';
 import { readLog } from './log.ts';
 
 export type Place = {
@@ -40,15 +37,6 @@ export type Evidence = {
 
 /** First offsets to look at, by `topic/partition`. */
 export type Marks = ReadonlyMap<string, number>;
-
-export type Scene = {
-  readonly reader: Reader;
-  readonly admin: Admin;
-  readonly registry: Registry;
-  readonly catalog: Catalog;
-  readonly group: string;
-  readonly partitions: number;
-};
 
 const nameOf = (topic: string, partition: number) => `${topic}/${partition}`;
 

@@ -1,7 +1,7 @@
 /** The history against the evidence: which of the product's claims hold, and who is guilty where one does not. Pure. */
 
+import { digestOf } from '../codec/digest.ts';
 import type { Outcome } from '../codec/records.ts';
-import { digestOf } from '../journal/digest.ts';
 import type { Evidence, Place } from './evidence.ts';
 import type { History } from './history.ts';
 
@@ -69,6 +69,8 @@ function index({ raw, outputs, deadLetters, journal }: Evidence) {
   const entries = new Map<string, Entry[]>();
   for (const { partition, batch } of journal) {
     for (const { offset, outcome, label, digest } of batch.entries) {
+      // Beside the decision, not instead of it.
+      if (outcome === 'REDRIVEN') continue;
       const at = key(partition, batch.from + offset);
       const entry = { outcome, label: batch.labels[label] ?? '', digest: digest.toString('hex') };
       entries.set(at, [...(entries.get(at) ?? []), entry]);

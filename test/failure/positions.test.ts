@@ -1,11 +1,11 @@
 /** Group offsets and the journal do not agree, or a part of them is gone: right every time, or a refusal that says both. */
 
 import { afterEach, expect, test } from 'vitest';
+import { digestOf } from '../../src/codec/digest.ts';
 import type { Batch } from '../../src/codec/records.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { createEncoder } from '../../src/codec/wire.ts';
 import { startChild } from '../../src/commands/child.ts';
-import { digestOf } from '../../src/journal/digest.ts';
 import type { Admin } from '../../src/kafka/kafkajs.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';

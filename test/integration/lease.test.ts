@@ -2,10 +2,10 @@
 
 import { expect, test } from 'vitest';
 import { createDecoder } from '../../src/codec/decoder.ts';
+import { digestOf } from '../../src/codec/digest.ts';
 import type { Batch } from '../../src/codec/records.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { createEncoder } from '../../src/codec/wire.ts';
-import { digestOf } from '../../src/journal/digest.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { factOf } from '../../src/kafka/failure.ts';
 import { errorOfCode } from '../../src/kafka/internals.ts';

@@ -4,24 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { schemas } from '../../src/codec/schemas.ts';
-import { type Environment, startChild } from '../../src/commands/child.ts';
+import type { Environment } from '../../src/commands/child.ts';
 import { subjectOf } from '../../src/topics/catalog.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
-
-const run = async (args: readonly string[], env: Environment) => {
-  const child = startChild(args, env);
-  const code = await child.exited;
-  return {
-    code,
-    output: child.output(),
-    messages: child
-      .output()
-      .split('\n')
-      .filter((line) => !line.startsWith('{'))
-      .join('\n'),
-  };
-};
+import { run } from '../support/run.ts';
 
 const fresh: Environment = {
   ...process.env,
@@ -180,5 +167,5 @@ test('a command that does not exist is answered with those that do', async () =>
   const { code, messages } = await run(['procesor'], {});
   expect(code).toBe(2);
   expect(messages).toContain('there is no command "procesor"');
-  expect(messages).toContain('processor  reads the raw topic');
+  expect(messages).toContain('processor     reads the raw topic');
 });

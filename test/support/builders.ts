@@ -49,13 +49,19 @@ const rawSchemaId = 7;
 const encodeRaw = createEncoder<RawWebhook>(schemas.RawWebhook.type, rawSchemaId);
 
 /** A record as the consumer gets it. */
-export function anInput(offset: number, value: Buffer | null, key = 'pub_1'): InputRecord {
+export function anInput(
+  offset: number,
+  value: Buffer | null,
+  key = 'pub_1',
+  headers: Record<string, string> = {},
+): InputRecord {
   return {
     key: Buffer.from(key),
     value,
     offset: String(offset),
     timestamp: '1700000000000',
-    headers: {},
+    headers,
+    header: (name) => headers[name],
   };
 }
 

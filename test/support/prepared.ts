@@ -2,12 +2,13 @@
 
 import { connectRegistry } from '../../src/codec/registry.ts';
 import { schemas } from '../../src/codec/schemas.ts';
+import { catalogOf } from '../../src/commands/routes-file.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { type Admin, connectAdmin } from '../../src/kafka/admin.ts';
 import { createClient } from '../../src/kafka/client.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { applyChange } from '../../src/topics/apply.ts';
-import { type Catalog, createCatalog } from '../../src/topics/catalog.ts';
+import type { Catalog } from '../../src/topics/catalog.ts';
 import { planTopics } from '../../src/topics/plan.ts';
 import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
 
@@ -16,7 +17,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @param env with TOPIC_PREFIX and PARTITIONS; the cluster is that of KAFKA_BROKERS and SCHEMA_REGISTRY_URL */
 export async function prepared(env: Environment) {
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
-  const catalog = createCatalog(config.topics);
+  const catalog = catalogOf(config.topics);
   const client = createClient(config.kafka, createLog('silent', 'test'));
   const admin = await connectAdmin(client);
   const registry = connectRegistry(config.registry);

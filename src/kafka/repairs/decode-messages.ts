@@ -1,6 +1,6 @@
 /**
  * KafkaJS's decoding of fetched records, replaced. Its own makes a Buffer of every header of every record, asked for or not, and spreads a
- * batch's records over the call stack, which a large batch overflows. Here headers are read when they are asked for.
+ * batch's records over the call stack, which a large batch overflows. Here headers are read when they are asked for, one of them without the others.
  */
 
 import { type BatchHeader, type ReadRecord, readBatches } from '../decode-batch.ts';
@@ -44,6 +44,10 @@ class Message {
       else headers[name] = Array.isArray(earlier) ? [...earlier, value] : [earlier, value];
     }
     return headers;
+  }
+
+  header(name: string): string | undefined {
+    return this.#record.header(name);
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { digestOf } from '../../../src/codec/digest.ts';
 import type { Batch } from '../../../src/codec/records.ts';
-import { digestOf } from '../../../src/journal/digest.ts';
 import { replay } from '../../../src/journal/replay.ts';
 
 const batch = (from: number, to: number, ...ids: string[]): Batch => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/journal/digest.ts';
+import { digestOf } from '../../../src/codec/digest.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import { decide, type Rules } from '../../../src/processor/decide.ts';
 import type { Decoded } from '../../../src/processor/decode.ts';
@@ -29,7 +29,14 @@ const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now):
     createdAt: new Date(receivedAtMs).toISOString(),
     ...variation,
   });
-  return { offset, receivedAtMs, digest: digestOf(content.id), source: 'voucherify', content };
+  return {
+    offset,
+    receivedAtMs,
+    digest: digestOf(content.id),
+    source: 'voucherify',
+    redrive: undefined,
+    content,
+  };
 };
 
 const other = (offset: number, content: Decoded['content']): Decoded => ({
@@ -37,6 +44,7 @@ const other = (offset: number, content: Decoded['content']): Decoded => ({
   receivedAtMs: now,
   digest: digestOf('k'),
   source: '',
+  redrive: undefined,
   content,
 });
 const state = (hasForgotten = false) =>
@@ -57,7 +65,7 @@ test('a publication goes to the topic of its campaign type', () => {
   );
   const { decisions, batch } = decide(records, state(), rules, now);
   const topics = decisions.map((decision) =>
-    decision.kind === 'forward' ? decision.topic : decision.kind,
+    decision.kind === 'forward' ? decision.outputs[0]?.topic : decision.kind,
   );
   expect(topics).toEqual(['discounts', 'gifts', 'loyalty', 'referrals', 'none', 'other', 'other']);
   expect(batch.entries.map(({ label }) => batch.labels[label])).toEqual(topics);
@@ -199,3 +207,58 @@ function aPublicationWithBirthdate(birthdate: string) {
     publication: { ...data['publication'], customer: { id: 'cust_1', birthdate } },
   }));
 }
+
+const redriven = (letter: string, isVouched = false) => ({
+  redrive: { letter, attempt: 1, by: 'ann', isVouched },
+});
+
+test('a dead letter that was sent back twice passes once, and the journal says by whom', () => {
+  const broken = other(0, {
+    kind: 'broken',
+    letter: { stage: 'read', reason: 'invalid-json', path: '$', message: '' },
+  });
+  const twice = [
+    { ...broken, ...redriven('dlq/0@7') },
+    { ...broken, offset: 1, ...redriven('dlq/0@7') },
+    { ...broken, offset: 2, ...redriven('dlq/0@8') },
+  ];
+  const memory = state();
+  const { decisions, batch } = decide(twice, memory, rules, now);
+  expect(decisions.map(({ kind }) => kind)).toEqual(['dead-letter', 'duplicate', 'dead-letter']);
+  const told = batch.entries.map(({ offset, outcome, label }) => {
+    return [offset, outcome, batch.labels[label]];
+  });
+  expect(told.slice(0, 2)).toEqual([
+    [0, 'DEAD_LETTERED', 'invalid-json'],
+    [0, 'REDRIVEN', 'redriven by ann, attempt 1'],
+  ]);
+  memory.apply(batch);
+  const again = decide([{ ...broken, offset: 3, ...redriven('dlq/0@7') }], memory, rules, now);
+  expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
+  // What the bridge sends is another matter: it is parked as often as it comes.
+  const anew = decide([{ ...broken, offset: 3 }], memory, rules, now);
+  expect(anew.decisions.map(({ kind }) => kind)).toEqual(['dead-letter']);
+});
+
+test('a mended letter passes, and a letter whose publication was delivered meanwhile does not', () => {
+  const memory = state();
+  const mended = { ...arrived(0), ...redriven('dlq/0@7') };
+  const { decisions, batch } = decide([mended], memory, rules, now);
+  expect(decisions.map(({ kind }) => kind)).toEqual(['forward']);
+  memory.apply(batch);
+  const late = decide([{ ...arrived(1), ...redriven('dlq/0@9') }], memory, rules, now);
+  expect(late.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
+});
+
+test('a letter older than the window passes where somebody vouches for it, once', () => {
+  const old = { createdAt: new Date(now - 16 * day).toISOString() };
+  const memory = state(true);
+  const unvouched = decide([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);
+  expect(unvouched.decisions).toMatchObject([{ letter: { reason: 'older-than-window' } }]);
+  const vouched = decide([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
+  expect(vouched.decisions.map(({ kind }) => kind)).toEqual(['forward']);
+  expect(vouched.batch.labels).toContain('redriven by ann, attempt 1, vouched for');
+  memory.apply(vouched.batch);
+  const again = decide([{ ...arrived(1, old), ...redriven('c', true) }], memory, rules, now);
+  expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
+});

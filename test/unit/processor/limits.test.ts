@@ -29,9 +29,10 @@ const topics = (config: Record<string, string>) => ({
 
 test('the limit is kept to the byte', async () => {
   const limitsOf = (bytes: number) =>
-    readTopicLimits(topics({ 'max.message.bytes': String(bytes), 'segment.bytes': '99999999' }), [
-      't',
-    ]);
+    readTopicLimits(
+      topics({ 'max.message.bytes': String(bytes), 'segment.bytes': '99999999' }),
+      () => ['t'],
+    );
   expect(excessOf(transaction, await limitsOf(size), 5)).toBeUndefined();
   expect(excessOf(transaction, await limitsOf(size - 1), 5)).toEqual({
     topic: 't',
@@ -42,7 +43,7 @@ test('the limit is kept to the byte', async () => {
 
 test('a segment limits a batch as well, and a refresh reads a changed limit', async () => {
   const config = { 'max.message.bytes': '1000000', 'segment.bytes': '50000' };
-  const limits = await readTopicLimits(topics(config), ['t']);
+  const limits = await readTopicLimits(topics(config), () => ['t']);
   expect([limits.of('t'), limits.of('unknown')]).toEqual([50_000, Number.POSITIVE_INFINITY]);
   config['max.message.bytes'] = '2000';
   await limits.refresh();
@@ -51,7 +52,7 @@ test('a segment limits a batch as well, and a refresh reads a changed limit', as
 
 test('a refusal is a reason to try again where the topic takes less than before, also for the second who meets it', async () => {
   const config = { 'max.message.bytes': '1000000', 'segment.bytes': '5000000' };
-  const limits = await readTopicLimits(topics(config), ['t']);
+  const limits = await readTopicLimits(topics(config), () => ['t']);
   const refusal = errorOfCode(10);
   // Nothing has changed: the broker refuses what it should take, and an operator must look.
   expect(await explained(refusal, transaction, limits)).toBe(refusal);

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { digestOf } from '../../../src/codec/digest.ts';
 import type { Batch } from '../../../src/codec/records.ts';
-import { digestOf } from '../../../src/journal/digest.ts';
 import { replay } from '../../../src/journal/replay.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import { type Decision, decide, type Rules } from '../../../src/processor/decide.ts';
@@ -70,7 +70,13 @@ function arrivalsOf(
       const content = { ...template, id, createdAtMs };
       return deliveries.map(({ delay, spooled }) => {
         const receivedAtMs = createdAtMs + delay;
-        const record = { receivedAtMs, digest: digestOf(id), source: '', content };
+        const record = {
+          receivedAtMs,
+          digest: digestOf(id),
+          source: '',
+          redrive: undefined,
+          content,
+        };
         return { record, id, appendedAt: receivedAtMs + spooled };
       });
     })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { digestOf } from '../../../src/codec/digest.ts';
 import { schemas } from '../../../src/codec/schemas.ts';
 import { createEncoder, payloadOf } from '../../../src/codec/wire.ts';
-import { digestOf } from '../../../src/journal/digest.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { InputRecord } from '../../../src/kafka/group.ts';
 import { decide } from '../../../src/processor/decide.ts';
@@ -28,6 +28,7 @@ const assembly: Assembly = {
   group: 'g',
   encodeEvent: () => createEncoder(schemas.PublicationSucceeded.type, 2),
   encodeBatch: createEncoder(schemas.Batch.type, 3),
+  partitions: 6,
   cloudEvent: () =>
     cloudEventConstants(
       'urn:voucherbus',
@@ -42,6 +43,7 @@ const good: Decoded = {
   receivedAtMs: now,
   digest: digestOf('pub_1'),
   source: 'voucherify',
+  redrive: undefined,
   content,
 };
 const letter = {
@@ -109,6 +111,8 @@ test('an output is keyed by publication id, typed, and a CloudEvent in binary mo
   ).toEqual({
     ce_specversion: '1.0',
     ce_id: 'pub_1',
+    'voucherbus.route': 'discount-coupons',
+    'voucherbus.routes': 'builtin',
     ce_source: 'urn:voucherbus',
     ce_type: 'io.voucherbus.publication.succeeded.v1',
     ce_subject: 'pub_1',

@@ -9,6 +9,7 @@ const catalog = createCatalog({
   prefix: 'v',
   partitions: 12,
   replicationFactor: undefined,
+  routesFile: undefined,
   dedupWindowMs: 15 * day,
   rawRetentionMs: 14 * day,
   outputRetentionMs: 14 * day,

@@ -1,8 +1,8 @@
 /** The judge must find each kind of guilt: an exact world, then one thing changed in it. */
 
 import { expect, test } from 'vitest';
+import { digestOf } from '../../../src/codec/digest.ts';
 import type { Outcome } from '../../../src/codec/records.ts';
-import { digestOf } from '../../../src/journal/digest.ts';
 import type { Evidence, Place } from '../../../src/verify/evidence.ts';
 import type { Fate, History, Sent } from '../../../src/verify/history.ts';
 import { judge } from '../../../src/verify/judge.ts';

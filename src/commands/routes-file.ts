@@ -1,0 +1,57 @@
+/** The file that ROUTES_FILE names: read, checked, compiled. */
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { TopicsConfig } from '../config/config.ts';
+import { readRoutes, suffixesOf } from '../config/routes-file.ts';
+import { AppError, messageOf } from '../errors.ts';
+import { builtinRoutes, compileRoutes, type Routes } from '../routing/routes.ts';
+import { type Catalog, createCatalog } from '../topics/catalog.ts';
+
+export type ReadRoutes = {
+  readonly routes: Routes;
+  /** Of this file's topics. */
+  readonly catalog: Catalog;
+};
+
+/** @throws AppError CONFIG_INVALID, with every problem and its line */
+export function routesOf(path: string | undefined, config: TopicsConfig): ReadRoutes {
+  if (path === undefined) {
+    const catalog = createCatalog(config);
+    return { catalog, routes: builtinRoutes(catalog) };
+  }
+  const text = textOf(path);
+  const read = readRoutes(text);
+  if ('problems' in read) {
+    const lines = read.problems.map((problem) => `  ${path}: ${problem}`);
+    throw new AppError(
+      'CONFIG_INVALID',
+      'fatal',
+      ['the routes are not valid:', ...lines].join('\n'),
+    );
+  }
+  const version = createHash('sha256').update(text).digest('hex').slice(0, 12);
+  const topicOf = (suffix: string) => `${config.prefix}.publications.${suffix}`;
+  return {
+    catalog: createCatalog(config, suffixesOf(read.file)),
+    routes: compileRoutes(read.file, version, topicOf),
+  };
+}
+
+/** The topics of a deployment, with those of its routes file. @throws AppError CONFIG_INVALID */
+export function catalogOf(config: TopicsConfig): Catalog {
+  return routesOf(config.routesFile, config).catalog;
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new AppError(
+      'CONFIG_INVALID',
+      'fatal',
+      `can not read the routes: ${messageOf(error)}`,
+      error,
+    );
+  }
+}

@@ -1,0 +1,21 @@
+/** Ages on the command line, such as 90s, 2h or 3d. */
+
+const unitMs: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** In milliseconds. @throws Error that says what was expected */
+export function ageOf(text: string): number {
+  const [, digits, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  const ms = Number(digits) * (unitMs[unit] ?? Number.NaN);
+  if (Number.isNaN(ms)) throw new Error(`"${text}" is no age: expected such as 90s, 2h or 3d`);
+  return ms;
+}
+
+/** So long ago, in milliseconds since 1970; 0, the beginning, where no age is given. */
+export function since(age: string | undefined): number {
+  return age === undefined ? 0 : Date.now() - ageOf(age);
+}

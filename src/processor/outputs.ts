@@ -1,0 +1,41 @@
+/** An event and where it goes → the records that leave. Pure. */
+
+import type { PublicationSucceeded } from '../codec/records.ts';
+import type { Destination, Routes } from '../routing/routes.ts';
+
+export type Output = {
+  readonly topic: string;
+  readonly route: string;
+  readonly event: PublicationSucceeded;
+  /** ce_id: the publication id; of an exploded event with the voucher's number, from 0. */
+  readonly id: string;
+  /** Undefined: the publication id, on the partition on which the event came. */
+  readonly key: string | undefined;
+};
+
+export function outputsOf(event: PublicationSucceeded, routes: Routes): readonly Output[] {
+  return routes.destinationsOf(event).flatMap((destination) => {
+    const output = (one: PublicationSucceeded, id: string): Output => {
+      const { topic, route } = destination;
+      return { topic, route, event: one, id, key: keyOf(one, destination) };
+    };
+    const { publicationId, vouchers } = event;
+    return destination.isExploded
+      ? vouchers.map((voucher, i) =>
+          output({ ...event, vouchers: [voucher] }, `${publicationId}.${i}`),
+        )
+      : [output(event, publicationId)];
+  });
+}
+
+/** An event that lacks the id is keyed as usual. */
+function keyOf({ customer, campaign }: PublicationSucceeded, { key }: Destination) {
+  switch (key) {
+    case 'customer':
+      return customer?.id ?? undefined;
+    case 'campaign':
+      return campaign?.id ?? undefined;
+    case 'publication':
+      return undefined;
+  }
+}
