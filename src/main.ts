@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   demo: () => import('./commands/demo.ts'),
   verify: () => import('./commands/verify.ts'),
   routes: () => import('./commands/routes.ts'),
+  reference: () => import('./commands/reference.ts'),
   trace: () => import('./commands/trace.ts'),
   'dead-letters': () => import('./commands/dead-letters.ts'),
   config: () => import('./commands/config.ts'),

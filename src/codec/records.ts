@@ -125,6 +125,15 @@ export type PublisherRecord = {
   readonly name: Text;
 };
 
+export type CampaignReference = {
+  readonly campaignId: string;
+  readonly attributes: TextMap;
+  readonly updatedAt: number;
+  readonly updatedBy: Text;
+};
+
+export type ReferenceRecord = { readonly version: string; readonly attributes: TextMap };
+
 export type PublicationSucceeded = {
   readonly publicationId: string;
   readonly publicationSourceId: Text;
@@ -148,4 +157,6 @@ export type PublicationSucceeded = {
   readonly metadata: TextMap;
   readonly receivedAt: number;
   readonly processedAt: number;
+  readonly reference: ReferenceRecord | null;
+  readonly complete: boolean;
 };

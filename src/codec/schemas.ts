@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import avro from 'avsc';
 
-export type SchemaName = 'RawWebhook' | 'PublicationSucceeded' | 'Batch';
+export type SchemaName = 'RawWebhook' | 'PublicationSucceeded' | 'Batch' | 'CampaignReference';
 
 /** What the registry must hold a subject to; see schemas/README.md for the reasons. */
 export type Compatibility = 'BACKWARD_TRANSITIVE' | 'FULL_TRANSITIVE';
@@ -50,4 +50,5 @@ export const schemas: Readonly<Record<SchemaName, Schema>> = {
   RawWebhook: schema('RawWebhook', 'BACKWARD_TRANSITIVE'),
   PublicationSucceeded: schema('PublicationSucceeded', 'FULL_TRANSITIVE'),
   Batch: schema('Batch', 'FULL_TRANSITIVE'),
+  CampaignReference: schema('CampaignReference', 'FULL_TRANSITIVE'),
 };

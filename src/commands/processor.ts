@@ -17,6 +17,7 @@ import { publicationTopicsOf } from '../topics/catalog.ts';
 import type { Command } from './command.ts';
 import { configOf, version } from './environment.ts';
 import { createEventEncoders } from './event-encoders.ts';
+import { followReference } from './follow-reference.ts';
 import { followRoutes } from './follow-routes.ts';
 import { runUntilStopped } from './lifetime.ts';
 import { routesOf } from './routes-file.ts';
@@ -46,6 +47,14 @@ export const command: Command = {
       metrics,
     });
     const reader = createReader(createClient(config.kafka, log));
+    const reference = await followReference(
+      catalog.reference,
+      started.partitionsOf(catalog.reference),
+      reader,
+      registry,
+      log,
+      metrics,
+    );
     const processor = createProcessor({
       // Not the consumer's client: KafkaJS shares committed offsets between all users of one.
       client: createClient(config.kafka, log),
@@ -64,6 +73,7 @@ export const command: Command = {
         routes: routes.current().routes,
         olderThanWindow: config.processor.olderThanWindow,
         personalData: config.processor.personalData,
+        referenceOf: reference.of,
       }),
       assembly: {
         catalog,
@@ -109,6 +119,7 @@ export const command: Command = {
         ],
         ['batches finished, group left', member.leave],
         ['leases given back', processor.close],
+        ['reference left', reference.stop],
         ['connections closed', () => Promise.all([reader.close(), admin.close()])],
         ['admin closed', adminServer.close],
       ],

@@ -17,6 +17,8 @@ export type Started = {
   /** The registered schema id of a topic's values. */
   readonly schemaId: (topic: string) => number;
   readonly partitions: number;
+  /** Of another topic; 0 where it does not exist. */
+  readonly partitionsOf: (topic: string | undefined) => number;
 };
 
 /** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
@@ -39,6 +41,7 @@ export async function start(
       registry,
       schemaId: (topic) => ids.get(topic) ?? -1,
       partitions: existing.get(catalog.raw)?.partitions ?? 0,
+      partitionsOf: (topic) => existing.get(topic ?? '')?.partitions ?? 0,
     };
   } catch (error) {
     await admin.close();

@@ -85,6 +85,12 @@ const topics = {
     'Path of a routes.yaml; without it one topic for each campaign type. The processor reads it again when it changes',
     { optional: true },
   ),
+  hasReference: setting(
+    'CAMPAIGN_REFERENCE',
+    kind.flag(),
+    "Whether events carry the company's own data on their campaign, from the topic `reference.campaigns`",
+    { default: 'false' },
+  ),
   partitions: setting(
     'PARTITIONS',
     kind.integer(1, 1000),

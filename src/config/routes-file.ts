@@ -20,13 +20,13 @@ const condition = z.union(
 );
 
 const fieldName =
-  /^(campaign\.(type|id|name)|voucher\.type|channel|project|source|region|(campaign\.|customer\.|voucher\.)?metadata\.\S+)$/;
+  /^(campaign\.(type|id|name)|voucher\.type|channel|project|source|region|(campaign\.|customer\.|voucher\.)?metadata\.\S+|reference\.\S+)$/;
 
 const field = z
   .string()
   .regex(
     fieldName,
-    'expected campaign.type, campaign.id, campaign.name, voucher.type, channel, project, source, region, or metadata.KEY, campaign.metadata.KEY, customer.metadata.KEY, voucher.metadata.KEY',
+    'expected campaign.type, campaign.id, campaign.name, voucher.type, channel, project, source, region, or metadata.KEY, campaign.metadata.KEY, customer.metadata.KEY, voucher.metadata.KEY, reference.KEY',
   );
 
 /** Legal in a topic's name, and short enough for one. */

@@ -4,6 +4,7 @@ import type {
   CampaignRecord,
   PublicationSucceeded,
   PublisherRecord,
+  ReferenceRecord,
   VoucherRecord,
 } from '../codec/records.ts';
 import type { Customer, PersonalData } from '../voucherify/customer.ts';
@@ -25,11 +26,15 @@ export type Arrival = {
   readonly processedAtMs: number;
 };
 
+/** What the company knows of a campaign. */
+export type ReferenceOf = (campaignId: string) => ReferenceRecord | undefined;
+
 /** @param personalFields what of the personal data the event may carry */
 export function enrich(
   publication: Publication,
   arrival: Arrival,
   personalFields: readonly PersonalField[],
+  referenceOf: ReferenceOf = () => undefined,
 ): PublicationSucceeded | Rejection {
   const { envelope } = publication;
   return orRejection(() => ({
@@ -49,6 +54,8 @@ export function enrich(
     metadata: publication.metadata,
     receivedAt: arrival.receivedAtMs,
     processedAt: arrival.processedAtMs,
+    reference: referenceOf(publication.campaign?.id ?? '') ?? null,
+    complete: publication.isComplete,
   }));
 }
 

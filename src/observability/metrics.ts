@@ -49,6 +49,9 @@ export function createMetrics(build: { readonly version: string }) {
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),
     // processor
+    referenceEntries: new Gauge(
+      named('reference_entries', "Campaigns of which the company's own data is known"),
+    ),
     routesReloads: new Counter({
       ...named('routes_reloads_total', 'Times ROUTES_FILE changed, by outcome'),
       labelNames: ['outcome'],

@@ -3,7 +3,7 @@
 import type { Batch, Entry, Outcome } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { digestOfRedrive, type Redrive, redriveLabel } from '../dead-letters/redrive.ts';
-import { enrich, type PersonalField } from '../enrichment/enrich.ts';
+import { enrich, type PersonalField, type ReferenceOf } from '../enrichment/enrich.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Publication } from '../voucherify/publication.ts';
@@ -20,6 +20,7 @@ export type Rules = {
   readonly routes: Routes;
   readonly olderThanWindow: 'park' | 'forward';
   readonly personalData: readonly PersonalField[];
+  readonly referenceOf?: ReferenceOf;
 };
 
 export type Plan = {
@@ -97,10 +98,15 @@ function topicsOf({ outputs }: Decision & { kind: 'forward' }): readonly string[
 function forward(
   publication: Publication,
   { source, receivedAtMs }: Decoded,
-  { routes, personalData }: Rules,
+  { routes, personalData, referenceOf }: Rules,
   nowMs: number,
 ): Decision {
-  const event = enrich(publication, { source, receivedAtMs, processedAtMs: nowMs }, personalData);
+  const event = enrich(
+    publication,
+    { source, receivedAtMs, processedAtMs: nowMs },
+    personalData,
+    referenceOf,
+  );
   if ('kind' in event) {
     const { reason, path, message } = event;
     return { kind: 'dead-letter', letter: { stage: 'decide', reason, path, message } };

@@ -98,6 +98,13 @@ function reader(field: string): (event: PublicationSucceeded) => readonly string
         return ({ metadata }) => own(metadata);
     }
   }
+  if (field.startsWith('reference.')) {
+    const attribute = field.slice('reference.'.length);
+    return ({ reference }) => {
+      const { attributes = {} } = reference ?? {};
+      return Object.hasOwn(attributes, attribute) ? one(attributes[attribute]) : [];
+    };
+  }
   switch (field) {
     case 'campaign.type':
       return ({ campaign }) => one(campaign?.typeText);

@@ -5,7 +5,7 @@ import type { TopicsConfig } from '../config/config.ts';
 
 export type CatalogTopic = {
   readonly name: string;
-  readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal';
+  readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal' | 'reference';
   /** Schema of the subject `<name>-value`; dead letters keep the raw record's bytes and have none. */
   readonly schema: SchemaName | undefined;
   readonly partitions: number;
@@ -16,6 +16,8 @@ export type Catalog = {
   readonly raw: string;
   readonly deadLetters: string;
   readonly journal: string;
+  /** Undefined where CAMPAIGN_REFERENCE is off. */
+  readonly reference: string | undefined;
   /** Topic by the part of its name after `publications.`: discount-coupons … other. */
   readonly publications: Readonly<Record<PublicationTopic, string>>;
   /** Topics that only the routes file names. */
@@ -32,6 +34,9 @@ const publicationTopics = [
   'no-campaign',
   'other',
 ] as const;
+
+/** Kafka's retention.ms for it. */
+const forEver = -1;
 
 export type PublicationTopic = (typeof publicationTopics)[number];
 
@@ -50,6 +55,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
   const publications = Object.fromEntries(
     publicationTopics.map((suffix) => [suffix, `${prefix}.publications.${suffix}`]),
   ) as Record<PublicationTopic, string>;
+  const reference = config.hasReference ? `${prefix}.reference.campaigns` : undefined;
   const known: readonly string[] = publicationTopics;
   const routed = suffixes
     .filter((suffix) => !known.includes(suffix))
@@ -77,6 +83,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
     raw,
     deadLetters,
     journal,
+    reference,
     publications,
     routed,
     windowMs: dedupWindowMs,
@@ -90,6 +97,13 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
       topic(journal, 'journal', 'Batch', 2 * dedupWindowMs, {
         'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
       }),
+      ...(reference === undefined
+        ? []
+        : [
+            topic(reference, 'reference', 'CampaignReference', forEver, {
+              'cleanup.policy': 'compact',
+            }),
+          ]),
     ],
   };
 }

@@ -86,6 +86,7 @@ export function describeChange(change: Change): string {
 }
 
 function days(ms: string | undefined): string {
+  if (ms === '-1') return 'for ever, compacted';
   const value = Number(ms) / 86_400_000;
   return Number.isInteger(value) ? `${value} d` : `${ms} ms`;
 }

@@ -24,6 +24,8 @@ export type Publication = {
   readonly campaign: Campaign | null;
   readonly vouchers: readonly Voucher[];
   readonly customer: Customer | null;
+  /** False where what the webhook lacked could not be looked up. */
+  readonly isComplete: boolean;
   readonly envelope: Envelope;
 };
 
@@ -86,6 +88,7 @@ function readParts(data: Part, publication: Part, id: string, envelope: Envelope
     campaign: readCampaign(data.part('campaign')),
     vouchers: readVouchers(data, publication),
     customer: readCustomer(data.part('customer'), publication.part('customer'), publication),
+    isComplete: true,
     envelope,
   };
 }

@@ -27,6 +27,7 @@ const owners: Record<string, readonly string[]> = {
   'prom-client': ['observability'],
   zod: ['config'],
   yaml: ['config'],
+  'csv-parse/sync': ['console'],
   'node:http': ['bridge', 'admin'],
   'node:child_process': ['commands'],
 };
@@ -73,6 +74,7 @@ const pure = [
   'voucherify/voucher.ts',
   'voucherify/webhook.ts',
   'console/mask.ts',
+  'console/reference-file.ts',
   'console/timeline.ts',
   'verify/history.ts',
   'verify/judge.ts',
@@ -87,6 +89,7 @@ const pureModules = [
   'node:zlib',
   'zod',
   'yaml',
+  'csv-parse/sync',
   'src/errors.ts',
 ];
 

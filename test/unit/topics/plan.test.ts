@@ -10,6 +10,7 @@ const catalog = createCatalog({
   partitions: 12,
   replicationFactor: undefined,
   routesFile: undefined,
+  hasReference: false,
   dedupWindowMs: 15 * day,
   rawRetentionMs: 14 * day,
   outputRetentionMs: 14 * day,

@@ -1,0 +1,78 @@
+/** The company's own data on campaigns, in memory: the latest record of each key of the reference topic. */
+
+import type { Decoder } from '../codec/decoder.ts';
+import type { CampaignReference, ReferenceRecord } from '../codec/records.ts';
+import type { ReadRecord } from '../kafka/decode-batch.ts';
+import type { Reader } from '../kafka/reader.ts';
+
+export type Entry = { readonly reference: CampaignReference; readonly version: string };
+
+export class CampaignReferences {
+  readonly #reader: Reader;
+  readonly #decoder: Decoder<CampaignReference>;
+  readonly #topic: string;
+  readonly #entries = new Map<string, Entry>();
+  /** Where each partition is read from next. */
+  readonly #next: number[];
+
+  constructor(
+    reader: Reader,
+    decoder: Decoder<CampaignReference>,
+    { topic, partitions }: { readonly topic: string; readonly partitions: number },
+  ) {
+    this.#reader = reader;
+    this.#decoder = decoder;
+    this.#topic = topic;
+    this.#next = Array.from({ length: partitions }, () => 0);
+  }
+
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#entries;
+  }
+
+  of(campaignId: string): ReferenceRecord | undefined {
+    const entry = this.#entries.get(campaignId);
+    return entry && { version: entry.version, attributes: entry.reference.attributes };
+  }
+
+  /** Reads on to the end of every partition. @throws AppError; what was read by then counts */
+  async catchUp(): Promise<void> {
+    await Promise.all(this.#next.map((_, partition) => this.#read(partition)));
+  }
+
+  async #read(partition: number): Promise<void> {
+    const topic = this.#topic;
+    const [start, to] = await Promise.all([
+      this.#reader.offsetOf(topic, partition, 'start'),
+      this.#reader.offsetOf(topic, partition, 'end'),
+    ]);
+    const from = Math.max(start, this.#next[partition] ?? 0);
+    let records: ReadRecord[] = [];
+    await this.#reader.read({
+      topic,
+      partition,
+      from,
+      to,
+      visit: (record) => records.push(record),
+      onFetch: async (next) => {
+        await this.#decoder.prepare(records.map(({ value }) => value));
+        for (const record of records) this.#apply(record, partition);
+        records = [];
+        this.#next[partition] = next;
+      },
+    });
+  }
+
+  /** What is no CampaignReference does not count: somebody else's mistake must not stop the events. */
+  #apply({ key, value, offset }: ReadRecord, partition: number): void {
+    const campaignId = key?.toString() ?? '';
+    if (value === null) {
+      this.#entries.delete(campaignId);
+      return;
+    }
+    const reference = this.#decoder.decode(value);
+    if (!('kind' in reference)) {
+      this.#entries.set(campaignId, { reference, version: `${partition}@${offset}` });
+    }
+  }
+}
