@@ -20,6 +20,7 @@ import { createEventEncoders } from './event-encoders.ts';
 import { followReference } from './follow-reference.ts';
 import { followRoutes } from './follow-routes.ts';
 import { runUntilStopped } from './lifetime.ts';
+import { openLookups } from './open-lookups.ts';
 import { routesOf } from './routes-file.ts';
 import { start } from './start.ts';
 
@@ -27,7 +28,10 @@ export const command: Command = {
   summary: 'reads the raw topic and forwards each publication exactly once',
   usage: 'voucherbus processor   (configured by the environment: `voucherbus config`)',
   run: async (_, io) => {
-    const config = configOf(['kafka', 'registry', 'start', 'topics', 'operation', 'processor'], io);
+    const config = configOf(
+      ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup'],
+      io,
+    );
     const log = createLog(config.operation.logLevel, 'processor');
     const health = createHealth(['group', 'partitions']);
     const metrics = createMetrics({ version });
@@ -69,6 +73,7 @@ export const command: Command = {
         maxRecords: config.processor.maxTransactionRecords,
         maxBytes: config.processor.maxTransactionBytes,
       },
+      lookups: openLookups(config.lookup, metrics),
       rules: () => ({
         routes: routes.current().routes,
         olderThanWindow: config.processor.olderThanWindow,

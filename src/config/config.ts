@@ -300,15 +300,69 @@ const processor = {
   ),
 };
 
+const lookup = {
+  url: setting(
+    'VOUCHERIFY_API_URL',
+    kind.httpUrl(),
+    "Voucherify's REST API: your region's, or your dedicated cluster's",
+    { default: 'https://api.voucherify.io' },
+  ),
+  appId: setting(
+    'VOUCHERIFY_APP_ID',
+    kind.text(),
+    "With the token: what a webhook lacks (its campaign, its customer's source id) is looked up. Without, nothing is",
+    { optional: true },
+  ),
+  appToken: setting('VOUCHERIFY_APP_TOKEN', kind.text(), 'For VOUCHERIFY_APP_ID', {
+    optional: true,
+    secret: true,
+  }),
+  concurrency: setting('LOOKUP_CONCURRENCY', kind.integer(1, 1_000), 'Look-ups under way at once', {
+    default: '10',
+  }),
+  timeoutMs: setting(
+    'LOOKUP_TIMEOUT',
+    kind.duration('100ms', '1m'),
+    "For one look-up, and how long one may wait for the vendor's rate limit; less than TRANSACTION_TIMEOUT",
+    { default: '2s' },
+  ),
+  cacheSize: setting(
+    'LOOKUP_CACHE_SIZE',
+    kind.integer(1, 10_000_000),
+    'Campaigns and customers that are remembered',
+    { default: '10000' },
+  ),
+  cacheTtlMs: setting('LOOKUP_CACHE_TTL', kind.duration('1s', '30d'), 'For how long', {
+    default: '10m',
+  }),
+  onFailure: setting(
+    'LOOKUP_FAILURE',
+    kind.oneOf('forward-incomplete', 'wait'),
+    'What becomes of an event that could not be completed: on with `complete` false, or it waits and its partition with it',
+    { default: 'forward-incomplete' },
+  ),
+};
+
 export type KafkaConfig = Values<typeof kafka>;
 export type RegistryConfig = Values<typeof registry>;
 export type TopicsConfig = Values<typeof topics>;
 export type WebhookConfig = Values<typeof webhook>;
 export type BridgeConfig = Values<typeof bridge>;
+export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
 
 /** The settings by group: a command asks for the groups that it needs, and is told only of problems in those. */
-export const groups = { kafka, registry, start, topics, operation, webhook, bridge, processor };
+export const groups = {
+  kafka,
+  registry,
+  start,
+  topics,
+  operation,
+  webhook,
+  bridge,
+  processor,
+  lookup,
+};
 
 export type Group = keyof typeof groups;
 export type Config<G extends Group> = { readonly [K in G]: Values<(typeof groups)[K]> };

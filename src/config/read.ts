@@ -74,13 +74,19 @@ function textOf(
 
 /** Rules between settings. */
 function contradictions(config: Partial<Config<Group>>): string[] {
-  const { topics, kafka, bridge } = config;
+  const { topics, kafka, bridge, processor, lookup } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
       : undefined,
     bridge?.spoolDirectory !== undefined && bridge.spoolAfterMs >= bridge.answerTimeoutMs
       ? `SPOOL_AFTER is ${bridge.spoolAfterMs} ms: expected less than ANSWER_TIMEOUT (${bridge.answerTimeoutMs} ms), so that a webhook is kept before it is answered`
+      : undefined,
+    (lookup?.appId === undefined) !== (lookup?.appToken === undefined)
+      ? 'VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN: expected both, or neither'
+      : undefined,
+    lookup && processor && lookup.timeoutMs >= processor.transactionTimeoutMs
+      ? `LOOKUP_TIMEOUT is ${lookup.timeoutMs} ms: expected less than TRANSACTION_TIMEOUT (${processor.transactionTimeoutMs} ms)`
       : undefined,
     kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslUsername
       ? `KAFKA_SASL_USERNAME is not set: expected some text for mechanism ${kafka.saslMechanism}`

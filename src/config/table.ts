@@ -11,6 +11,7 @@ const usedBy: Record<Group, string> = {
   webhook: 'bridge, send, verify',
   bridge: 'bridge',
   processor: 'processor',
+  lookup: 'processor',
 };
 
 export function configTable(): string {

@@ -49,6 +49,16 @@ export function createMetrics(build: { readonly version: string }) {
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),
     // processor
+    lookups: new Counter({
+      ...named('lookups_total', "Look-ups at Voucherify's API by outcome"),
+      labelNames: ['outcome'],
+    }),
+    lookupCircuitOpen: new Gauge(
+      named(
+        'lookup_circuit_open',
+        '1 while nothing is asked, for several look-ups failed in a row',
+      ),
+    ),
     referenceEntries: new Gauge(
       named('reference_entries', "Campaigns of which the company's own data is known"),
     ),

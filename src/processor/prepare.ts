@@ -3,12 +3,13 @@
 import type { Decoder } from '../codec/decoder.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
+import type { Lookups } from '../enrichment/lookups.ts';
 import { AppError } from '../errors.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional.ts';
 import { decide, type Plan, type Rules } from './decide.ts';
-import { decodeRecord } from './decode.ts';
+import { type Decoded, decodeRecord } from './decode.ts';
 import { excessOf, type TopicLimits, textOf } from './limits.ts';
 import { type Assembly, assemble } from './transaction.ts';
 
@@ -20,6 +21,8 @@ export type PrepareContext = {
   /** Of the raw records of one transaction. */
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
   readonly topicLimits: TopicLimits;
+  /** Undefined: nothing is looked up. */
+  readonly lookups: Pick<Lookups, 'complete'> | undefined;
 };
 
 export type Work = {
@@ -30,20 +33,22 @@ export type Work = {
 
 /**
  * The next transaction: as many of the records from the position on as it can hold, decoded, decided and assembled; undefined where none are
- * left. Begins nothing: what fails here leaves the lease as it is. @throws AppError REGISTRY_UNAVAILABLE, TOPIC_UNFIT
+ * left. Begins nothing: what fails here leaves the lease as it is. @throws AppError REGISTRY_UNAVAILABLE, LOOKUP_UNAVAILABLE, TOPIC_UNFIT; the rebalance error of `heartbeat`
  */
 export async function prepare(
   records: readonly InputRecord[],
   state: PartitionState,
   partition: number,
-  { rawDecoder, rules: rulesNow, assembly, limits, topicLimits }: PrepareContext,
+  heartbeat: () => Promise<void>,
+  { rawDecoder, rules: rulesNow, assembly, limits, topicLimits, lookups }: PrepareContext,
 ): Promise<Work | undefined> {
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
   await rawDecoder.prepare(slice.map(({ value }) => value));
+  const read = slice.map((record) => decodeRecord(record, rawDecoder));
+  const decoded = lookups ? await completed(read, state, lookups, heartbeat) : read;
   const nowMs = Date.now();
   const rules = rulesNow();
-  const decoded = slice.map((record) => decodeRecord(record, rawDecoder));
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);
     const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
@@ -78,4 +83,39 @@ function nextSlice(
     slice.push(record);
   }
   return slice;
+}
+
+/** Repeats need nothing: they go no further. */
+async function completed(
+  records: readonly Decoded[],
+  state: Pick<PartitionState, 'hasSeen'>,
+  lookups: Pick<Lookups, 'complete'>,
+  heartbeat: () => Promise<void>,
+): Promise<readonly Decoded[]> {
+  const publications = records.flatMap(({ content, digest }) =>
+    content.kind === 'publication' && !state.hasSeen(digest) ? [content] : [],
+  );
+  const found = await whileBeating(lookups.complete(publications), heartbeat);
+  const byOld = new Map(publications.map((publication, i) => [publication, found[i]]));
+  return records.map((record) => {
+    const content = record.content.kind === 'publication' && byOld.get(record.content);
+    return content ? { ...record, content } : record;
+  });
+}
+
+const betweenHeartbeatsMs = 1_000;
+
+/** The vendor may take longer than the group's patience. */
+async function whileBeating<T>(work: Promise<T>, heartbeat: () => Promise<void>): Promise<T> {
+  // Should a heartbeat end this, nobody waits for it any more.
+  work.catch(() => undefined);
+  for (;;) {
+    const timer = Promise.withResolvers<'late'>();
+    const id = setTimeout(() => timer.resolve('late'), betweenHeartbeatsMs);
+    const first = await Promise.race([work.then((value) => ({ value })), timer.promise]).finally(
+      () => clearTimeout(id),
+    );
+    if (first !== 'late') return first.value;
+    await heartbeat();
+  }
 }

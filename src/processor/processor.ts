@@ -63,7 +63,7 @@ export function createProcessor(context: ProcessorContext): Processor {
             context,
           ));
         leases.set(partition, lease);
-        const work = await prepare(rest, lease.state, partition, context);
+        const work = await prepare(rest, lease.state, partition, batch.heartbeat, context);
         if (work) {
           await commit(lease, work, batch, context).catch(async (error: unknown) => {
             // The outcome is unknown: nothing of this lease may be used again.

@@ -93,7 +93,7 @@ function readParts(data: Part, publication: Part, id: string, envelope: Envelope
   };
 }
 
-function readCampaign(campaign: Part | null): Campaign | null {
+export function readCampaign(campaign: Part | null): Campaign | null {
   if (campaign === null) return null;
   return {
     id: campaign.text('id'),

@@ -19,6 +19,7 @@ export type Voucher = {
   readonly redemptionLimit: number | null;
   readonly redeemedCount: number;
   readonly isReferralCode: boolean;
+  readonly campaignId: string | null;
   readonly holderId: string | null;
   readonly metadata: Record<string, string>;
 };
@@ -71,6 +72,7 @@ function readVoucher(voucher: Part, fallback: Part | null): Voucher {
     redemptionLimit: redemption?.whole('quantity') ?? null,
     redeemedCount: redemption?.whole('redeemed_quantity') ?? 0,
     isReferralCode: voucher.boolean('is_referral_code') ?? false,
+    campaignId: voucher.text('campaign_id'),
     holderId: voucher.text('holder_id'),
     metadata: voucher.map('metadata', 'all'),
   };

@@ -19,7 +19,11 @@ export type Load = {
 };
 
 /** @param urls of bridges; each in turn */
-export function startLoad(urls: readonly string[], concurrency: number): Load {
+export function startLoad(
+  urls: readonly string[],
+  concurrency: number,
+  bodyOf = (number: number) => aBody({ publicationId: `pub_${number}` }).toString(),
+): Load {
   const acknowledged = new Set<string>();
   const statuses = new Map<number, number>();
   let slowestMs = 0;
@@ -27,7 +31,7 @@ export function startLoad(urls: readonly string[], concurrency: number): Load {
   let isStopped = false;
   const sendOne = async () => {
     const url = urls[next % urls.length] as string;
-    const body = aBody({ publicationId: `pub_${next++}` }).toString();
+    const body = bodyOf(next++);
     const startedAt = performance.now();
     const status = await post(url, body).then(
       (answer) => answer.status,

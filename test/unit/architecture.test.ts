@@ -28,6 +28,7 @@ const owners: Record<string, readonly string[]> = {
   zod: ['config'],
   yaml: ['config'],
   'csv-parse/sync': ['console'],
+  'lru-cache': ['enrichment'],
   'node:http': ['bridge', 'admin'],
   'node:child_process': ['commands'],
 };
@@ -49,6 +50,7 @@ const pure = [
   'dead-letters/letter.ts',
   'dead-letters/redrive.ts',
   'enrichment/benefit.ts',
+  'enrichment/breaker.ts',
   'enrichment/enrich.ts',
   'journal/digest-set.ts',
   'journal/position.ts',

@@ -1,0 +1,78 @@
+/** A look-up of 100 ms for every event: how near one processor comes to concurrency ÷ 100 ms. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { rawRecord } from '../src/bridge/record.ts';
+import type { RawWebhook } from '../src/codec/records.ts';
+import { schemas } from '../src/codec/schemas.ts';
+import { createEncoder } from '../src/codec/wire.ts';
+import { openWriter } from '../src/kafka/writer.ts';
+import { sampleWebhook } from '../src/voucherify/sample.ts';
+import { credentials, startVendorApi } from '../test/support/vendor-api.ts';
+import { nodeOptions, startProcess, stopProcess } from './process.ts';
+import { prepare, type Setting, say } from './setting.ts';
+
+const partitions = 6;
+const delayMs = 100;
+/** So long at the ideal rate. */
+const seconds = 12;
+
+export async function benchLookups(): Promise<readonly string[]> {
+  const rows: string[] = [];
+  for (const concurrency of [10, 50, 200]) {
+    await using vendor = await startVendorApi();
+    vendor.behaviour.delayMs = delayMs;
+    const setting = await prepare(`lookups-${Date.now().toString(36)}`, partitions);
+    const ideal = (concurrency * 1_000) / delayMs;
+    await fillWithStubs(setting, ideal * seconds);
+    const child = startProcess(
+      process.execPath,
+      [...nodeOptions, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'processor'],
+      {
+        ...setting.env,
+        CONSUMER_GROUP: setting.catalog.raw,
+        ADMIN_PORT: '0',
+        LOG_LEVEL: 'warn',
+        VOUCHERIFY_API_URL: vendor.url,
+        VOUCHERIFY_APP_ID: credentials.appId,
+        VOUCHERIFY_APP_TOKEN: credentials.appToken,
+        LOOKUP_CONCURRENCY: String(concurrency),
+      },
+    );
+    while (vendor.asked.length < ideal) await sleep(20);
+    const [from, startedAt] = [vendor.asked.length, performance.now()];
+    await sleep((seconds / 2) * 1_000);
+    const perSecond = (vendor.asked.length - from) / ((performance.now() - startedAt) / 1_000);
+    await stopProcess(child);
+    await setting.admin.close();
+    say(`${concurrency} at once: ${Math.round(perSecond)} a second`);
+    rows.push(
+      `| ${concurrency} | ${ideal} | ${Math.round(perSecond)} | ${(perSecond / ideal).toFixed(2)} |`,
+    );
+  }
+  return [
+    `A look-up of ${delayMs} ms for every event, ${partitions} partitions, one processor`,
+    '',
+    '| LOOKUP_CONCURRENCY | concurrency ÷ 100 ms | look-ups a second | ratio |',
+    '|--:|--:|--:|--:|',
+    ...rows,
+  ];
+}
+
+/** Every event with a campaign of its own that is only a stub. */
+async function fillWithStubs({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
+  const writer = await openWriter(client, catalog.raw);
+  const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
+  const receipt = { source: 'voucherify', contentType: undefined, receivedAtMs: Date.now() };
+  for (let from = 0; from < count; from += 200) {
+    const records = Array.from({ length: 200 }, (_, i) => {
+      const webhook = sampleWebhook() as { data: object };
+      const campaign = { id: `camp_${from + i}`, name: 'stub', object: 'campaign' };
+      const body = Buffer.from(JSON.stringify({ ...webhook, data: { ...webhook.data, campaign } }));
+      const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
+      return rawRecord(verified, receipt, encode);
+    });
+    await writer.write(records, 30_000);
+  }
+  await writer.close();
+}

@@ -1,0 +1,24 @@
+/** Look-ups at Voucherify's API, where its credentials are configured. */
+
+import type { LookupConfig } from '../config/config.ts';
+import { Lookups, lookupOutcomes } from '../enrichment/lookups.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createApi } from '../voucherify/api.ts';
+
+export function openLookups(config: LookupConfig, metrics: Metrics): Lookups | undefined {
+  const { appId, appToken, url, timeoutMs, concurrency, cacheSize, cacheTtlMs, onFailure } = config;
+  if (appId === undefined || appToken === undefined) return undefined;
+  for (const outcome of lookupOutcomes) metrics.lookups.inc({ outcome }, 0);
+  const lookups: Lookups = new Lookups(createApi({ url, appId, appToken, timeoutMs }), {
+    concurrency,
+    cacheSize,
+    cacheTtlMs,
+    patienceMs: timeoutMs,
+    onFailure,
+    onLookup: (outcome) => {
+      metrics.lookups.inc({ outcome });
+      metrics.lookupCircuitOpen.set(lookups.isCircuitOpen ? 1 : 0);
+    },
+  });
+  return lookups;
+}
