@@ -39,7 +39,7 @@ type Lack = { readonly what: What; readonly id: string };
 type Known = { readonly value: JsonObject | null };
 
 /** What is missing of a publication, and can be asked for. Pure. */
-export function lacksOf({ campaign, vouchers, customer }: Publication): readonly Lack[] {
+function lacksOf({ campaign, vouchers, customer }: Publication): readonly Lack[] {
   const campaignId = campaign?.id ?? vouchers.find((voucher) => voucher.campaignId)?.campaignId;
   const lacks: Lack[] = [];
   if (campaignId && (campaign?.type ?? null) === null)

@@ -101,10 +101,19 @@ function outputRecord(
       // The raw record's ce_id, as bridge/record.ts chose it.
       ce_causationid: event.eventId ?? subject,
       ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
-      'voucherbus.route': route,
-      'voucherbus.routes': routesVersion,
+      'voucherbus.route': bytesOf(route),
+      'voucherbus.routes': bytesOf(routesVersion),
     },
   };
+}
+
+/** Names of routes and of their versions are few. */
+const knownBytes = new Map<string, Buffer>();
+
+function bytesOf(text: string): Buffer {
+  const bytes = knownBytes.get(text) ?? Buffer.from(text);
+  if (knownBytes.size < 10_000) knownBytes.set(text, bytes);
+  return bytes;
 }
 
 /** Events of a batch share most of their arrival times: the last text is kept. */

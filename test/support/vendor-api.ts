@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export type Behaviour = {
+type Behaviour = {
   /** Before every answer. */
   delayMs: number;
   /** Answered so, whatever is asked. */
