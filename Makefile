@@ -4,10 +4,10 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export KEEP MINUTES
 
-.PHONY: help check test unit integration failure soak mutants demo recovery bench fmt up down clean
+.PHONY: help check test unit integration failure soak mutants demo recovery bench bench-quick fmt up down clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: node_modules ## format, lint, types, dead code, unit tests: about ten seconds
 	@npm run -s check
@@ -27,8 +27,10 @@ demo: node_modules ## the whole flow, shown: broker, registry, bridge, two proce
 	@npm run -s demo
 recovery: node_modules ## how long a partition is silent after each kind of death (about eight minutes)
 	@npm run -s recovery
-bench: node_modules ## throughput and restore, beside a peer, on a broker of its own
+bench: node_modules ## throughput, restore, trace and look-ups, beside peers, on a broker of its own (about ten minutes)
 	@npm run -s bench
+bench-quick: node_modules ## whether a change has made the processor slower (under a minute)
+	@npm run -s bench-quick
 fmt: node_modules ## formats, and applies the linter's safe fixes
 	@npm run -s fmt
 up: ## the production-like stack of docker-compose.yml, built from this folder

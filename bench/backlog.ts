@@ -1,53 +1,75 @@
-/** Throughput of one processor over a backlog, beside the peer script, in turns: A B A B. Ratios and medians; the machine is shared. */
+/** Throughput over a backlog, beside the peers, in turns: A B C A B C. Ratios and medians; the machine is shared. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { createReader, type Reader } from '../src/kafka/reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
-import { fill } from './fill.ts';
-import { cpuOf, nodeOptions, peakRssOf, stopProcess } from './process.ts';
+import { distinctIn, fill } from './fill.ts';
+import { startPeer } from './peers.ts';
+import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
 import { median, prepare, type Setting, say } from './setting.ts';
 
-const partitions = 6;
+export const partitions = 6;
 const runs = 3;
+
+const contestants = ['voucherbus', 'Kafka Streams', 'script'] as const;
+type Name = (typeof contestants)[number];
+
 type Run = {
   /** From the first to the last committed offset seen. */
   readonly perSecond: number;
   readonly cpuMicros: number;
+  /** From the start of the process to the last committed offset. */
+  readonly perSecondWithStart: number;
+  readonly cpuMicrosWithStart: number;
   readonly firstCommitMs: number;
   readonly rssMb: number;
 };
 
 export async function benchBacklog(count: number): Promise<readonly string[]> {
   const setting = await prepare(`bench-${Date.now().toString(36)}`, partitions);
+  const reader = createReader(setting.client);
   say(`filling raw with ${count} records of 2.5 KB`);
   await fill(setting, count);
-  const results: Record<'voucherbus' | 'script', Run[]> = { voucherbus: [], script: [] };
+  const results: Record<Name, Run[]> = { voucherbus: [], 'Kafka Streams': [], script: [] };
   for (let run = 1; run <= runs; run += 1) {
-    for (const name of ['voucherbus', 'script'] as const) {
-      const group = `${setting.catalog.raw}.${name}.${run}`;
-      // The journal belongs to one group: each run of ours has its own topics to write, and reads the same raw.
-      const result = await measure(name, group, count, setting);
+    for (const name of contestants) {
+      const result = await measure(
+        name,
+        `${setting.catalog.raw}.${name.replace(' ', '-')}.${run}`,
+        count,
+        setting,
+        reader,
+      );
       results[name].push(result);
       say(
         `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, ${result.cpuMicros.toFixed(1)} µs CPU an event`,
       );
     }
   }
+  await reader.close();
   await setting.admin.close();
   return report(count, results);
 }
 
-async function measure(
-  name: 'voucherbus' | 'script',
+export async function measure(
+  name: Name,
   group: string,
   count: number,
   setting: Setting,
+  reader: Reader,
 ): Promise<Run> {
+  // A group of its own needs outputs of its own, and a journal: that of the run before would contradict its offsets.
+  const { admin, catalog } = setting;
+  await admin.remove([catalog.journal, ...Object.values(catalog.publications)]);
+  await applyTopics(catalog, admin);
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-bench-'));
   const startedAt = performance.now();
-  const child = await (name === 'voucherbus'
-    ? startOurs(group, setting)
-    : startScript(group, setting));
+  const child = await start(name, group, directory, setting);
   let first: { atMs: number; done: number; cpu: number } | undefined;
   let rssMb = 0;
   try {
@@ -59,53 +81,61 @@ async function measure(
       if (done === 0) continue;
       first ??= { atMs: performance.now(), done, cpu: cpuOf(child) };
       if (done < count) continue;
-      const seconds = (performance.now() - first.atMs) / 1_000;
+      const endedAt = performance.now();
+      const cpu = cpuOf(child);
+      await check(name, count, setting, reader);
       return {
-        perSecond: (count - first.done) / seconds,
-        cpuMicros: ((cpuOf(child) - first.cpu) * 1e6) / (count - first.done),
+        perSecond: ((count - first.done) * 1_000) / (endedAt - first.atMs),
+        cpuMicros: ((cpu - first.cpu) * 1e6) / (count - first.done),
+        perSecondWithStart: (count * 1_000) / (endedAt - startedAt),
+        cpuMicrosWithStart: (cpu * 1e6) / count,
         firstCommitMs: first.atMs - startedAt,
         rssMb,
       };
     }
   } finally {
     await stopProcess(child);
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function startOurs(group: string, { env, admin, catalog }: Setting): Promise<ChildProcess> {
-  // A group of its own needs a journal of its own: the one of the run before would contradict its offsets.
-  await admin.remove([catalog.journal]);
-  await applyTopics(catalog, admin);
-  return spawn(
-    process.execPath,
-    [...nodeOptions, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'processor'],
-    {
-      env: { ...env, CONSUMER_GROUP: group, ADMIN_PORT: '0', LOG_LEVEL: 'warn' },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  );
-}
-
-async function startScript(
+async function start(
+  name: Name,
   group: string,
+  directory: string,
   { env, catalog, schemaId }: Setting,
 ): Promise<ChildProcess> {
-  return spawn(
-    process.execPath,
-    [...nodeOptions, fileURLToPath(new URL('peer-script.ts', import.meta.url))],
-    {
-      env: {
-        ...env,
+  const node = (path: string, settings: NodeJS.ProcessEnv, ...args: string[]) => {
+    const file = fileURLToPath(new URL(path, import.meta.url));
+    return startProcess(process.execPath, [...nodeOptions, file, ...args], { ...env, ...settings });
+  };
+  switch (name) {
+    case 'voucherbus':
+      return node(
+        '../src/main.ts',
+        { CONSUMER_GROUP: group, ADMIN_PORT: '0', LOG_LEVEL: 'warn' },
+        'processor',
+      );
+    case 'script':
+      return node('peer-script.ts', {
         BROKERS: env['KAFKA_BROKERS'],
         GROUP: group,
         RAW: catalog.raw,
         PREFIX: env['TOPIC_PREFIX'],
         OUT_ID: String(schemaId(catalog.publications.other)),
         NODE_NO_WARNINGS: '1',
-      },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  );
+      });
+    case 'Kafka Streams':
+      return startPeer('StreamsPeer', {
+        ...env,
+        BROKERS: env['KAFKA_BROKERS'],
+        REGISTRY_URL: env['SCHEMA_REGISTRY_URL'],
+        GROUP: group,
+        RAW_TOPIC: catalog.raw,
+        OUT_PREFIX: `${env['TOPIC_PREFIX']}.publications.`,
+        STATE_DIR: directory,
+      });
+  }
 }
 
 async function committed(group: string, { admin, catalog }: Setting): Promise<number> {
@@ -113,23 +143,53 @@ async function committed(group: string, { admin, catalog }: Setting): Promise<nu
   return [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
 }
 
-function report(
+/** A fast wrong answer is no answer: each publication once, and none missing. */
+async function check(
+  name: Name,
   count: number,
-  results: Record<'voucherbus' | 'script', readonly Run[]>,
-): readonly string[] {
-  const of = (name: 'voucherbus' | 'script', key: keyof Run) =>
-    median(results[name].map((run) => run[key]));
+  { catalog }: Setting,
+  reader: Reader,
+): Promise<void> {
+  const keys = new Set<string>();
+  let records = 0;
+  for (const topic of Object.values(catalog.publications)) {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const visit = ({ key }: { key: Buffer | null }) => {
+        records += 1;
+        keys.add(String(key));
+      };
+      const from = await reader.offsetOf(topic, partition, 'start');
+      const to = await reader.offsetOf(topic, partition, 'end');
+      await reader.read({ topic, partition, from, to, visit });
+    }
+  }
+  const wanted = distinctIn(count);
+  if (keys.size !== wanted || records !== wanted) {
+    throw new Error(
+      `${name}: ${records} events of ${keys.size} publications came out, expected ${wanted} of each`,
+    );
+  }
+}
+
+function report(count: number, results: Record<Name, readonly Run[]>): readonly string[] {
   const row = (label: string, key: keyof Run, digits: number) => {
-    const [ours, theirs] = [of('voucherbus', key), of('script', key)];
-    return `| ${label} | ${ours.toFixed(digits)} | ${theirs.toFixed(digits)} | ${(ours / theirs).toFixed(2)} |`;
+    const of = (name: Name) => results[name].map((run) => run[key]);
+    const cells = contestants.map((name) => {
+      const all = of(name);
+      return `${median(all).toFixed(digits)} (${Math.min(...all).toFixed(digits)}–${Math.max(...all).toFixed(digits)})`;
+    });
+    const ratio = (name: Name) => (median(of('voucherbus')) / median(of(name))).toFixed(2);
+    return `| ${label} | ${cells.join(' | ')} | ${ratio('Kafka Streams')} | ${ratio('script')} |`;
   };
   return [
-    `Backlog of ${count} raw events of 2.5 KB, ${partitions} partitions, one process, broker on the same machine; medians of ${runs} runs in turns`,
+    `Backlog of ${count} raw events of 2.5 KB, ${partitions} partitions, broker on the same two cores; medians (and all) of ${runs} runs in turns. Every run's outputs were checked: each publication once`,
     '',
-    '| | voucherbus | script on stock KafkaJS | ratio |',
-    '|---|--:|--:|--:|',
+    '| | voucherbus, one process | Kafka Streams, two threads, RocksDB | script on stock KafkaJS | ratio to Streams | to the script |',
+    '|---|--:|--:|--:|--:|--:|',
     row('events a second', 'perSecond', 0),
     row('CPU µs an event', 'cpuMicros', 1),
+    row('events a second, with the start', 'perSecondWithStart', 0),
+    row('CPU µs an event, with the start', 'cpuMicrosWithStart', 1),
     row('start to first commit, ms', 'firstCommitMs', 0),
     row('largest RSS, MB', 'rssMb', 0),
   ];

@@ -1,13 +1,12 @@
 /** Verified webhooks a second with acks=all at 64 connections, beside a bridge on Vert.x and Kafka's own producer, in turns. */
 
-import { type ChildProcess, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createReader } from '../src/kafka/reader.ts';
-import { newestJava } from '../test/support/jars.ts';
 import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
+import { startPeer } from './peers.ts';
 import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
 import { median, prepare, say } from './setting.ts';
 
@@ -25,12 +24,6 @@ type Run = LoadResult & { readonly cpuMicros: number; readonly rssMb: number };
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export async function benchBridge(): Promise<readonly string[]> {
-  const java = (await newestJava())?.path;
-  if (java === undefined) throw new Error('the Vert.x bridge needs Java 17 or newer, and Maven');
-  if (!existsSync(file('peers/target/peers.jar'))) {
-    say('building the peers with Maven');
-    execFileSync('mvn', ['-q', '-B', 'package'], { cwd: file('peers'), stdio: 'inherit' });
-  }
   const setting = await prepare(`bench-${Date.now().toString(36)}`, partitions);
   const { catalog, admin, client } = setting;
   const topics: Topics = { voucherbus: catalog.raw, 'Vert.x': `${catalog.raw}.peer` };
@@ -46,7 +39,7 @@ export async function benchBridge(): Promise<readonly string[]> {
   const results: Record<Name, Run[]> = { voucherbus: [], 'Vert.x': [] };
   for (let run = 1; run <= runs; run += 1) {
     for (const name of ['voucherbus', 'Vert.x'] as const) {
-      const result = await measure(name, { env: setting.env, java, topics, recordsOn });
+      const result = await measure(name, { env: setting.env, topics, recordsOn });
       results[name].push(result);
       say(
         `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuMicros.toFixed(1)} µs CPU a request`,
@@ -61,7 +54,6 @@ export async function benchBridge(): Promise<readonly string[]> {
 type Topics = Readonly<Record<Name, string>>;
 type Race = {
   readonly env: NodeJS.ProcessEnv;
-  readonly java: string;
   readonly topics: Topics;
   readonly recordsOn: (topic: string) => Promise<number>;
 };
@@ -69,7 +61,7 @@ type Race = {
 async function measure(name: Name, race: Race): Promise<Run> {
   const { topics, recordsOn } = race;
   const port = await freePort();
-  const child = name === 'voucherbus' ? startOurs(port, race) : startVertx(port, race);
+  const child = name === 'voucherbus' ? startOurs(port, race) : await startVertx(port, race);
   try {
     await says(child, /the bridge is ready|listening/);
     const url = `http://127.0.0.1:${port}/webhooks/voucherify`;
@@ -100,14 +92,8 @@ function startOurs(port: number, { env }: Race): ChildProcess {
   });
 }
 
-function startVertx(port: number, { env, java, topics }: Race): ChildProcess {
-  const args = [
-    ...['-Xms256m', '-Xmx1g', '-XX:+UseParallelGC', '--enable-native-access=ALL-UNNAMED'],
-    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-    ...['-cp', `${file('peers/target/peers.jar')}:${file('peers/target/lib')}/*`],
-    'peers.HttpBridge',
-  ];
-  return startProcess(java, args, {
+function startVertx(port: number, { env, topics }: Race): Promise<ChildProcess> {
+  return startPeer('HttpBridge', {
     ...env,
     PORT: String(port),
     SECRET: secret,

@@ -14,6 +14,11 @@ const chunk = 1_000;
 /** The publication of record i; every tenth repeats one of the thousand before it. */
 const idOf = (i: number): number => (i > 1_000 && i % 10 === 0 ? i - 1 - ((i * 7919) % 1_000) : i);
 
+/** How many publications are among the first so many records. */
+export function distinctIn(count: number): number {
+  return new Set(Array.from({ length: count }, (_, i) => idOf(i))).size;
+}
+
 export async function fill({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
   const writer = await openWriter(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));

@@ -5,6 +5,7 @@ import type { PublicationSucceeded, RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
 import { enrich } from '../enrichment/enrich.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
+import { rangeOf } from '../kafka/reader.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Scene } from '../topics/scene.ts';
 import { readPublication } from '../voucherify/publication.ts';
@@ -78,11 +79,9 @@ export async function lastOnRaw(
   const records: ReadRecord[] = [];
   const perPartition = Math.ceil(count / partitions);
   for (let partition = 0; partition < partitions; partition += 1) {
-    const topic = catalog.raw;
-    const start = await reader.offsetOf(topic, partition, 'start');
-    const to = await reader.offsetOf(topic, partition, 'high-watermark');
-    const from = Math.max(start, to - perPartition);
-    await reader.read({ topic, partition, from, to, visit: (record) => records.push(record) });
+    const range = await rangeOf(reader, catalog.raw, partition, 'start', 'high-watermark');
+    const from = Math.max(range.from, range.to - perPartition);
+    await reader.read({ ...range, from, visit: (record) => records.push(record) });
   }
   const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
   await decoder.prepare(records.map(({ value }) => value));

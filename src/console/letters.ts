@@ -5,8 +5,10 @@ import type { Batch } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
 import { digestOfRedrive, type Redrive, redriveLabel, redriveOf } from '../dead-letters/redrive.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
+import { rangeOf } from '../kafka/reader.ts';
 import type { Scene } from '../topics/scene.ts';
-import type { OnProgress, Place } from './story.ts';
+import type { OnProgress } from './journal.ts';
+import { nameOf, type Place } from './place.ts';
 
 export type Letter = {
   readonly place: Place;
@@ -39,8 +41,6 @@ export type Filter = {
   readonly key: string | undefined;
 };
 
-export const nameOf = ({ topic, partition, offset }: Place) => `${topic}/${partition}@${offset}`;
-
 /** Visits, partition by partition and in order, every letter that the filter lets through. @throws AppError */
 export async function visitLetters(
   scene: Scene,
@@ -53,10 +53,9 @@ export async function visitLetters(
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   for (const partition of filter.partition === undefined ? all : [filter.partition]) {
     const redriven = await redrivenIn(scene, partition);
-    const start = await reader.offsetOf(topic, partition, { atMs: filter.sinceMs });
-    const end = await reader.offsetOf(topic, partition, 'end');
-    const from = Math.max(start, filter.offsets?.from ?? 0);
-    const to = Math.min(end, (filter.offsets?.to ?? end) + 1);
+    const whole = await rangeOf(reader, topic, partition, { atMs: filter.sinceMs }, 'end');
+    const from = Math.max(whole.from, filter.offsets?.from ?? 0);
+    const to = Math.min(whole.to, (filter.offsets?.to ?? whole.to) + 1);
     await reader.read({
       topic,
       partition,
@@ -109,15 +108,13 @@ async function redrivenIn(
   { reader, registry, catalog }: Scene,
   partition: number,
 ): Promise<ReadonlySet<string>> {
-  const topic = catalog.journal;
-  const from = await reader.offsetOf(topic, partition, 'start');
-  const to = await reader.offsetOf(topic, partition, 'end');
+  const whole = await rangeOf(reader, catalog.journal, partition, 'start', 'end');
   const values: (Buffer | null)[] = [];
   const visit = ({ value }: ReadRecord) => {
     // Labels are text: most records need not be decoded.
     if (value?.includes(redriveLabel)) values.push(value);
   };
-  await reader.read({ topic, partition, from, to, visit });
+  await reader.read({ ...whole, visit });
   const decoder = createDecoder<Batch>(schemas.Batch.type, registry);
   await decoder.prepare(values);
   const digests = values.flatMap((value) => {

@@ -5,7 +5,8 @@
 
 import { isOfLetter, redriveHeaders } from '../dead-letters/redrive.ts';
 import type { KeyedRecord, Writer } from '../kafka/writer.ts';
-import { type Letter, nameOf } from './letters.ts';
+import type { Letter } from './letters.ts';
+import { nameOf } from './place.ts';
 
 export type RedriveRules = {
   readonly by: string;

@@ -4,10 +4,11 @@ import { createDecoder } from '../codec/decoder.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
+import { rangeOf } from '../kafka/reader.ts';
 import type { Scene } from '../topics/scene.ts';
 import { readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
-import type { OnProgress } from './story.ts';
+import type { OnProgress } from './journal.ts';
 
 /** @param sinceMs what raw received before is not looked at */
 export async function findKeys(
@@ -28,17 +29,13 @@ export async function findKeys(
     }
   };
   const readOne = async (partition: number) => {
-    const topic = catalog.raw;
-    const from = await reader.offsetOf(topic, partition, { atMs: sinceMs });
-    const to = await reader.offsetOf(topic, partition, 'high-watermark');
-    progress.total += to - from;
-    let seen = from;
+    const since = { atMs: sinceMs };
+    const range = await rangeOf(reader, catalog.raw, partition, since, 'high-watermark');
+    progress.total += range.to - range.from;
+    let seen = range.from;
     let candidates: ReadRecord[] = [];
     await reader.read({
-      topic,
-      partition,
-      from,
-      to,
+      ...range,
       visit: (record) => {
         if (record.value?.includes(bytes)) candidates.push(record);
       },

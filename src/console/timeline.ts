@@ -1,9 +1,9 @@
 /** A story as a person reads it. Pure. */
 
-import type { Arrival, Decision, Place, Receipt, Story } from './story.ts';
+import { nameOf } from './place.ts';
+import type { Arrival, Decision, Receipt, Story } from './story.ts';
 
 const timeOf = (ms: number) => new Date(ms).toISOString();
-const shown = ({ topic, partition, offset }: Place) => `${topic}/${partition}@${offset}`;
 
 export function timelineOf(story: Story): readonly string[] {
   const { key, arrivals, events, journalFromMs, lag } = story;
@@ -21,7 +21,7 @@ export function timelineOf(story: Story): readonly string[] {
     ...arrivals.flatMap(linesOf),
     ...events.flatMap(({ event, ...place }) => [
       '',
-      `the event at ${shown(place)}:`,
+      `the event at ${nameOf(place)}:`,
       ...JSON.stringify(event, null, 2).split('\n'),
     ]),
     '',
@@ -44,7 +44,7 @@ function linesOf({ place, receipt, decision }: Arrival): readonly string[] {
     : 'its record is no longer on raw, or can not be read';
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [
-    `${when}  received       ${shown(place)}  ${what}`,
+    `${when}  received       ${nameOf(place)}  ${what}`,
     ...(decision ? [decided(decision)] : [`${' '.repeat(24)}  waiting        for a processor`]),
   ];
 }
@@ -54,7 +54,7 @@ function sentBack({ redrive }: Receipt): string {
 }
 
 function decided({ outcome, atMs, label, duplicateOf, places, routesVersion }: Decision): string {
-  const at = places.map(shown).join(', ');
+  const at = places.map(nameOf).join(', ');
   const head = timeOf(atMs);
   switch (outcome) {
     case 'FORWARDED':

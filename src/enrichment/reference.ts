@@ -3,7 +3,7 @@
 import type { Decoder } from '../codec/decoder.ts';
 import type { CampaignReference, ReferenceRecord } from '../codec/records.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
-import type { Reader } from '../kafka/reader.ts';
+import { type Reader, rangeOf } from '../kafka/reader.ts';
 
 export type Entry = { readonly reference: CampaignReference; readonly version: string };
 
@@ -41,18 +41,12 @@ export class CampaignReferences {
   }
 
   async #read(partition: number): Promise<void> {
-    const topic = this.#topic;
-    const [start, to] = await Promise.all([
-      this.#reader.offsetOf(topic, partition, 'start'),
-      this.#reader.offsetOf(topic, partition, 'end'),
-    ]);
-    const from = Math.max(start, this.#next[partition] ?? 0);
+    const whole = await rangeOf(this.#reader, this.#topic, partition, 'start', 'end');
+    const from = Math.max(whole.from, this.#next[partition] ?? 0);
     let records: ReadRecord[] = [];
     await this.#reader.read({
-      topic,
-      partition,
+      ...whole,
       from,
-      to,
       visit: (record) => records.push(record),
       onFetch: async (next) => {
         await this.#decoder.prepare(records.map(({ value }) => value));

@@ -44,6 +44,21 @@ type Range = {
   readonly onFetch?: (nextOffset: number) => Promise<void>;
 };
 
+/** From one place in a partition to another, as they are now. */
+export async function rangeOf(
+  reader: Pick<Reader, 'offsetOf'>,
+  topic: string,
+  partition: number,
+  from: Where,
+  to: Where,
+) {
+  const [first, end] = await Promise.all([
+    reader.offsetOf(topic, partition, from),
+    reader.offsetOf(topic, partition, to),
+  ]);
+  return { topic, partition, from: first, to: end };
+}
+
 const readUncommitted = 0;
 const onlyCommitted = 1;
 

@@ -182,3 +182,39 @@ test('letters go back exactly once, though the command is killed, run twice at o
     /dead-lettered .*\n.*received .*sent back by .* \(attempt 1\)\n.*forwarded/,
   );
 });
+
+test('a letter older than the memory of ids goes back only where somebody vouches for it, and the journal keeps who', async () => {
+  await using own = await aDeployment(1);
+  const bridge = await own.start('bridge');
+  const first = await own.start('processor');
+  for (let i = 0; i < 20; i += 1) await post(bridge.url, aBody());
+  await isDecided(20, own);
+  first.child.kill('SIGTERM');
+  await first.child.exited;
+  // Half of the journal is gone: what was created before the rest of it may have come before.
+  const { journal } = own.catalog;
+  const kafka = own.client.admin();
+  await kafka.connect();
+  await kafka.fetchTopicMetadata({ topics: [journal] }); // deleteTopicRecords needs it
+  const end = await own.reader.offsetOf(journal, 0, 'end');
+  const partitions = [{ partition: 0, offset: String(Math.floor(end / 2)) }];
+  await kafka.deleteTopicRecords({ topic: journal, partitions });
+  await kafka.disconnect();
+  await own.start('processor');
+  const createdAt = new Date(Date.now() - 600_000).toISOString();
+  await post(bridge.url, aBody({ publicationId: 'pub_old', createdAt }));
+  await until(async () => (await own.readAll(own.catalog.deadLetters)).length > 0, 'it is parked');
+
+  const ours = (...args: string[]) => run(['dead-letters', 'redrive', ...args], own.env);
+  const unvouched = await ours('--execute');
+  expect(unvouched.messages).toContain('1 older than DEDUP_WINDOW: left, --vouch sends them');
+  expect(unvouched.messages).toContain('sent 0 to');
+  expect((await ours('--execute', '--vouch', '--by', 'ann')).messages).toContain('sent 1 to');
+  const published = async () =>
+    (await own.outputs()).filter(({ key }) => String(key) === 'pub_old');
+  await until(async () => (await published()).length > 0, 'it came out');
+  const labels = (await own.journal()).flatMap(({ event }) => event.labels);
+  expect(labels).toContain('redriven by ann, attempt 1, vouched for');
+  expect((await ours('--execute', '--vouch')).messages).toContain('1 sent back before: left');
+  expect(await published()).toHaveLength(1);
+});

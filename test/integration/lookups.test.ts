@@ -15,6 +15,12 @@ beforeEach(async () => {
 });
 afterEach(() => vendor[Symbol.asyncDispose]());
 
+const environment = () => ({
+  VOUCHERIFY_API_URL: vendor.url,
+  VOUCHERIFY_APP_ID: credentials.appId,
+  VOUCHERIFY_APP_TOKEN: credentials.appToken,
+});
+
 /** One whose campaign is only a stub, and whose customer has no source id. */
 const aStub = (campaignId: string, customerId = 'cust_1') =>
   aPublication({ publicationId: `pub_${campaignId}` }, (data) => ({
@@ -118,9 +124,7 @@ test('after failures in a row nothing is asked for a while', async () => {
 test('with a look-up of 100 ms for every event, and a processor killed: every publication comes once, complete', async () => {
   vendor.behaviour.delayMs = 100;
   await using deployment = await aDeployment(3, {
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_APP_ID: credentials.appId,
-    VOUCHERIFY_APP_TOKEN: credentials.appToken,
+    ...environment(),
     LOOKUP_CONCURRENCY: '50',
   });
   const { url } = await deployment.start('bridge');
@@ -150,9 +154,7 @@ test('with a look-up of 100 ms for every event, and a processor killed: every pu
 test('where the policy is to wait, the partition waits, says why, and goes on when the vendor is back', async () => {
   vendor.behaviour.status = 503;
   await using deployment = await aDeployment(1, {
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_APP_ID: credentials.appId,
-    VOUCHERIFY_APP_TOKEN: credentials.appToken,
+    ...environment(),
     LOOKUP_FAILURE: 'wait',
   });
   const { url } = await deployment.start('bridge');

@@ -261,4 +261,56 @@ export const mutants: readonly Mutant[] = [
     edits: [['if (bytes > limit) return', 'if (bytes < 0) return']],
     caughtBy: unit('processor/limits'),
   },
+  {
+    name: 'the spool believes that a write is whole',
+    file: 'bridge/spool/spool.ts',
+    edits: [
+      [
+        'await writeWhole(file, frames, segment.bytes);',
+        'await file.write(frames, 0, frames.length, segment.bytes);',
+      ],
+    ],
+    caughtBy: unit('bridge/spool/spool'),
+  },
+  {
+    name: 'the spool sends again what it could not delete',
+    file: 'bridge/spool/spool.ts',
+    edits: [['    segment.isSent = true;\n', '']],
+    caughtBy: unit('bridge/spool/spool'),
+  },
+  {
+    name: 'a silent connection keeps the bridge from ending',
+    file: 'bridge/server.ts',
+    edits: [['      connections.endSilent();\n', '']],
+    caughtBy: [...integration('bridge'), '-t', 'no connection is reset'],
+  },
+  {
+    name: 'a dead letter that is sent back twice passes twice',
+    file: 'processor/decide.ts',
+    edits: [
+      [
+        'if (record.redrive && !isFirst(record.redrive, draft, memory)) ',
+        'if (record.redrive && !isFirst) ',
+      ],
+    ],
+    caughtBy: unit('processor/decide'),
+  },
+  {
+    name: 'that a dead letter was sent back is forgotten after its batch',
+    file: 'journal/state.ts',
+    edits: [["new Set(['FORWARDED', 'REDRIVEN'])", "new Set(['FORWARDED'])"]],
+    caughtBy: unit('processor/decide'),
+  },
+  {
+    name: 'what nobody vouches for passes as well',
+    file: 'processor/decide.ts',
+    edits: [['      !record.redrive?.isVouched &&', '      !record.redrive &&']],
+    caughtBy: unit('processor/decide'),
+  },
+  {
+    name: 'an event takes every route that fits, whatever the file says',
+    file: 'routing/routes.ts',
+    edits: [["if (match === 'first') return", "if (match !== 'first' && match !== 'all') return"]],
+    caughtBy: unit('routing/routes'),
+  },
 ];

@@ -76,6 +76,7 @@ const pure = [
   'voucherify/voucher.ts',
   'voucherify/webhook.ts',
   'console/mask.ts',
+  'console/place.ts',
   'console/reference-file.ts',
   'console/timeline.ts',
   'verify/history.ts',

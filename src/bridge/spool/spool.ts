@@ -10,15 +10,15 @@ import {
   readdir,
   readFile,
   rename,
-  rm,
   stat,
   unlink,
 } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { AppError, messageOf } from '../../errors.ts';
 import type { ReceivedWebhook } from '../record.ts';
 import { decodeFrames, encodeFrame } from './frames.ts';
+import { takeLock } from './lock.ts';
 
 export type SpoolOptions = {
   readonly directory: string;
@@ -247,46 +247,4 @@ async function inspect(directory: string, name: string): Promise<Segment> {
   const { mtimeMs } = await stat(path);
   const oldestMs = webhooks[0]?.receipt.receivedAtMs ?? mtimeMs;
   return { name, bytes: goodBytes, webhooks: webhooks.length, oldestMs };
-}
-
-/**
- * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on this machine, and a dead one's can be told by
- * knocking. (Process ids say nothing across containers, in each of which the bridge is number 1.)
- */
-async function takeLock(path: string): Promise<Server> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await listenAt(path);
-    } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!isTaken) throw error;
-      if (attempt > 0 || (await answersAt(path))) {
-        throw new AppError(
-          'SPOOL_UNUSABLE',
-          'fatal',
-          `another bridge uses SPOOL_DIR: ${path} answers. Give each bridge a directory of its own`,
-        );
-      }
-      await rm(path, { force: true });
-    }
-  }
-}
-
-function listenAt(path: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once('error', reject);
-    server.listen(path, () => resolve(server.unref()));
-  });
-}
-
-function answersAt(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,0 +1,38 @@
+/** The Java peers, built when they are needed: what a careful engineer would build for the same job (bench/peers). */
+
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { newestJava } from '../test/support/jars.ts';
+import { startProcess } from './process.ts';
+import { say } from './setting.ts';
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+let java: string | undefined;
+
+/** @throws Error that says what to install */
+export async function startPeer(
+  name: 'HttpBridge' | 'StreamsPeer',
+  env: NodeJS.ProcessEnv,
+): Promise<ChildProcess> {
+  java ??= await built();
+  const args = [
+    ...['-Xms512m', '-Xmx1g', '-XX:+UseParallelGC', '--enable-native-access=ALL-UNNAMED'],
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    ...['-cp', `${file('peers/target/peers.jar')}:${file('peers/target/lib')}/*`],
+    `peers.${name}`,
+  ];
+  return startProcess(java, args, env);
+}
+
+async function built(): Promise<string> {
+  const found = await newestJava();
+  if (!found) throw new Error('the peers need Java 17 or newer, and Maven');
+  const isBuilt = statSync(file('peers/target/peers.jar'), { throwIfNoEntry: false });
+  if (!isBuilt) {
+    say('building the peers with Maven');
+    execFileSync('mvn', ['-q', '-B', 'package'], { cwd: file('peers'), stdio: 'inherit' });
+  }
+  return found.path;
+}
