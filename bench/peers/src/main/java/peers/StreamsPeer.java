@@ -135,7 +135,8 @@ public final class StreamsPeer {
         config.put("statestore.cache.max.bytes", "0");
         config.put("rocksdb.config.setter", Rocks.class.getName());
         config.put("consumer.auto.offset.reset", "earliest");
-        config.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "lz4");
+        // Not compressed, as ours: on one machine that costs the least.
+        config.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "none");
         config.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), "20");
         config.put(StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), "131072");
         config.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), "2000");
