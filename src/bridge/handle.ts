@@ -51,15 +51,21 @@ export async function handle(
   const startedAt = performance.now();
   const deadline = new Deadline(config.answerTimeoutMs);
   try {
-    const body = await readBody(request, config.maxBodyBytes, inFlight, deadline);
+    const reading = readBody(request, config.maxBodyBytes, inFlight, deadline);
+    const body = await reading.catch(() => undefined);
+    if (body === undefined) {
+      // The client is gone before its body was complete: nobody to answer, nothing to store.
+      metrics.webhooks.inc({ source, outcome: 'aborted' });
+      response.destroy();
+      return;
+    }
     if ('status' in body) return await refuse(request, response, body, source, metrics);
     const outcome = await store(body, source, request, deadline, context);
     if (context.isStopping()) response.setHeader('connection', 'close');
     answer(response, outcome, source, context);
-  } catch {
-    // The client is gone before its body was complete: nobody to answer, nothing to store.
-    log.debug({ source }, 'a client went away before its body was complete');
-    metrics.webhooks.inc({ source, outcome: 'aborted' });
+  } catch (error) {
+    // A mistake of ours. One request must not end those of others; the vendor sends it again.
+    log.error({ err: error, source }, 'a webhook could not be handled');
     response.destroy();
   } finally {
     deadline.clear();

@@ -70,6 +70,7 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
 /** A series that is known in advance starts at 0: an alert on its growth must see the first one. */
 function showSeries({ sources, metrics }: BridgeContext): void {
   const outcomes = Object.values<Problem>(problems).map(({ slug }) => slug);
+  for (const outcome of outcomes) metrics.webhooks.inc({ source: noSource, outcome }, 0);
   for (const [source, secrets] of sources()) {
     for (const outcome of ['stored', 'spooled', 'aborted', ...outcomes]) {
       metrics.webhooks.inc({ source, outcome }, 0);

@@ -77,6 +77,8 @@ type Cluster = {
 };
 
 type ConsumerGroup = {
+  /** Of its last heartbeat, by the wall clock. */
+  lastRequest: number;
   readonly cluster: Cluster;
   readonly groupId: string;
   readonly sessionTimeout: number;
@@ -118,12 +120,12 @@ export function mendBrokerAway(): void {
 /** Of a group (type 0) or of a transactional id (type 1). */
 async function findGroupCoordinator(this: Cluster, lookup: Lookup): Promise<PooledBroker> {
   const { groupId, coordinatorType = 0 } = lookup;
-  for (const deadline = Date.now() + giveUpAfterMs; ; ) {
+  for (const deadline = performance.now() + giveUpAfterMs; ; ) {
     try {
       const found = await this.findGroupCoordinatorMetadata({ groupId, coordinatorType });
       return await this.findBroker({ nodeId: found.coordinator.nodeId });
     } catch (error) {
-      if (!isCoordinatorAway(error) || Date.now() > deadline) throw error;
+      if (!isCoordinatorAway(error) || performance.now() > deadline) throw error;
       await sleep(lookAgainMs);
       await this.refreshMetadata().catch(() => undefined); // the next attempt meets the same
     }
@@ -141,16 +143,19 @@ function surviveHeartbeat(heartbeat: ConsumerGroup['heartbeat']): ConsumerGroup[
   };
   const beat = async (group: ConsumerGroup, isOverdue: boolean, options: { interval: number }) => {
     try {
+      // Its own pace is told by the wall clock: set back by an hour, that would be an hour without a heartbeat.
+      if (group.lastRequest > Date.now()) group.lastRequest = 0;
       await heartbeat.call(group, options);
       awaySince.delete(group);
     } catch (error) {
       if (!isCoordinatorAway(error) || isOverdue) throw error;
-      if (!awaySince.has(group)) awaySince.set(group, Date.now());
+      if (!awaySince.has(group)) awaySince.set(group, performance.now());
       look(group);
     }
   };
   return async function surviving(this: ConsumerGroup, options) {
-    const isOverdue = Date.now() - (awaySince.get(this) ?? Date.now()) >= this.sessionTimeout;
+    const isOverdue =
+      performance.now() - (awaySince.get(this) ?? performance.now()) >= this.sessionTimeout;
     if (looking.has(this) && !isOverdue) return;
     if (isSilent(this.coordinator.connectionPool) && !isOverdue) return look(this);
     await orAfter(answerSoonMs, beat(this, isOverdue, options));
@@ -176,11 +181,11 @@ async function lookForCoordinator(group: ConsumerGroup): Promise<void> {
 
 function surviveJoin(join: ConsumerGroup['joinAndSync']): ConsumerGroup['joinAndSync'] {
   return async function surviving(this: ConsumerGroup) {
-    for (const deadline = Date.now() + giveUpAfterMs; ; ) {
+    for (const deadline = performance.now() + giveUpAfterMs; ; ) {
       try {
         return await join.call(this);
       } catch (error) {
-        if (!isCoordinatorAway(error) || Date.now() > deadline) throw error;
+        if (!isCoordinatorAway(error) || performance.now() > deadline) throw error;
         await sleep(lookAgainMs);
       }
     }

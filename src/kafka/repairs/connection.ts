@@ -54,7 +54,8 @@ type Address = { readonly host: string; readonly port: number };
 const nameOf = ({ host, port }: Address) => `${host}:${port}`;
 
 export function isSilent(address: Address): boolean {
-  return Date.now() - (silentSince.get(nameOf(address)) ?? 0) < silentForMs;
+  const since = silentSince.get(nameOf(address));
+  return since !== undefined && performance.now() - since < silentForMs;
 }
 
 const isTimeout = (error: unknown) =>
@@ -83,7 +84,7 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
       return await connect.call(connection);
     } catch (error) {
       connection.socket?.destroy();
-      silentSince.set(nameOf(connection), Date.now());
+      silentSince.set(nameOf(connection), performance.now());
       throw error;
     } finally {
       opening.delete(connection);
@@ -122,7 +123,7 @@ function closeOnTimeout(send: Connection['send']): Connection['send'] {
       if (silentSince.size > 0) silentSince.delete(nameOf(this));
       return answer;
     } catch (error) {
-      if (isTimeout(error)) silentSince.set(nameOf(this), Date.now());
+      if (isTimeout(error)) silentSince.set(nameOf(this), performance.now());
       // Another request may have closed it already, and a new socket be in its place.
       if (isTimeout(error) && this.socket === socket && this.isConnected()) {
         const { host, port } = this;

@@ -110,12 +110,12 @@ function renameErrors(request: Request): Request {
 
 function retryWhileFinishing(request: Request): Request {
   return async function retrying(this: unknown, args) {
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     for (let waitMs = 1; ; waitMs = Math.min(longestWaitMs, waitMs * 2)) {
       try {
         return await request.call(this, args);
       } catch (error) {
-        if (!isFinishing(error) || Date.now() - startedAt > giveUpAfterMs) throw error;
+        if (!isFinishing(error) || performance.now() - startedAt > giveUpAfterMs) throw error;
         await sleep(waitMs);
       }
     }
