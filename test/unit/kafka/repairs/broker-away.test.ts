@@ -154,3 +154,14 @@ test('a coordinator is looked for again after any way of not being reached', asy
   cluster.findBroker = async ({ nodeId }: { nodeId: number }) => ({ nodeId });
   expect(await cluster.findGroupCoordinator({ groupId: 'g' })).toEqual({ nodeId: 7 });
 });
+
+test('a clock that was set back does not stop the heartbeats', async () => {
+  const { group, beat } = aMember([]);
+  let beats = 0;
+  group.coordinator.heartbeat = async () => {
+    beats += 1;
+  };
+  group.lastRequest = Date.now() + 3_600_000;
+  await beat();
+  expect(beats).toBe(1);
+});

@@ -36,3 +36,55 @@ test('an idle queue sets no timer', () => {
 test("KafkaJS's own idle queue wakes again and again", () => {
   expect(timersOfIdleQueue(false)).toBeGreaterThan(10);
 });
+
+/** Whether a request that is not answered times out within a few checks, when the wall clock was moved after it was sent. */
+async function timesOut(
+  mend: boolean,
+  requestTimeout: number,
+  movedByMs: number,
+): Promise<boolean> {
+  delete require.cache[require.resolve(path)];
+  delete require.cache[require.resolve(`${path}/socketRequest`)];
+  const RequestQueue = require(path);
+  if (mend) mendRequestQueue();
+  const logger = { namespace: () => ({ debug: () => {}, error: () => {} }) };
+  const queue = new RequestQueue({
+    maxInFlightRequests: null,
+    requestTimeout,
+    enforceRequestTimeout: true,
+    clientId: 'c',
+    broker: 'b',
+    logger,
+    isConnected: () => true,
+  });
+  queue.scheduleRequestTimeoutCheck();
+  let hasTimedOut = false;
+  const entry = {
+    ...{ apiName: 'JoinGroup', apiKey: 11, apiVersion: 5, correlationId: 1, resolve: () => {} },
+    reject: () => {
+      hasTimedOut = true;
+    },
+  };
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    queue.push({ entry, expectResponse: true, requestTimeout, sendRequest: () => {} });
+    vi.setSystemTime(Date.now() + movedByMs);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return hasTimedOut;
+  } finally {
+    vi.useRealTimers();
+    queue.destroy();
+  }
+}
+
+const hour = 3_600_000;
+
+test('a clock that is moved neither times a request out nor keeps one from timing out', async () => {
+  expect(await timesOut(true, 10_000, hour)).toBe(false);
+  expect(await timesOut(true, 100, -hour)).toBe(true);
+});
+
+test("KafkaJS's own queue believes the clock", async () => {
+  expect(await timesOut(false, 10_000, hour)).toBe(true);
+  expect(await timesOut(false, 100, -hour)).toBe(false);
+});
