@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createReader, type Reader } from '../src/kafka/reader.ts';
+import { createReader, type Reader, rangeOf } from '../src/kafka/reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
 import { distinctIn, fill } from './fill.ts';
 import { startPeer } from './peers.ts';
 import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
-import { median, prepare, type Setting, say } from './setting.ts';
+import { median, prepare, type Setting, say, spreadOf } from './setting.ts';
 
 export const partitions = 6;
 const runs = 3;
@@ -158,9 +158,7 @@ async function check(
         records += 1;
         keys.add(String(key));
       };
-      const from = await reader.offsetOf(topic, partition, 'start');
-      const to = await reader.offsetOf(topic, partition, 'end');
-      await reader.read({ topic, partition, from, to, visit });
+      await reader.read({ ...(await rangeOf(reader, topic, partition, 'start', 'end')), visit });
     }
   }
   const wanted = distinctIn(count);
@@ -174,10 +172,7 @@ async function check(
 function report(count: number, results: Record<Name, readonly Run[]>): readonly string[] {
   const row = (label: string, key: keyof Run, digits: number) => {
     const of = (name: Name) => results[name].map((run) => run[key]);
-    const cells = contestants.map((name) => {
-      const all = of(name);
-      return `${median(all).toFixed(digits)} (${Math.min(...all).toFixed(digits)}–${Math.max(...all).toFixed(digits)})`;
-    });
+    const cells = contestants.map((name) => spreadOf(of(name), digits));
     const ratio = (name: Name) => (median(of('voucherbus')) / median(of(name))).toFixed(2);
     return `| ${label} | ${cells.join(' | ')} | ${ratio('Kafka Streams')} | ${ratio('script')} |`;
   };

@@ -8,7 +8,7 @@ import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';
 import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
-import { median, prepare, say } from './setting.ts';
+import { median, prepare, say, spreadOf } from './setting.ts';
 
 const partitions = 6;
 const runs = 3;
@@ -125,9 +125,7 @@ function report(results: Record<Name, readonly Run[]>): readonly string[] {
     const [ours, theirs] = (['voucherbus', 'Vert.x'] as const).map((name) =>
       results[name].map((run) => run[key]),
     ) as [number[], number[]];
-    const shown = (values: readonly number[]) =>
-      `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
-    return `| ${label} | ${shown(ours)} | ${shown(theirs)} | ${(median(ours) / median(theirs)).toFixed(2)} |`;
+    return `| ${label} | ${spreadOf(ours, digits)} | ${spreadOf(theirs, digits)} | ${(median(ours) / median(theirs)).toFixed(2)} |`;
   };
   return [
     `Signed webhooks of 2.5 KB over ${connections} connections, acks=all, ${partitions} partitions, broker and load on the same machine; medians (and all) of ${runs} runs in turns`,

@@ -18,6 +18,12 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
+/** The median, and the least and the greatest. */
+export function spreadOf(values: readonly number[], digits: number): string {
+  const [least, greatest] = [Math.min(...values), Math.max(...values)];
+  return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${greatest.toFixed(digits)})`;
+}
+
 export function say(line: string): void {
   process.stderr.write(`· ${line}\n`);
 }

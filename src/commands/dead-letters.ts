@@ -11,6 +11,7 @@ import { nameOf } from '../console/place.ts';
 import { redrive, type Triage, triageOf } from '../console/redrive.ts';
 import { openWriter } from '../kafka/writer.ts';
 import type { Scene } from '../topics/scene.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 import { progressOn } from './progress.ts';
@@ -67,7 +68,7 @@ export const command: Command = {
 type Asked = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, place, ...rest] = positionals;
     if (verb !== 'list' && verb !== 'show' && verb !== 'redrive') {
@@ -100,10 +101,7 @@ function parse(args: readonly string[], io: Io) {
         maxAttempts: values.force ? undefined : wholeOf(values['max-attempts']),
       },
     } as const;
-  } catch (error) {
-    io.err(`${error instanceof Error ? error.message : error}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 function wholeOf(text: string): number {

@@ -1,6 +1,5 @@
 /** The routes, read again when their file changes. What is not valid, or leads to a topic that is not there, changes nothing and says so. */
 
-import { unwatchFile, watchFile } from 'node:fs';
 import type { Registry } from '../codec/registry.ts';
 import type { TopicsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -11,6 +10,7 @@ import { type Catalog, publicationTopicsOf, subjectOf } from '../topics/catalog.
 import { lookUpIds } from '../topics/subjects.ts';
 import { topicProblems } from '../topics/verify.ts';
 import type { EventEncoders } from './event-encoders.ts';
+import { followFile } from './follow-file.ts';
 import { type ReadRoutes, routesOf } from './routes-file.ts';
 
 export type FollowedRoutes = { readonly current: () => ReadRoutes; readonly stop: () => void };
@@ -23,9 +23,6 @@ type Context = {
   readonly log: Log;
   readonly metrics: Metrics;
 };
-
-/** By polling: a mounted ConfigMap is replaced through links, which other ways of watching do not see. */
-const lookEveryMs = 2_000;
 
 export function followRoutes(first: ReadRoutes, context: Context): FollowedRoutes {
   const { config, encoders, log, metrics } = context;
@@ -55,8 +52,7 @@ export function followRoutes(first: ReadRoutes, context: Context): FollowedRoute
   const inTurn = () => {
     turn = turn.then(look);
   };
-  watchFile(path, { interval: lookEveryMs, persistent: false }, inTurn);
-  return { current: () => current, stop: () => unwatchFile(path, inTurn) };
+  return { current: () => current, stop: followFile(path, inTurn) };
 }
 
 /**

@@ -9,9 +9,10 @@ import { schemas } from '../codec/schemas.ts';
 import { createEncoder } from '../codec/wire.ts';
 import { type Row, rowsOf } from '../console/reference-file.ts';
 import { CampaignReferences } from '../enrichment/reference.ts';
-import { AppError, messageOf } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import { openWriter } from '../kafka/writer.ts';
 import { subjectOf } from '../topics/catalog.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 import { openScene } from './scene.ts';
@@ -61,7 +62,7 @@ export const command: Command = {
 };
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, ...rest] = positionals;
     const by = values.by ?? userInfo().username;
@@ -73,10 +74,7 @@ function parse(args: readonly string[], io: Io) {
       return { verb, rows, by } as const;
     }
     throw new Error('expected list, put FILE, or remove CAMPAIGN_ID');
-  } catch (error) {
-    io.err(`${messageOf(error)}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 async function open(io: Io) {

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { routesJsonSchema } from '../config/routes-file.ts';
 import { type Comparison, compare, eventsOf, lastOnRaw } from '../console/compare-routes.ts';
 import { AppError } from '../errors.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 import { fitnessOf } from './follow-routes.ts';
@@ -48,7 +49,7 @@ export const command: Command = {
 type Asked = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, file, ...rest] = positionals;
     if (verb !== 'check' && verb !== 'try' && verb !== 'schema') {
@@ -58,10 +59,7 @@ function parse(args: readonly string[], io: Io) {
     const last = Number(values.last);
     if (!(last > 0)) throw new Error(`--last is "${values.last}": expected a number above zero`);
     return { verb, file, last, sample: values.sample, isJson: values.json } as const;
-  } catch (error) {
-    io.err(`${error instanceof Error ? error.message : error}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 type Topics = Parameters<typeof routesOf>[1];

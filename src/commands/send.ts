@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { signingKey } from '../config/sources.ts';
 import { randomPublicationId, sampleWebhook } from '../voucherify/sample.ts';
 import { signedHeaders } from '../voucherify/signature.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 
@@ -85,7 +86,7 @@ async function sendAll(
 }
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values } = parseArgs({ args: [...args], options });
     const [count, rate, repeatPercent] = [values.count, values.rate, values.repeats].map(Number);
     if (
@@ -97,10 +98,7 @@ function parse(args: readonly string[], io: Io) {
     }
     const campaignType = values['no-campaign'] ? null : values.type;
     return { url: values.url, count, rate, repeatPercent, campaignType };
-  } catch (error) {
-    io.err(`${error instanceof Error ? error.message : error}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 /** The status, or why there was none. */

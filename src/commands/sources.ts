@@ -1,17 +1,14 @@
 /** The sources and their secrets, read again when their file changes: a rotation, or a new source, needs no restart. */
 
-import { unwatchFile, watchFile } from 'node:fs';
 import type { WebhookConfig } from '../config/config.ts';
 import { type Sources, sourcesOf } from '../config/sources.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Io } from './command.ts';
 import { configOf } from './environment.ts';
+import { followFile } from './follow-file.ts';
 
 export type FollowedSources = { readonly current: () => Sources; readonly stop: () => void };
-
-/** By polling: a mounted secret is replaced through links, which other ways of watching do not see. */
-const lookEveryMs = 2_000;
 
 /** A file that can not be read or is wrong keeps the secrets that were read last, and says so. Without WEBHOOK_SECRETS_FILE nothing is followed. */
 export function followSources(
@@ -37,8 +34,7 @@ export function followSources(
       );
     }
   };
-  watchFile(path, { interval: lookEveryMs, persistent: false }, look);
-  return { current: () => sources, stop: () => unwatchFile(path, look) };
+  return { current: () => sources, stop: followFile(path, look) };
 }
 
 function namesOf(sources: Sources): readonly string[] {

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { findKeys } from '../console/search.ts';
 import { type Story, tellStory } from '../console/story.ts';
 import { timelineOf } from '../console/timeline.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 import { progressOn } from './progress.ts';
@@ -47,15 +48,12 @@ export const command: Command = {
 };
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [id, ...rest] = positionals;
     if (!id || rest.length > 0) throw new Error('expected one ID');
     return { ...values, id, sinceMs: since(values.since) };
-  } catch (error) {
-    io.err(`${error instanceof Error ? error.message : error}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 function masked(story: Story): Story {

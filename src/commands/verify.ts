@@ -11,6 +11,7 @@ import { gather, marksOf, settled } from '../verify/evidence.ts';
 import { seeded } from '../verify/history.ts';
 import { judge, type Verdict } from '../verify/judge.ts';
 import { reportOf } from '../verify/report.ts';
+import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { configOf } from './environment.ts';
 import { openScene } from './scene.ts';
@@ -59,7 +60,7 @@ export const command: Command = {
 type Asked = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  try {
+  return askedOf(io, usage, () => {
     const { values } = parseArgs({ args: [...args], options });
     const number = (name: string, text: string, least: number) => {
       const value = Number(text);
@@ -77,10 +78,7 @@ function parse(args: readonly string[], io: Io) {
       processors: number('processors', values.processors, 1),
       seed: values.seed === undefined ? randomInt(2 ** 31) : number('seed', values.seed, 0),
     };
-  } catch (error) {
-    io.err(`${error instanceof Error ? error.message : error}\n\nusage: ${usage}`);
-    return undefined;
-  }
+  });
 }
 
 const atOnce = 20;
