@@ -1,20 +1,26 @@
 /** /livez, /readyz and /metrics on a port of their own, away from the public one. */
 
 import { createServer } from 'node:http';
-import type { Health } from '../observability/health.ts';
-import type { Metrics } from '../observability/metrics.ts';
+import type { Status } from '../observability/health.ts';
+import { metricsContentType } from '../observability/metrics.ts';
 import { listen } from './listen.ts';
 
 export type AdminServer = { readonly port: number; readonly close: () => Promise<void> };
 
+/** What is shown: one process, or several workers as one. */
+export type Shown = {
+  readonly status: () => Status | Promise<Status>;
+  /** In Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
+};
+
 /** @throws AppError PORT_UNAVAILABLE */
 export async function startAdminServer(
   { adminHost, adminPort }: { readonly adminHost: string; readonly adminPort: number },
-  health: Health,
-  metrics: Metrics,
+  shown: Shown,
 ): Promise<AdminServer> {
   const server = createServer(async (request, response) => {
-    const { status, type, body } = await respond(request.url ?? '/', health, metrics);
+    const { status, type, body } = await respond(request.url ?? '/', shown);
     response.writeHead(status, { 'content-type': type });
     response.end(body);
   });
@@ -29,9 +35,9 @@ export async function startAdminServer(
   };
 }
 
-async function respond(url: string, health: Health, metrics: Metrics) {
-  const json = (status: number, value: unknown) => ({
-    status,
+async function respond(url: string, { status, metrics }: Shown) {
+  const json = (code: number, value: unknown) => ({
+    status: code,
     type: 'application/json',
     body: `${JSON.stringify(value)}\n`,
   });
@@ -39,15 +45,11 @@ async function respond(url: string, health: Health, metrics: Metrics) {
     case '/livez':
       return json(200, { status: 'alive' });
     case '/readyz': {
-      const { isReady, parts } = health.status();
+      const { isReady, parts } = await status();
       return json(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', parts });
     }
     case '/metrics':
-      return {
-        status: 200,
-        type: metrics.registry.contentType,
-        body: await metrics.registry.metrics(),
-      };
+      return { status: 200, type: metricsContentType, body: await metrics() };
     default:
       return json(404, { paths: ['/livez', '/readyz', '/metrics'] });
   }

@@ -38,6 +38,8 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
     connectionsCheckingInterval: 1_000,
   });
   server.maxConnections = config.maxConnections;
+  // As one of several workers too; else node:cluster would hand the connection from one full worker to the next, for ever.
+  Object.assign(server, { dropMaxConnection: true });
   const connections = new Connections(server);
   server.on('request', (request, response) => {
     connections.begin(request.socket, response);

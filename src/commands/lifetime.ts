@@ -2,7 +2,7 @@
 
 import type { Log } from '../observability/log.ts';
 
-export type Step = readonly [name: string, run: () => Promise<unknown>];
+export type Step = readonly [name: string, run: () => Promise<unknown>, limitMs?: number];
 
 /** No step may keep the others, and the end, waiting for longer: whoever sent the signal kills after 30 or 45 s. */
 const stepLimitMs = 15_000;
@@ -56,9 +56,9 @@ function nextSignals() {
 }
 
 async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
-  for (const [name, run] of steps) {
+  for (const [name, run, limitMs = stepLimitMs] of steps) {
     try {
-      await withinLimit(run());
+      await within(limitMs, run());
       log.debug({ step: name }, 'stopping: step done');
     } catch (error) {
       // The other steps must run: a failed one must not keep the group or the port.
@@ -68,9 +68,9 @@ async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
   return 'finished';
 }
 
-async function withinLimit(step: Promise<unknown>): Promise<void> {
+async function within(limitMs: number, step: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>();
-  const text = `not done after ${stepLimitMs} ms, the next steps are taken`;
-  const timer = setTimeout(() => late.reject(new Error(text)), stepLimitMs);
+  const text = `not done after ${limitMs} ms, the next steps are taken`;
+  const timer = setTimeout(() => late.reject(new Error(text)), limitMs);
   await Promise.race([step, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -1,28 +1,8 @@
 /** `voucherbus processor`: reads raw, forwards each publication once, until it is stopped. */
 
-import { startAdminServer } from '../admin/server.ts';
-import { createDecoder } from '../codec/decoder.ts';
-import type { Batch, RawWebhook } from '../codec/records.ts';
-import { schemas } from '../codec/schemas.ts';
-import { createEncoder } from '../codec/wire.ts';
-import { createClient } from '../kafka/client.ts';
-import { joinGroup } from '../kafka/group.ts';
-import { createReader } from '../kafka/reader.ts';
-import { createHealth } from '../observability/health.ts';
-import { createLog } from '../observability/log.ts';
-import { createMetrics } from '../observability/metrics.ts';
-import { readTopicLimits } from '../processor/limits.ts';
-import { createProcessor } from '../processor/processor.ts';
-import { publicationTopicsOf } from '../topics/catalog.ts';
+import { acrossCores } from './across-cores.ts';
 import type { Command } from './command.ts';
-import { configOf, version } from './environment.ts';
-import { createEventEncoders } from './event-encoders.ts';
-import { followReference } from './follow-reference.ts';
-import { followRoutes } from './follow-routes.ts';
-import { runUntilStopped } from './lifetime.ts';
-import { openLookups } from './open-lookups.ts';
-import { routesOf } from './routes-file.ts';
-import { start } from './start.ts';
+import { configOf } from './environment.ts';
 
 export const command: Command = {
   summary: 'reads the raw topic and forwards each publication exactly once',
@@ -32,103 +12,16 @@ export const command: Command = {
       ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup'],
       io,
     );
-    const log = createLog(config.operation.logLevel, 'processor');
-    const health = createHealth(['group', 'partitions']);
-    const metrics = createMetrics({ version });
-    const adminServer = await startAdminServer(config.operation, health, metrics);
-    const first = routesOf(config.topics.routesFile, config.topics);
-    const { catalog } = first;
-    const started = await start(config, catalog, log);
-    const { admin, registry, schemaId } = started;
-    const encoders = createEventEncoders(registry.url, config.processor);
-    for (const topic of publicationTopicsOf(catalog)) encoders.add(topic, schemaId(topic));
-    const routes = followRoutes(first, {
-      config: config.topics,
-      admin,
-      registry,
-      encoders,
-      log,
-      metrics,
-    });
-    const reader = createReader(createClient(config.kafka, log));
-    const reference = await followReference(
-      catalog.reference,
-      started.partitionsOf(catalog.reference),
-      reader,
-      registry,
-      log,
-      metrics,
-    );
-    const processor = createProcessor({
-      // Not the consumer's client: KafkaJS shares committed offsets between all users of one.
-      client: createClient(config.kafka, log),
-      admin,
-      reader,
-      decoder: createDecoder<Batch>(schemas.Batch.type, registry),
-      rawDecoder: createDecoder<RawWebhook>(schemas.RawWebhook.type, registry),
-      catalog,
-      group: config.processor.group,
-      transactionTimeoutMs: config.processor.transactionTimeoutMs,
-      limits: {
-        maxRecords: config.processor.maxTransactionRecords,
-        maxBytes: config.processor.maxTransactionBytes,
-      },
-      lookups: openLookups(config.lookup, metrics),
-      rules: () => ({
-        routes: routes.current().routes,
-        olderThanWindow: config.processor.olderThanWindow,
-        personalData: config.processor.personalData,
-        referenceOf: reference.of,
-      }),
-      assembly: {
-        catalog,
-        group: config.processor.group,
-        partitions: started.partitions,
-        encodeEvent: encoders.encode,
-        cloudEvent: encoders.constants,
-        encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
-      },
-      topicLimits: await readTopicLimits(admin, () =>
-        routes.current().catalog.topics.map(({ name }) => name),
-      ),
-      health,
-      log,
-      metrics,
-    });
-    const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
-    const member = await joinGroup(
-      createClient(config.kafka, log),
+    return await acrossCores(
       {
-        group,
-        topic: catalog.raw,
-        sessionTimeoutMs,
-        maxFetchBytes,
-        fetchWaitMs,
-        concurrency: started.partitions,
+        name: 'processor',
+        runs: 'the processor is running',
+        workers: config.processor.workers,
+        readyWith: 'all',
+        // Loaded where it runs: the supervisor needs none of it.
+        work: async (post) => (await import('./run-processor.ts')).runProcessor(config, post),
       },
-      processor,
-      log,
-    );
-    const announce = () =>
-      log.info({ group, adminPort: adminServer.port }, 'the processor is running');
-    return runUntilStopped(
-      log,
-      member.ended,
-      [
-        [
-          'no longer ready',
-          async () => {
-            routes.stop();
-            health.notReady('group', 'stopping');
-          },
-        ],
-        ['batches finished, group left', member.leave],
-        ['leases given back', processor.close],
-        ['reference left', reference.stop],
-        ['connections closed', () => Promise.all([reader.close(), admin.close()])],
-        ['admin closed', adminServer.close],
-      ],
-      announce,
+      config,
     );
   },
 };

@@ -163,6 +163,12 @@ const webhook = {
 };
 
 const bridge = {
+  workers: setting(
+    'BRIDGE_WORKERS',
+    kind.workers(),
+    'Processes of one bridge, on one port; auto: as many as it is given cores. They share its limits',
+    { default: 'auto' },
+  ),
   host: setting('BRIDGE_HOST', kind.text(), 'Address that receives webhooks', {
     default: '0.0.0.0',
   }),
@@ -241,6 +247,12 @@ const bridge = {
 };
 
 const processor = {
+  workers: setting(
+    'PROCESSOR_WORKERS',
+    kind.workers(),
+    'Processes of one processor, each a member of the group; auto: as many as it is given cores. More than PARTITIONS in all stand idle',
+    { default: 'auto' },
+  ),
   group: setting('CONSUMER_GROUP', kind.kafkaName(), 'Consumer group, first part of the leases', {
     default: 'voucherbus',
   }),

@@ -47,6 +47,12 @@ export const integer = (min: number, max: number) =>
     within(/^-?\d+$/.test(value) ? Number(value) : undefined, min, max),
   );
 
+/** How many processes; `auto` is for as many as the process is given cores. */
+export const workers = () =>
+  parsed('auto, or an integer from 1 to 256', (value) =>
+    value === 'auto' ? value : within(/^\d+$/.test(value) ? Number(value) : undefined, 1, 256),
+  );
+
 /** Milliseconds, written with a unit: 500ms, 10s, 5m, 1h, 15d. */
 export const duration = (min: string, max: string) =>
   parsed(`a duration from ${min} to ${max}, such as 500ms, 10s, 5m, 1h or 15d`, (value) =>

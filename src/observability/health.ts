@@ -1,12 +1,18 @@
 /** Whether this process is ready, and if not, why: what /readyz answers. Liveness is that it answers at all (kubernetes.io: never ask others). */
 
+export type Status = {
+  readonly isReady: boolean;
+  /** 'ready', or the reason why not, by part. */
+  readonly parts: Readonly<Record<string, string>>;
+};
+
 export type Health = {
   /** Says that a part is not ready, with the reason a person reads. */
   readonly notReady: (part: string, reason: string) => void;
   readonly ready: (part: string) => void;
   /** Something to know beside the parts, which changes nothing. */
   readonly note: (name: string, text: string) => void;
-  readonly status: () => { readonly isReady: boolean; readonly parts: Record<string, string> };
+  readonly status: () => Status;
 };
 
 export function createHealth(parts: readonly string[]): Health {

@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** `aggregator` says what several workers together have: without one, the sum. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics(build: { readonly version: string }) {
@@ -16,7 +17,12 @@ export function createMetrics(build: { readonly version: string }) {
     buildInfo: new Gauge({
       ...named('build_info', 'Always 1; the labels tell what runs'),
       labelNames: ['version', 'node'],
+      aggregator: 'first',
     }),
+    workers: new Gauge(named('workers', 'Processes that do the work of this service')),
+    workerDeaths: new Counter(
+      named('worker_deaths_total', 'Workers that died and were not told to'),
+    ),
     // bridge
     webhooks: new Counter({
       ...named('webhooks_received_total', 'Webhooks by what became of them'),
@@ -42,9 +48,10 @@ export function createMetrics(build: { readonly version: string }) {
     }),
     spoolWebhooks: new Gauge(named('spool_webhooks', 'Webhooks that wait in the spool for Kafka')),
     spoolBytes: new Gauge(named('spool_bytes', 'Bytes of the spool')),
-    spoolAgeSeconds: new Gauge(
-      named('spool_oldest_age_seconds', 'Since the oldest webhook in the spool was received'),
-    ),
+    spoolAgeSeconds: new Gauge({
+      ...named('spool_oldest_age_seconds', 'Since the oldest webhook in the spool was received'),
+      aggregator: 'max',
+    }),
     spoolDamaged: new Gauge(
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),
@@ -53,15 +60,17 @@ export function createMetrics(build: { readonly version: string }) {
       ...named('lookups_total', "Look-ups at Voucherify's API by outcome"),
       labelNames: ['outcome'],
     }),
-    lookupCircuitOpen: new Gauge(
-      named(
+    lookupCircuitOpen: new Gauge({
+      ...named(
         'lookup_circuit_open',
         '1 while nothing is asked, for several look-ups failed in a row',
       ),
-    ),
-    referenceEntries: new Gauge(
-      named('reference_entries', "Campaigns of which the company's own data is known"),
-    ),
+      aggregator: 'max',
+    }),
+    referenceEntries: new Gauge({
+      ...named('reference_entries', "Campaigns of which the company's own data is known"),
+      aggregator: 'max',
+    }),
     routesReloads: new Counter({
       ...named('routes_reloads_total', 'Times ROUTES_FILE changed, by outcome'),
       labelNames: ['outcome'],
@@ -103,10 +112,12 @@ export function createMetrics(build: { readonly version: string }) {
     dedupEntries: new Gauge({
       ...named('dedup_entries', 'Publication ids remembered'),
       labelNames: ['partition'],
+      aggregator: 'max',
     }),
     lagRecords: new Gauge({
       ...named('consumer_lag_records', 'Raw records not yet processed'),
       labelNames: ['partition'],
+      aggregator: 'max',
     }),
     lagSeconds: new Gauge({
       ...named(
@@ -114,6 +125,7 @@ export function createMetrics(build: { readonly version: string }) {
         'Age of the last processed raw record when it was committed',
       ),
       labelNames: ['partition'],
+      aggregator: 'max',
     }),
     rawRecordsLost: new Counter(
       named(
@@ -125,3 +137,6 @@ export function createMetrics(build: { readonly version: string }) {
   metrics.buildInfo.set({ version: build.version, node: process.version }, 1);
   return metrics;
 }
+
+/** What /metrics is, by Prometheus' exposition format. */
+export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;

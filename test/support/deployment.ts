@@ -28,6 +28,9 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     ADMIN_HOST: '127.0.0.1',
     ADMIN_PORT: '0',
     SESSION_TIMEOUT: '6s',
+    // One process each, which a test may kill; several: workers.test.ts.
+    BRIDGE_WORKERS: '1',
+    PROCESSOR_WORKERS: '1',
     ...settings,
   };
   const { catalog, client, admin, registry, schemaId } = await prepared(env);

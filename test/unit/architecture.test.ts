@@ -9,7 +9,7 @@ const floors = [
   ['main.ts'],
   ['commands'],
   ['bridge', 'processor', 'verify', 'console'],
-  ['admin'],
+  ['admin', 'workers'],
   ['dead-letters', 'journal', 'enrichment', 'routing'],
   ['topics'],
   ['codec', 'kafka', 'voucherify'],
@@ -31,6 +31,7 @@ const owners: Record<string, readonly string[]> = {
   'lru-cache': ['enrichment'],
   'node:http': ['bridge', 'admin'],
   'node:child_process': ['commands'],
+  'node:cluster': ['workers', 'commands'],
 };
 
 /** They take values, the time included, and return values: nothing in them reads a clock, a file or the network. */
@@ -82,6 +83,7 @@ const pure = [
   'verify/history.ts',
   'verify/judge.ts',
   'verify/report.ts',
+  'workers/after-death.ts',
 ].map((file) => `src/${file}`);
 
 /** Of node:net only its lists of addresses are used so. */

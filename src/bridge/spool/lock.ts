@@ -32,7 +32,8 @@ function listenAt(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', reject);
-    server.listen(path, () => resolve(server.unref()));
+    // exclusive: of several workers each holds its own, and loses it when it dies; else node:cluster would have the supervisor hold it.
+    server.listen({ path, exclusive: true }, () => resolve(server.unref()));
   });
 }
 

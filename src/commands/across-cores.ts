@@ -1,0 +1,123 @@
+/** A long-running service on all the cores it is given: in this process where that is one, else in workers under a supervisor. */
+
+import cluster from 'node:cluster';
+import { availableParallelism } from 'node:os';
+import { type AdminServer, startAdminServer } from '../admin/server.ts';
+import type { Config } from '../config/config.ts';
+import type { Health } from '../observability/health.ts';
+import { createLog, type Log } from '../observability/log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import type { Facts } from '../workers/messages.ts';
+import { type Supervisor, type SupervisorOptions, startSupervisor } from '../workers/supervisor.ts';
+import { announceTo, answerSupervisor, confess } from '../workers/worker.ts';
+import { version } from './environment.ts';
+import { runUntilStopped } from './lifetime.ts';
+
+/** Where a service runs: alone, or as one of several workers. */
+export type Post = {
+  /** From 1. */
+  readonly number: number;
+  readonly of: number;
+  /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
+  readonly show: (health: Health, metrics: Metrics) => Promise<Pick<AdminServer, 'close'>>;
+  /** Says that the service runs: in the log, or to the supervisor, who says it once for all. */
+  readonly announce: (log: Log, facts: Facts) => void;
+};
+
+export type Service = {
+  readonly name: 'bridge' | 'processor';
+  /** The line of the log. */
+  readonly runs: string;
+  readonly workers: number | 'auto';
+  readonly readyWith: SupervisorOptions['readyWith'];
+  /** Until it is stopped; answers the exit code. */
+  readonly work: (post: Post) => Promise<number>;
+};
+
+/** Set for its workers by the supervisor. */
+const numberVariable = 'VOUCHERBUS_WORKER';
+
+export async function acrossCores(
+  service: Service,
+  { operation }: Config<'operation'>,
+): Promise<number> {
+  const count = service.workers === 'auto' ? availableParallelism() : service.workers;
+  if (cluster.isWorker) return await asWorker(service, count);
+  if (count === 1) return await service.work(alone(service, operation));
+  return await supervise(service, count, operation);
+}
+
+function alone({ runs }: Service, operation: Config<'operation'>['operation']): Post {
+  let adminPort: number | undefined;
+  return {
+    number: 1,
+    of: 1,
+    show: async ({ status }, { registry, workers }) => {
+      workers.set(1);
+      const server = await startAdminServer(operation, {
+        status,
+        metrics: () => registry.metrics(),
+      });
+      adminPort = server.port;
+      return server;
+    },
+    announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
+  };
+}
+
+async function asWorker({ work }: Service, of: number): Promise<number> {
+  try {
+    return await work({
+      number: Number(process.env[numberVariable]),
+      of,
+      show: async (health, metrics) => {
+        metrics.workers.set(1);
+        answerSupervisor(health, metrics);
+        return { close: async () => {} };
+      },
+      announce: (_, facts) => void announceTo(facts),
+    });
+  } catch (error) {
+    await confess(error);
+    return 1;
+  }
+}
+
+async function supervise(
+  { name, runs, readyWith }: Service,
+  count: number,
+  operation: Config<'operation'>['operation'],
+): Promise<number> {
+  const log = createLog(operation.logLevel, name);
+  let supervisor: Supervisor | undefined;
+  const starting = { isReady: false, parts: { workers: 'starting' } };
+  // First: a port that is taken is known before anything has begun.
+  const admin = await startAdminServer(operation, {
+    status: () => supervisor?.status() ?? starting,
+    metrics: async () => (await supervisor?.metrics()) ?? '',
+  });
+  const workers = startSupervisor({
+    count,
+    environmentOf: (place) => ({ [numberVariable]: String(place) }),
+    readyWith,
+    log,
+    metrics: createMetrics({ version }),
+  });
+  supervisor = workers;
+  const announce = () =>
+    void workers.running.then((facts) =>
+      log.info({ ...facts, adminPort: admin.port, workers: count }, runs),
+    );
+  return await runUntilStopped(
+    log,
+    workers.ended,
+    [
+      ['workers stopped', workers.stop, stopLimitMs],
+      ['admin closed', admin.close],
+    ],
+    announce,
+  );
+}
+
+/** For all the steps of a worker together. */
+const stopLimitMs = 42_000;

@@ -1,0 +1,126 @@
+/** One worker of `voucherbus bridge`: what it is made of, and how it starts and ends. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Batcher } from '../bridge/batcher.ts';
+import { InFlight } from '../bridge/in-flight.ts';
+import type { Keeper } from '../bridge/keeper.ts';
+import { startBridge } from '../bridge/server.ts';
+import type { BridgeConfig, Config } from '../config/config.ts';
+import { createHealth, type Health } from '../observability/health.ts';
+import { createLog, type Log } from '../observability/log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { createCatalog } from '../topics/catalog.ts';
+import type { Post } from './across-cores.ts';
+import type { Io } from './command.ts';
+import { version } from './environment.ts';
+import { runUntilStopped } from './lifetime.ts';
+import { openKeeper } from './open-keeper.ts';
+import { openRawWriter } from './raw-writer.ts';
+import { followSources } from './sources.ts';
+
+type AllConfig = Config<
+  'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'webhook' | 'bridge'
+>;
+
+export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<number> {
+  const config = { ...given, bridge: shareOf(given.bridge, post.of) };
+  const log = createLog(config.operation.logLevel, 'bridge');
+  const health = createHealth(['bridge']);
+  const metrics = createMetrics({ version });
+  const shown = await post.show(health, metrics);
+  const hasSpool = config.bridge.spoolDirectory !== undefined;
+  const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
+  const raw = openRawWriter({ ...config, start: limit }, log);
+  const ended = endedBy(raw.connected, log, health);
+  // Without a spool nothing can be taken until Kafka is there; with one it can, and what comes meanwhile need not wait for it.
+  await (hasSpool
+    ? Promise.race([raw.connected, sleep(config.bridge.spoolAfterMs)])
+    : raw.connected);
+  const keeper = await openKeeper(config.bridge, post, raw.write, log);
+  const batcher = new Batcher(
+    (webhooks) => {
+      metrics.batchRecords.observe(webhooks.length);
+      return keeper.keep(webhooks);
+    },
+    { maxRecords: config.bridge.maxBatchRecords, maxBytes: config.bridge.maxBatchBytes },
+  );
+  const inFlight = new InFlight({
+    maxRequests: config.bridge.maxInFlightRequests,
+    maxBytes: config.bridge.maxInFlightBytes,
+  });
+  const sources = followSources(config.webhook, io, log, metrics);
+  const bridge = await startBridge({
+    config: config.bridge,
+    sources: sources.current,
+    rawTopic: createCatalog(config.topics).raw,
+    batcher,
+    inFlight,
+    log,
+    metrics,
+  });
+  const refreshed = setInterval(() => {
+    metrics.webhooksInFlight.set(inFlight.requests);
+    metrics.bytesInFlight.set(inFlight.bytes);
+    showSpool(keeper, metrics, health);
+  }, 1_000);
+  health.ready('bridge');
+  const paths = [...sources.current().keys()].map((source) => `/webhooks/${source}`);
+  const facts = { port: bridge.port, path: paths[0], paths };
+  return runUntilStopped(
+    log,
+    ended,
+    [
+      [
+        'no longer ready',
+        async () => {
+          clearInterval(refreshed);
+          sources.stop();
+          health.notReady('bridge', 'stopping');
+        },
+      ],
+      ['webhooks answered', bridge.close],
+      ['spool closed', keeper.close],
+      ['producer closed', raw.close],
+      ['admin closed', shown.close],
+    ],
+    () => post.announce(log, facts),
+  );
+}
+
+/** The limits are the whole bridge's: each of its workers has its part of them. */
+function shareOf(config: BridgeConfig, workers: number): BridgeConfig {
+  return {
+    ...config,
+    maxConnections: Math.ceil(config.maxConnections / workers),
+    maxInFlightRequests: Math.ceil(config.maxInFlightRequests / workers),
+    // The largest body that is allowed must find room in it.
+    maxInFlightBytes: Math.max(config.maxInFlightBytes / workers, config.maxBodyBytes),
+    spoolMaxBytes: config.spoolMaxBytes / workers,
+  };
+}
+
+/** Rejects where Kafka or the registry turn out to be unfit; until they are found /readyz says so. */
+function endedBy(connected: Promise<void>, log: Log, health: Health): Promise<never> {
+  health.note('kafka', 'Kafka and the registry have not been reached yet');
+  const ended = connected.then(() => {
+    health.note('kafka', 'connected');
+    log.info('connected to Kafka and the registry');
+    return new Promise<never>(() => {});
+  });
+  // Who waits for it will see it; until then it is not unhandled.
+  ended.catch(() => undefined);
+  return ended;
+}
+
+function showSpool({ spoolState }: Keeper, metrics: Metrics, health: Health): void {
+  const state = spoolState();
+  if (state === undefined) return;
+  const { webhooks, bytes, oldestMs, damaged } = state;
+  const ageSeconds = oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1_000);
+  metrics.spoolWebhooks.set(webhooks);
+  metrics.spoolBytes.set(bytes);
+  metrics.spoolAgeSeconds.set(ageSeconds);
+  metrics.spoolDamaged.set(damaged);
+  // It takes webhooks all the same; whoever looks should see it.
+  health.note('spool', `${webhooks} webhooks, ${bytes} bytes, oldest ${ageSeconds.toFixed(0)} s`);
+}

@@ -1,0 +1,129 @@
+/** One worker of `voucherbus processor`: what it is made of, and how it starts and ends. */
+
+import { createDecoder } from '../codec/decoder.ts';
+import type { Batch, RawWebhook } from '../codec/records.ts';
+import { schemas } from '../codec/schemas.ts';
+import { createEncoder } from '../codec/wire.ts';
+import type { Config } from '../config/config.ts';
+import { createClient } from '../kafka/client.ts';
+import { joinGroup } from '../kafka/group.ts';
+import { createReader } from '../kafka/reader.ts';
+import { createHealth } from '../observability/health.ts';
+import { createLog } from '../observability/log.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { readTopicLimits } from '../processor/limits.ts';
+import { createProcessor } from '../processor/processor.ts';
+import { publicationTopicsOf } from '../topics/catalog.ts';
+import type { Post } from './across-cores.ts';
+import { version } from './environment.ts';
+import { createEventEncoders } from './event-encoders.ts';
+import { followReference } from './follow-reference.ts';
+import { followRoutes } from './follow-routes.ts';
+import { runUntilStopped } from './lifetime.ts';
+import { openLookups } from './open-lookups.ts';
+import { routesOf } from './routes-file.ts';
+import { start } from './start.ts';
+
+type ProcessorConfig = Config<
+  'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'processor' | 'lookup'
+>;
+
+export async function runProcessor(config: ProcessorConfig, post: Post): Promise<number> {
+  const log = createLog(config.operation.logLevel, 'processor');
+  const health = createHealth(['group', 'partitions']);
+  const metrics = createMetrics({ version });
+  const shown = await post.show(health, metrics);
+  const first = routesOf(config.topics.routesFile, config.topics);
+  const { catalog } = first;
+  const started = await start(config, catalog, log);
+  const { admin, registry, schemaId } = started;
+  const encoders = createEventEncoders(registry.url, config.processor);
+  for (const topic of publicationTopicsOf(catalog)) encoders.add(topic, schemaId(topic));
+  const routes = followRoutes(first, {
+    config: config.topics,
+    admin,
+    registry,
+    encoders,
+    log,
+    metrics,
+  });
+  const reader = createReader(createClient(config.kafka, log));
+  const reference = await followReference(
+    catalog.reference,
+    started.partitionsOf(catalog.reference),
+    reader,
+    registry,
+    log,
+    metrics,
+  );
+  const processor = createProcessor({
+    // Not the consumer's client: KafkaJS shares committed offsets between all users of one.
+    client: createClient(config.kafka, log),
+    admin,
+    reader,
+    decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+    rawDecoder: createDecoder<RawWebhook>(schemas.RawWebhook.type, registry),
+    catalog,
+    group: config.processor.group,
+    transactionTimeoutMs: config.processor.transactionTimeoutMs,
+    limits: {
+      maxRecords: config.processor.maxTransactionRecords,
+      maxBytes: config.processor.maxTransactionBytes,
+    },
+    lookups: openLookups(config.lookup, metrics),
+    rules: () => ({
+      routes: routes.current().routes,
+      olderThanWindow: config.processor.olderThanWindow,
+      personalData: config.processor.personalData,
+      referenceOf: reference.of,
+    }),
+    assembly: {
+      catalog,
+      group: config.processor.group,
+      partitions: started.partitions,
+      encodeEvent: encoders.encode,
+      cloudEvent: encoders.constants,
+      encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
+    },
+    topicLimits: await readTopicLimits(admin, () =>
+      routes.current().catalog.topics.map(({ name }) => name),
+    ),
+    health,
+    log,
+    metrics,
+  });
+  const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
+  const member = await joinGroup(
+    createClient(config.kafka, log),
+    {
+      group,
+      topic: catalog.raw,
+      sessionTimeoutMs,
+      maxFetchBytes,
+      fetchWaitMs,
+      concurrency: started.partitions,
+    },
+    processor,
+    log,
+  );
+  const announce = () => post.announce(log, { group });
+  return runUntilStopped(
+    log,
+    member.ended,
+    [
+      [
+        'no longer ready',
+        async () => {
+          routes.stop();
+          health.notReady('group', 'stopping');
+        },
+      ],
+      ['batches finished, group left', member.leave],
+      ['leases given back', processor.close],
+      ['reference left', reference.stop],
+      ['connections closed', () => Promise.all([reader.close(), admin.close()])],
+      ['admin closed', shown.close],
+    ],
+    announce,
+  );
+}

@@ -1,0 +1,24 @@
+/** The metrics of several processes as those of one: added up, or as each metric's `aggregator` says. */
+
+import { AggregatorRegistry } from 'prom-client';
+import type { Metrics } from './metrics.ts';
+
+/** Of one process; it can be sent as JSON. */
+export type Snapshot = Awaited<ReturnType<Metrics['registry']['getMetricsAsJSON']>>;
+
+export function snapshotOf(metrics: Metrics): Promise<Snapshot> {
+  return metrics.registry.getMetricsAsJSON();
+}
+
+/** In Prometheus' text format. */
+export function textOf(snapshots: readonly Snapshot[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...snapshots]).metrics();
+}
+
+/** What stays of a process that is gone: without what it has counted, sums would shrink, and Prometheus would take that for a restart of all. */
+export function countedIn(snapshots: readonly Snapshot[]): Promise<Snapshot> {
+  const counted = snapshots.map((metrics) =>
+    metrics.filter(({ type }) => ['counter', 'histogram'].includes(String(type))),
+  );
+  return AggregatorRegistry.aggregate(counted).getMetricsAsJSON();
+}

@@ -1,0 +1,206 @@
+/** One command, several workers: they share the work, die and are replaced, are seen as one, and end as one. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Child } from '../../src/commands/child.ts';
+import { allOnRaw, startLoad } from '../support/ack-load.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, metric, until } from '../support/deployment.ts';
+import { doors } from '../support/doors.ts';
+import { startFlow } from '../support/flow.ts';
+import { freePort } from '../support/ports.ts';
+import { run } from '../support/run.ts';
+import { post } from '../support/webhooks.ts';
+
+const two = { BRIDGE_WORKERS: '2', PROCESSOR_WORKERS: '2' };
+
+function workersOf({ pid }: Child): readonly number[] {
+  try {
+    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number);
+  } catch {
+    return []; // pgrep's way to say: none
+  }
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+const partsOf = async (admin: string) => {
+  const response = await fetch(`${admin}/readyz`);
+  return { status: response.status, parts: ((await response.json()) as { parts: object }).parts };
+};
+
+test('two workers of one processor share the partitions; one is killed again and again under load and replaced; every event comes out once, and no counter shrinks', async () => {
+  await using deployment = await aDeployment(4, two);
+  const bridge = await deployment.start('bridge');
+  const processor = await deployment.start('processor');
+  await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready');
+  expect(await metric(processor.admin, 'voucherbus_workers ')).toBe(2);
+  let kills = 0;
+  const flow = startFlow(deployment, bridge.url, {
+    count: 3_000,
+    isEnough: () => kills === 3,
+    concurrency: 40,
+    perSecond: 300,
+  });
+  let counted = 0;
+  for (const end of [1_000, 2_000, 3_000]) {
+    await until(async () => {
+      const now = await metric(processor.admin, 'voucherbus_events_total');
+      expect(now).toBeGreaterThanOrEqual(counted);
+      counted = now;
+      return flow.begun() >= end || flow.begun() > 4_000;
+    }, 'more has been sent');
+    const before = workersOf(processor.child);
+    expect(before).toHaveLength(2);
+    process.kill(before[kills % 2] ?? -1, 'SIGKILL');
+    kills += 1;
+    await until(
+      async () => workersOf(processor.child).filter((pid) => !before.includes(pid)).length === 1,
+      'another has taken its place',
+    );
+    await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready again');
+  }
+  await flow.check();
+  expect(await metric(processor.admin, 'voucherbus_worker_deaths_total')).toBe(3);
+  expect(await metric(processor.admin, 'voucherbus_assigned_partitions')).toBe(4);
+  processor.child.kill('SIGTERM');
+  expect(await processor.child.exited).toBe(0);
+  // Each that was alive at the end gave its work back by itself.
+  expect(processor.child.output().match(/"msg":"stopped"/g)).toHaveLength(3);
+});
+
+test('a worker that hangs is killed after half a minute, and replaced', async () => {
+  await using deployment = await aDeployment(2, two);
+  const processor = await deployment.start('processor');
+  await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready');
+  const [hung = -1] = workersOf(processor.child);
+  process.kill(hung, 'SIGSTOP');
+  await until(async () => {
+    const { status, parts } = await partsOf(processor.admin);
+    return status === 503 && JSON.stringify(parts).includes('has not answered for');
+  }, '/readyz says so');
+  await processor.child.said('a worker does not answer any more and is killed');
+  await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready again');
+  expect(isAlive(hung)).toBe(false);
+});
+
+test.each(['bridge', 'processor'] as const)(
+  'when the supervisor of a %s is killed, its workers end at once',
+  async (name) => {
+    await using deployment = await aDeployment(1, two);
+    const { child } = await deployment.start(name);
+    const workers = workersOf(child);
+    expect(workers).toHaveLength(2);
+    child.kill('SIGKILL');
+    await until(async () => !workers.some(isAlive), 'they are gone');
+  },
+);
+
+test.each(['bridge', 'processor'])(
+  'what keeps a %s from starting is said once, not by each worker',
+  async (name) => {
+    const { code, messages } = await run([name], {
+      ...process.env,
+      ...two,
+      TOPIC_PREFIX: `none-${Date.now()}`,
+      WEBHOOK_SECRETS: 's',
+      ADMIN_PORT: '0',
+      BRIDGE_PORT: '0',
+      START_TIMEOUT: '1s',
+    });
+    expect(code).toBe(1);
+    expect(messages.match(/webhooks\.raw does not exist/g)).toHaveLength(1);
+  },
+);
+
+test('workers that die again and again are given up, and the command fails', async () => {
+  await using deployment = await aDeployment(1, two);
+  const { child } = await deployment.start('processor');
+  const killing = setInterval(() => {
+    for (const pid of workersOf(child)) process.kill(pid, 'SIGKILL');
+  }, 300);
+  expect(await child.exited.finally(() => clearInterval(killing))).toBe(1);
+  expect(child.output()).toContain('has died again and again, last with signal SIGKILL');
+});
+
+test('two workers of one bridge share a port, and either may be killed: what was acknowledged is on raw, and no connection is refused', async () => {
+  await using deployment = await aDeployment(2, two);
+  const bridge = await deployment.start('bridge');
+  const load = startLoad([bridge.url], 30);
+  for (let round = 1; round <= 4; round += 1) {
+    await until(async () => load.acknowledged.size > round * 500, 'more is acknowledged');
+    const [first = -1, second = -1] = workersOf(bridge.child);
+    process.kill(round % 2 === 0 ? first : second, 'SIGKILL');
+    await until(
+      async () => workersOf(bridge.child).filter((pid) => pid !== first && pid !== second).length,
+      'another has taken its place',
+    );
+    await until(async () => {
+      const { parts } = await partsOf(bridge.admin);
+      return Object.values(parts).filter((part) => part === 'ready').length === 2;
+    }, 'both are ready');
+  }
+  await load.stop();
+  await allOnRaw(load, deployment);
+  // Those whose connection ended with their worker got no answer; nobody was told no.
+  expect([...load.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([]);
+  await expect(fetch(bridge.url)).resolves.toMatchObject({ status: 405 });
+});
+
+test('each worker of a bridge spools for itself; a bridge with fewer workers brings all of it to Kafka', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
+  await using deployment = await aDeployment(1);
+  await using away = await doors(directory);
+  const three = await deployment.start('bridge', { ...away.env, BRIDGE_WORKERS: '3' });
+  const ids = Array.from({ length: 60 }, (_, i) => `pub_${i}`);
+  const statuses = await Promise.all(
+    ids.map(async (publicationId) => {
+      const { status, body } = await post(three.url, aBody({ publicationId }));
+      return `${status} ${body['status']}`;
+    }),
+  );
+  expect(new Set(statuses)).toEqual(new Set(['202 spooled']));
+  await until(
+    async () => (await metric(three.admin, 'voucherbus_spool_webhooks')) === 60,
+    'the metric counts them all',
+  );
+  expect((await readdir(directory)).sort()).toEqual(
+    expect.arrayContaining(['worker-2', 'worker-3']),
+  );
+  three.child.kill('SIGTERM');
+  expect(await three.child.exited).toBe(0);
+
+  await Promise.all([away.openKafka(), away.openRegistry()]);
+  await deployment.start('bridge', { ...away.env, BRIDGE_WORKERS: '1' });
+  const { readAll, catalog } = deployment;
+  await until(async () => (await readAll(catalog.raw)).length >= 60, 'all are on raw');
+  expect(new Set((await readAll(catalog.raw)).map(({ key }) => String(key)))).toEqual(new Set(ids));
+  await rm(directory, { recursive: true, force: true });
+});
+
+test('two bridges with workers can not share a spool, and the second says so', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
+  await using deployment = await aDeployment(1, two);
+  await deployment.start('bridge', { SPOOL_DIR: directory });
+  const second = deployment.launch('bridge', {
+    SPOOL_DIR: directory,
+    BRIDGE_PORT: String(await freePort()),
+  });
+  expect(await second.exited).toBe(1);
+  expect(second.output().match(/^voucherbus bridge: another bridge uses SPOOL_DIR/gm)).toHaveLength(
+    1,
+  );
+  await rm(directory, { recursive: true, force: true });
+});
