@@ -10,7 +10,7 @@ import { createReader, type Reader, rangeOf } from '../src/kafka/reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
 import { distinctIn, fill } from './fill.ts';
 import { startPeer } from './peers.ts';
-import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
+import { cpuOf, memoryOf, startProcess, stopProcess } from './process.ts';
 import { median, prepare, type Setting, say, spreadOf } from './setting.ts';
 
 export const partitions = 6;
@@ -77,7 +77,7 @@ export async function measure(
       await sleep(50);
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
       const done = await committed(group, setting);
-      rssMb = peakRssOf(child);
+      rssMb = Math.max(rssMb, memoryOf(child));
       if (done === 0) continue;
       first ??= { atMs: performance.now(), done, cpu: cpuOf(child) };
       if (done < count) continue;
@@ -107,7 +107,7 @@ async function start(
 ): Promise<ChildProcess> {
   const node = (path: string, settings: NodeJS.ProcessEnv, ...args: string[]) => {
     const file = fileURLToPath(new URL(path, import.meta.url));
-    return startProcess(process.execPath, [...nodeOptions, file, ...args], { ...env, ...settings });
+    return startProcess(process.execPath, [file, ...args], { ...env, ...settings });
   };
   switch (name) {
     case 'voucherbus':

@@ -7,7 +7,7 @@ import { createReader } from '../src/kafka/reader.ts';
 import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';
-import { cpuOf, nodeOptions, peakRssOf, startProcess, stopProcess } from './process.ts';
+import { cpuOf, memoryOf, startProcess, stopProcess } from './process.ts';
 import { median, prepare, say, spreadOf } from './setting.ts';
 
 const partitions = 6;
@@ -76,14 +76,14 @@ async function measure(name: Name, race: Race): Promise<Run> {
         `${name}: ${result.ok} acknowledged, ${stored} stored, ${result.others} refused`,
       );
     }
-    return { ...result, cpuMicros: (cpu * 1e6) / result.ok, rssMb: peakRssOf(child) };
+    return { ...result, cpuMicros: (cpu * 1e6) / result.ok, rssMb: memoryOf(child) };
   } finally {
     await stopProcess(child);
   }
 }
 
 function startOurs(port: number, { env }: Race): ChildProcess {
-  return startProcess(process.execPath, [...nodeOptions, file('../src/main.ts'), 'bridge'], {
+  return startProcess(process.execPath, [file('../src/main.ts'), 'bridge'], {
     ...env,
     WEBHOOK_SECRETS: `bench:${secret}`,
     BRIDGE_HOST: '127.0.0.1',

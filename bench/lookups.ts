@@ -9,7 +9,7 @@ import { createEncoder } from '../src/codec/wire.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { credentials, startVendorApi } from '../test/support/vendor-api.ts';
-import { nodeOptions, startProcess, stopProcess } from './process.ts';
+import { startProcess, stopProcess } from './process.ts';
 import { prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
@@ -27,7 +27,7 @@ export async function benchLookups(): Promise<readonly string[]> {
     await fillWithStubs(setting, ideal * seconds);
     const child = startProcess(
       process.execPath,
-      [...nodeOptions, fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'processor'],
+      [fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'processor'],
       {
         ...setting.env,
         CONSUMER_GROUP: setting.catalog.raw,

@@ -4,19 +4,28 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
-/** Seconds of CPU, user and system (100 ticks a second on Linux). */
+/** It and the processes that it has started: a service's supervisor and its workers. */
+function treeOf(pid: number): readonly number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return [pid, ...children.split(' ').filter(Boolean).map(Number).flatMap(treeOf)];
+}
+
+/** Seconds of CPU, user and system (100 ticks a second on Linux), of the whole tree. */
 export function cpuOf({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const ticks = treeOf(pid ?? -1).map((one) => {
+    const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  });
+  return ticks.reduce((sum, one) => sum + one, 0) / 100;
 }
 
-/** The largest resident memory so far, in MB. */
-export function peakRssOf({ pid }: ChildProcess): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+/** Resident memory of the whole tree now, in MB: what several of them share (the program's own pages) counts once (Pss). */
+export function memoryOf({ pid }: ChildProcess): number {
+  const kilobytes = treeOf(pid ?? -1).map((one) =>
+    Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, 'utf8'))?.[1]),
+  );
+  return kilobytes.reduce((sum, one) => sum + one, 0) / 1024;
 }
-
-/** What V8 is given in each, as the Dockerfile does. A batch in hand outlives several collections of its default young generation. */
-export const nodeOptions = ['--max-semi-space-size=64'];
 
 export function startProcess(
   command: string,

@@ -301,8 +301,8 @@ const processor = {
   maxFetchBytes: setting(
     'FETCH_MAX_BYTES',
     kind.bytes('1KiB', '64MiB'),
-    'Most bytes of one partition in one fetch',
-    { default: '2MiB' },
+    'Most bytes of one partition in one fetch; of all together twice as many',
+    { default: '1MiB' },
   ),
   fetchWaitMs: setting(
     'FETCH_MAX_WAIT',

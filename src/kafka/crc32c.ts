@@ -18,11 +18,11 @@ for (let index = 256; index < 8 * 256; index += 1) {
 const table = (index: number) => tables[index] as number;
 const byteAt = (buffer: Buffer, index: number) => buffer[index] as number;
 
-/** The checksum of the bytes from `start` to the end. */
-export function crc32c(buffer: Buffer, start = 0): number {
+/** The checksum of the bytes from `start` to before `end`. */
+export function crc32c(buffer: Buffer, start = 0, end = buffer.length): number {
   let crc = -1;
   let i = start;
-  for (const last = buffer.length - 8; i <= last; i += 8) {
+  for (const last = end - 8; i <= last; i += 8) {
     crc ^=
       byteAt(buffer, i) |
       (byteAt(buffer, i + 1) << 8) |
@@ -38,7 +38,7 @@ export function crc32c(buffer: Buffer, start = 0): number {
       table(256 + byteAt(buffer, i + 6)) ^
       table(byteAt(buffer, i + 7));
   }
-  for (; i < buffer.length; i += 1) {
+  for (; i < end; i += 1) {
     crc = table((crc ^ byteAt(buffer, i)) & 0xff) ^ (crc >>> 8);
   }
   return ~crc >>> 0;

@@ -53,30 +53,49 @@ function layOut(records: readonly WritableRecord[], nowMs: number) {
   return { timestamps, first, sized, size };
 }
 
+/** A batch that is measured, and can be written where there is room for it. */
+export type PlannedBatch = {
+  readonly size: number;
+  readonly writeTo: (out: ByteWriter) => void;
+};
+
+export function planRecordBatch(
+  records: readonly WritableRecord[],
+  options: BatchOptions,
+): PlannedBatch {
+  const { timestamps, first, sized, size } = layOut(records, options.nowMs);
+  const writeTo = (out: ByteWriter) => {
+    const start = out.position;
+    out
+      .int64(0n)
+      .int32(size - 12) // length, after base offset and length themselves
+      .int32(-1) // partition leader epoch: set by the broker
+      .int8(2) // magic: format 2
+      .int32(0) // checksum: filled in below
+      .int16(options.isTransactional ? transactionalBit : 0)
+      .int32(records.length - 1)
+      .int64(BigInt(first))
+      .int64(BigInt(timestamps.reduce((a, b) => Math.max(a, b))))
+      .int64(options.producerId)
+      .int16(options.producerEpoch)
+      .int32(options.firstSequence)
+      .int32(records.length);
+    sized.forEach((one, i) => {
+      writeRecord(out, one, i);
+    });
+    const from = start + attributesAt;
+    out.buffer.writeUInt32BE(crc32c(out.buffer, from, out.position), from - 4);
+  };
+  return { size, writeTo };
+}
+
 export function encodeRecordBatch(
   records: readonly WritableRecord[],
   options: BatchOptions,
 ): Buffer {
-  const { timestamps, first, sized, size } = layOut(records, options.nowMs);
+  const { size, writeTo } = planRecordBatch(records, options);
   const out = new ByteWriter(size);
-  out
-    .int64(0n)
-    .int32(size - 12) // length, after base offset and length themselves
-    .int32(-1) // partition leader epoch: set by the broker
-    .int8(2) // magic: format 2
-    .int32(0) // checksum: filled in below
-    .int16(options.isTransactional ? transactionalBit : 0)
-    .int32(records.length - 1)
-    .int64(BigInt(first))
-    .int64(BigInt(timestamps.reduce((a, b) => Math.max(a, b))))
-    .int64(options.producerId)
-    .int16(options.producerEpoch)
-    .int32(options.firstSequence)
-    .int32(records.length);
-  sized.forEach((one, i) => {
-    writeRecord(out, one, i);
-  });
-  out.buffer.writeUInt32BE(crc32c(out.buffer, attributesAt), attributesAt - 4);
+  writeTo(out);
   return out.buffer;
 }
 

@@ -55,6 +55,9 @@ export type Group = {
   readonly leave: () => Promise<void>;
 };
 
+/** While one commits, the next is prepared. */
+const partitionsAtOnce = 2;
+
 export async function joinGroup(
   client: Client,
   options: GroupOptions,
@@ -68,7 +71,8 @@ export async function joinGroup(
     heartbeatInterval: Math.min(3_000, Math.floor(options.sessionTimeoutMs / 5)),
     rebalanceTimeout: 60_000,
     maxBytesPerPartition: options.maxFetchBytes,
-    maxBytes: 16 * options.maxFetchBytes,
+    // Of all partitions: as much as is worked on at once. More would only wait in memory, and outlive collections of garbage. (KafkaJS asks in random order: none starves.)
+    maxBytes: partitionsAtOnce * options.maxFetchBytes,
     minBytes: 1,
     maxWaitTimeInMs: options.fetchWaitMs,
     // Raw is never written in a transaction; and KafkaJS's read_committed filter is unsound.

@@ -22,9 +22,6 @@ export type Cluster = {
   removeBroker(address: { host: string; port: number }): void;
 };
 
-type Encoder = { writeBufferInternal(buffer: Buffer): void };
-const KafkaEncoder = requirePart('kafkajs/src/protocol/encoder') as new (size: number) => Encoder;
-
 const { createErrorFromCode } = requirePart('kafkajs/src/protocol/error') as {
   createErrorFromCode: (code: number) => Error & { type: string; retriable: boolean; code: number };
 };
@@ -71,11 +68,8 @@ export async function request(
       apiKey: api.key,
       apiVersion: api.version,
       apiName: api.name,
-      encode: async () => {
-        const encoder = new KafkaEncoder(body.length);
-        encoder.writeBufferInternal(body);
-        return encoder;
-      },
+      // What `repairs/frames.ts` needs of it.
+      encode: async () => ({ buffer: body }),
     },
     response: {
       decode: async (payload: Buffer) => ({ payload }),

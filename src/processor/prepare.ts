@@ -1,16 +1,17 @@
 /** From fetched records to the next transaction, within the limits of the configuration and of the topics. */
 
 import type { Decoder } from '../codec/decoder.ts';
-import type { RawWebhook } from '../codec/records.ts';
+import type { Batch, RawWebhook } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import type { Lookups } from '../enrichment/lookups.ts';
 import { AppError } from '../errors.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional.ts';
-import { decide, type Plan, type Rules } from './decide.ts';
+import { decide, type Rules } from './decide.ts';
 import { type Decoded, decodeRecord } from './decode.ts';
 import { excessOf, type TopicLimits, textOf } from './limits.ts';
+import { type Tally, tallyOf } from './tally.ts';
 import { type Assembly, assemble } from './transaction.ts';
 
 export type PrepareContext = {
@@ -25,9 +26,12 @@ export type PrepareContext = {
   readonly lookups: Pick<Lookups, 'complete'> | undefined;
 };
 
+/** What is still needed when it is committed. Not the events: while the broker answers they would outlive collections of garbage. */
 export type Work = {
-  readonly records: readonly InputRecord[];
-  readonly plan: Plan;
+  /** Raw records. */
+  readonly size: number;
+  readonly batch: Batch;
+  readonly tally: Tally;
   readonly transaction: Transaction;
 };
 
@@ -52,7 +56,12 @@ export async function prepare(
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);
     const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
-    return { records: taken, plan, transaction: assemble(taken, plan, partition, assembly) };
+    return {
+      size: count,
+      batch: plan.batch,
+      tally: tallyOf(plan.decisions),
+      transaction: assemble(taken, plan, partition, assembly),
+    };
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
     const whole = work(count);

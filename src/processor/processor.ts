@@ -8,10 +8,10 @@ import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
-import type { Decision, Plan } from './decide.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
 import { explained } from './limits.ts';
 import { type PrepareContext, prepare, type Work } from './prepare.ts';
+import type { Tally } from './tally.ts';
 
 export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
 
@@ -111,45 +111,30 @@ export function createProcessor(context: ProcessorContext): Processor {
 /** One transaction. Only when it is committed does its batch become part of the state. */
 async function commit(
   { producer, state }: Lease,
-  { records, plan, transaction }: Work,
+  { size, batch, tally, transaction }: Work,
   { partition, highWatermark }: InputBatch,
   context: ProcessorContext,
 ): Promise<void> {
   const { metrics } = context;
   const startedAt = performance.now();
   await producer.commit(transaction);
-  state.apply(plan.batch);
+  state.apply(batch);
   metrics.transactions.inc({ outcome: 'committed' });
   metrics.transactionSeconds.observe((performance.now() - startedAt) / 1_000);
-  metrics.transactionRecords.observe(records.length);
+  metrics.transactionRecords.observe(size);
   metrics.dedupEntries.set({ partition }, state.size);
   metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
   const committedAt = Date.now();
-  metrics.lagSeconds.set({ partition }, (committedAt - plan.batch.receivedUntil) / 1_000);
-  metrics.endToEndSeconds.observe((committedAt - plan.batch.receivedUntil) / 1_000);
-  countDecisions(plan, context);
+  metrics.lagSeconds.set({ partition }, (committedAt - batch.receivedUntil) / 1_000);
+  metrics.endToEndSeconds.observe((committedAt - batch.receivedUntil) / 1_000);
+  count(tally, context);
 }
 
-function countDecisions({ decisions }: Plan, { metrics }: ProcessorContext): void {
-  const outcomes = new Map<string, number>();
-  const topics = new Map<string, number>();
-  for (const decision of decisions) {
-    const key = `${decision.kind} ${reasonOf(decision)}`;
-    outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
-    if (decision.kind === 'forward') {
-      for (const { topic } of decision.outputs) topics.set(topic, (topics.get(topic) ?? 0) + 1);
-    }
+function count({ events, topics }: Tally, { metrics }: ProcessorContext): void {
+  for (const [outcome, reasons] of events) {
+    for (const [reason, number] of reasons) metrics.events.inc({ outcome, reason }, number);
   }
-  for (const [key, count] of outcomes) {
-    const [outcome = '', reason = ''] = key.split(' ');
-    metrics.events.inc({ outcome, reason }, count);
-  }
-  for (const [topic, count] of topics) metrics.recordsOut.inc({ topic }, count);
-}
-
-/** A closed list: an event type is not in it, for strangers choose those. */
-function reasonOf(decision: Decision): string {
-  return decision.kind === 'dead-letter' ? decision.letter.reason : '';
+  for (const [topic, number] of topics) metrics.recordsOut.inc({ topic }, number);
 }
 
 /** Waits and lets the caller try again, or throws what must end this batch. */

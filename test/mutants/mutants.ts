@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
     file: 'processor/processor.ts',
     edits: [
       [
-        '  await producer.commit(transaction);\n  state.apply(plan.batch);',
-        '  state.apply(plan.batch);\n  await producer.commit(transaction);',
+        '  await producer.commit(transaction);\n  state.apply(batch);',
+        '  state.apply(batch);\n  await producer.commit(transaction);',
       ],
       [
         '            await drop(partition);\n',
@@ -312,5 +312,23 @@ export const mutants: readonly Mutant[] = [
     file: 'routing/routes.ts',
     edits: [["if (match === 'first') return", "if (match !== 'first' && match !== 'all') return"]],
     caughtBy: unit('routing/routes'),
+  },
+  {
+    name: 'what came of an answer before its connection broke is put before the next one',
+    file: 'kafka/repairs/connection.ts',
+    edits: [['    forgetReceived(connection);\n', '']],
+    caughtBy: unit('kafka/repairs/connection'),
+  },
+  {
+    name: 'a worker that has died is not replaced',
+    file: 'workers/supervisor.ts',
+    edits: [['    if (!isStopping) fill(place);', '']],
+    caughtBy: integration('workers'),
+  },
+  {
+    name: 'what a worker has counted is forgotten when it dies',
+    file: 'workers/supervisor.ts',
+    edits: [['    if (look) past = await countedIn([past, look.metrics]);\n', '']],
+    caughtBy: integration('workers'),
   },
 ];

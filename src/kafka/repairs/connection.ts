@@ -14,6 +14,7 @@
  * What was seen to fail is remembered for the whole process (`isSilent`), so that other connections ask that broker last.
  */
 
+import { forgetReceived } from './frames.ts';
 import { requirePart } from './version.ts';
 
 type Connection = {
@@ -80,6 +81,7 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
     connection.chunks = [];
     connection.bytesBuffered = 0;
     connection.bytesNeeded = lengthBytes;
+    forgetReceived(connection);
     try {
       return await connect.call(connection);
     } catch (error) {

@@ -4,17 +4,20 @@ import { mendBrokerAway } from './broker-away.ts';
 import { mendConnection } from './connection.ts';
 import { mendCoordinator, parseAddPartitions } from './coordinator.ts';
 import { decodeMessages } from './decode-messages.ts';
+import { createRequest, mendFrames } from './frames.ts';
 import { mendRequestQueue } from './request-queue.ts';
 import { createSendMessages } from './send-messages.ts';
 import { checkVersion, replacePart, requirePart } from './version.ts';
 
 checkVersion();
+replacePart('kafkajs/src/protocol/request', createRequest);
 replacePart('kafkajs/src/producer/sendMessages', createSendMessages);
 replacePart('kafkajs/src/protocol/requests/fetch/v4/decodeMessages', decodeMessages);
 replacePart('kafkajs/src/protocol/requests/addPartitionsToTxn/v0/response', {
   ...(requirePart('kafkajs/src/protocol/requests/addPartitionsToTxn/v0/response') as object),
   parse: parseAddPartitions,
 });
+mendFrames();
 mendConnection();
 mendBrokerAway();
 mendCoordinator();

@@ -7,7 +7,7 @@
  */
 
 import { ByteReader, ByteWriter, stringSize } from '../bytes.ts';
-import { encodeRecordBatch, type WritableRecord } from '../encode-batch.ts';
+import { planRecordBatch, type WritableRecord } from '../encode-batch.ts';
 import { type Broker, type Cluster, errorOfCode, leaderOf, request } from '../internals.ts';
 
 type Partitioner = (choice: {
@@ -202,7 +202,7 @@ function encodeRequest(
     topic,
     partitions: list.map(({ partition, records, sequence }) => ({
       partition,
-      batch: encodeRecordBatch(records, {
+      batch: planRecordBatch(records, {
         producerId: isIdempotent ? BigInt(String(eosManager.getProducerId())) : -1n,
         producerEpoch: isIdempotent ? eosManager.getProducerEpoch() : -1,
         firstSequence: sequence ?? -1,
@@ -214,7 +214,7 @@ function encodeRequest(
   let size = stringSize(transactionalId) + 2 + 4 + 4;
   for (const { topic, partitions } of topics) {
     size += stringSize(topic) + 4;
-    for (const { batch } of partitions) size += 8 + batch.length;
+    for (const { batch } of partitions) size += 8 + batch.size;
   }
   const out = new ByteWriter(size);
   out
@@ -225,7 +225,8 @@ function encodeRequest(
   for (const { topic, partitions } of topics) {
     out.string(topic).int32(partitions.length);
     for (const { partition, batch } of partitions) {
-      out.int32(partition).int32(batch.length).bytes(batch);
+      out.int32(partition).int32(batch.size);
+      batch.writeTo(out);
     }
   }
   return out.buffer;
