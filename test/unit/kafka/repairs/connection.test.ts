@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isSilent, mendConnection } from '../../../../src/kafka/repairs/connection.ts';
+import { mendFrames } from '../../../../src/kafka/repairs/frames.ts';
 
 const require = createRequire(import.meta.url);
+mendFrames();
 mendConnection();
 const Connection = require('kafkajs/src/network/connection');
 const ConnectionPool = require('kafkajs/src/network/connectionPool');
