@@ -8,22 +8,41 @@ import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';
 import { cpuOf, memoryOf, startProcess, stopProcess } from './process.ts';
-import { median, prepare, say, spreadOf } from './setting.ts';
+import type { Measure, Race, Values } from './race.ts';
+import { prepare, say } from './setting.ts';
 
 const partitions = 6;
-const runs = 3;
 const connections = 64;
 const secret = 's3cr3t';
 /** A JVM is fast once it has compiled what it runs. */
 const warmUpSeconds = 8;
 const measuredSeconds = 10;
 
-type Name = 'voucherbus' | 'Vert.x';
-type Run = LoadResult & { readonly cpuMicros: number; readonly rssMb: number };
+const contestants = ['voucherbus', 'Vert.x'] as const;
+type Name = (typeof contestants)[number];
+const measures = {
+  perSecond: {
+    label: 'webhooks a second',
+    digits: 0,
+    better: 'more',
+    aim: { floor: 0.8, goal: 1 },
+  },
+  p50Ms: { label: 'p50, ms', digits: 2, better: 'less' },
+  p99Ms: { label: 'p99, ms', digits: 2, better: 'less', aim: { floor: 1, goal: 0.7 } },
+  cpuMicros: {
+    label: 'CPU µs a request',
+    digits: 1,
+    better: 'less',
+    aim: { floor: 2, goal: 1.2 },
+  },
+  memoryMb: { label: 'largest resident memory, MB', digits: 0, better: 'less' },
+} as const satisfies Record<string, Measure>;
+
+type Run = Values<keyof typeof measures>;
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-export async function benchBridge(): Promise<readonly string[]> {
+export async function benchBridge(runs: number): Promise<Race> {
   const setting = await prepare(`bench-${Date.now().toString(36)}`, partitions);
   const { catalog, admin, client } = setting;
   const topics: Topics = { voucherbus: catalog.raw, 'Vert.x': `${catalog.raw}.peer` };
@@ -38,7 +57,7 @@ export async function benchBridge(): Promise<readonly string[]> {
   };
   const results: Record<Name, Run[]> = { voucherbus: [], 'Vert.x': [] };
   for (let run = 1; run <= runs; run += 1) {
-    for (const name of ['voucherbus', 'Vert.x'] as const) {
+    for (const name of contestants) {
       const result = await measure(name, { env: setting.env, topics, recordsOn });
       results[name].push(result);
       say(
@@ -48,20 +67,25 @@ export async function benchBridge(): Promise<readonly string[]> {
   }
   await reader.close();
   await admin.close();
-  return report(results);
+  return {
+    title: `Signed webhooks of 2.5 KB over ${connections} connections, acks=all, ${partitions} partitions, each with both cores, broker and load on the same two; medians (and all) of ${runs} runs in turns. Every acknowledged webhook was stored`,
+    contestants,
+    measures,
+    runs: results,
+  };
 }
 
 type Topics = Readonly<Record<Name, string>>;
-type Race = {
+type Track = {
   readonly env: NodeJS.ProcessEnv;
   readonly topics: Topics;
   readonly recordsOn: (topic: string) => Promise<number>;
 };
 
-async function measure(name: Name, race: Race): Promise<Run> {
-  const { topics, recordsOn } = race;
+async function measure(name: Name, track: Track): Promise<Run> {
+  const { topics, recordsOn } = track;
   const port = await freePort();
-  const child = name === 'voucherbus' ? startOurs(port, race) : await startVertx(port, race);
+  const child = name === 'voucherbus' ? startOurs(port, track) : await startVertx(port, track);
   try {
     await says(child, /the bridge is ready|listening/);
     const url = `http://127.0.0.1:${port}/webhooks/voucherify`;
@@ -76,13 +100,13 @@ async function measure(name: Name, race: Race): Promise<Run> {
         `${name}: ${result.ok} acknowledged, ${stored} stored, ${result.others} refused`,
       );
     }
-    return { ...result, cpuMicros: (cpu * 1e6) / result.ok, rssMb: memoryOf(child) };
+    return { ...result, cpuMicros: (cpu * 1e6) / result.ok, memoryMb: memoryOf(child) };
   } finally {
     await stopProcess(child);
   }
 }
 
-function startOurs(port: number, { env }: Race): ChildProcess {
+function startOurs(port: number, { env }: Track): ChildProcess {
   return startProcess(process.execPath, [file('../src/main.ts'), 'bridge'], {
     ...env,
     WEBHOOK_SECRETS: `bench:${secret}`,
@@ -92,7 +116,7 @@ function startOurs(port: number, { env }: Race): ChildProcess {
   });
 }
 
-function startVertx(port: number, { env, topics }: Race): Promise<ChildProcess> {
+function startVertx(port: number, { env, topics }: Track): Promise<ChildProcess> {
   return startPeer('HttpBridge', {
     ...env,
     PORT: String(port),
@@ -118,24 +142,4 @@ async function load(url: string, seconds: number): Promise<LoadResult> {
   let text = '';
   for await (const chunk of child.stdout as NodeJS.ReadableStream) text += String(chunk);
   return JSON.parse(text) as LoadResult;
-}
-
-function report(results: Record<Name, readonly Run[]>): readonly string[] {
-  const row = (label: string, key: keyof Run, digits: number) => {
-    const [ours, theirs] = (['voucherbus', 'Vert.x'] as const).map((name) =>
-      results[name].map((run) => run[key]),
-    ) as [number[], number[]];
-    return `| ${label} | ${spreadOf(ours, digits)} | ${spreadOf(theirs, digits)} | ${(median(ours) / median(theirs)).toFixed(2)} |`;
-  };
-  return [
-    `Signed webhooks of 2.5 KB over ${connections} connections, acks=all, ${partitions} partitions, broker and load on the same machine; medians (and all) of ${runs} runs in turns`,
-    '',
-    '| | voucherbus, one process | Vert.x, two event loops | ratio |',
-    '|---|--:|--:|--:|',
-    row('webhooks a second', 'perSecond', 0),
-    row('p50, ms', 'p50Ms', 2),
-    row('p99, ms', 'p99Ms', 2),
-    row('CPU µs a request', 'cpuMicros', 1),
-    row('largest RSS, MB', 'rssMb', 0),
-  ];
 }

@@ -19,12 +19,17 @@ export function distinctIn(count: number): number {
   return new Set(Array.from({ length: count }, (_, i) => idOf(i))).size;
 }
 
-export async function fill({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
+/** @param start of the first record: of those filled before there are so many */
+export async function fill(
+  { client, catalog, schemaId }: Setting,
+  count: number,
+  start = 0,
+): Promise<void> {
   const writer = await openWriter(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
   for (let from = 0; from < count; from += chunk) {
     const records = Array.from({ length: Math.min(chunk, count - from) }, (_, k) => {
-      const n = idOf(from + k);
+      const n = idOf(start + from + k);
       const publicationId = `pub_${n.toString(36).padStart(32, '0')}`;
       const campaignType = types[n % 4] as string;
       const body = Buffer.from(JSON.stringify(sampleWebhook({ publicationId, campaignType })));

@@ -10,6 +10,7 @@ import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { credentials, startVendorApi } from '../test/support/vendor-api.ts';
 import { startProcess, stopProcess } from './process.ts';
+import type { Measure, Race, Values } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
@@ -17,9 +18,22 @@ const delayMs = 100;
 /** So long at the ideal rate. */
 const seconds = 12;
 
-export async function benchLookups(): Promise<readonly string[]> {
-  const rows: string[] = [];
-  for (const concurrency of [10, 50, 200]) {
+const measures = {
+  at10: { label: 'look-ups a second, LOOKUP_CONCURRENCY 10', digits: 0, better: 'more' },
+  at50: { label: 'look-ups a second, LOOKUP_CONCURRENCY 50', digits: 0, better: 'more' },
+  at200: { label: 'look-ups a second, LOOKUP_CONCURRENCY 200', digits: 0, better: 'more' },
+} as const satisfies Record<string, Measure>;
+
+type Run = Values<keyof typeof measures>;
+
+export async function benchLookups(): Promise<Race> {
+  const ours: Partial<Run>[] = [{}];
+  const ideals: Partial<Run>[] = [{}];
+  for (const [key, concurrency] of [
+    ['at10', 10],
+    ['at50', 50],
+    ['at200', 200],
+  ] as const) {
     await using vendor = await startVendorApi();
     vendor.behaviour.delayMs = delayMs;
     const setting = await prepare(`lookups-${Date.now().toString(36)}`, partitions);
@@ -37,6 +51,7 @@ export async function benchLookups(): Promise<readonly string[]> {
         VOUCHERIFY_APP_ID: credentials.appId,
         VOUCHERIFY_APP_TOKEN: credentials.appToken,
         LOOKUP_CONCURRENCY: String(concurrency),
+        PROCESSOR_WORKERS: '1',
       },
     );
     while (vendor.asked.length < ideal) await sleep(20);
@@ -46,17 +61,15 @@ export async function benchLookups(): Promise<readonly string[]> {
     await stopProcess(child);
     await setting.admin.close();
     say(`${concurrency} at once: ${Math.round(perSecond)} a second`);
-    rows.push(
-      `| ${concurrency} | ${ideal} | ${Math.round(perSecond)} | ${(perSecond / ideal).toFixed(2)} |`,
-    );
+    ours[0] = { ...ours[0], [key]: perSecond };
+    ideals[0] = { ...ideals[0], [key]: ideal };
   }
-  return [
-    `A look-up of ${delayMs} ms for every event, ${partitions} partitions, one processor`,
-    '',
-    '| LOOKUP_CONCURRENCY | concurrency ÷ 100 ms | look-ups a second | ratio |',
-    '|--:|--:|--:|--:|',
-    ...rows,
-  ];
+  return {
+    title: `A look-up of ${delayMs} ms for every event, ${partitions} partitions, one processor with one worker, beside the ideal, concurrency ÷ ${delayMs} ms`,
+    contestants: ['voucherbus', 'ideal'],
+    measures,
+    runs: { voucherbus: ours as Run[], ideal: ideals as Run[] },
+  };
 }
 
 /** Every event with a campaign of its own that is only a stub. */

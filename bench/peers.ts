@@ -1,7 +1,7 @@
 /** The Java peers, built when they are needed: what a careful engineer would build for the same job (bench/peers). */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { newestJava } from '../test/support/jars.ts';
 import { startProcess } from './process.ts';
@@ -19,7 +19,8 @@ export async function startPeer(
   java ??= await built();
   const args = [
     ...['-Xms512m', '-Xmx1g', '-XX:+UseParallelGC', '--enable-native-access=ALL-UNNAMED'],
-    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    // Whoever gets nowhere is seen by the figures; after a kill Streams writes pages.
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=off',
     ...['-cp', `${file('peers/target/peers.jar')}:${file('peers/target/lib')}/*`],
     `peers.${name}`,
   ];
@@ -29,8 +30,9 @@ export async function startPeer(
 async function built(): Promise<string> {
   const found = await newestJava();
   if (!found) throw new Error('the peers need Java 17 or newer, and Maven');
-  const isBuilt = statSync(file('peers/target/peers.jar'), { throwIfNoEntry: false });
-  if (!isBuilt) {
+  const builtAt = statSync(file('peers/target/peers.jar'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = globSync(['pom.xml', 'src/**/*.{java,avsc}'], { cwd: file('peers') });
+  if (sources.some((source) => statSync(file(`peers/${source}`)).mtimeMs > builtAt)) {
     say('building the peers with Maven');
     execFileSync('mvn', ['-q', '-B', 'package'], { cwd: file('peers'), stdio: 'inherit' });
   }

@@ -2,7 +2,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+
+type Measured = { readonly pid?: number | undefined };
 
 /** It and the processes that it has started: a service's supervisor and its workers. */
 function treeOf(pid: number): readonly number[] {
@@ -11,7 +13,7 @@ function treeOf(pid: number): readonly number[] {
 }
 
 /** Seconds of CPU, user and system (100 ticks a second on Linux), of the whole tree. */
-export function cpuOf({ pid }: ChildProcess): number {
+export function cpuOf({ pid }: Measured): number {
   const ticks = treeOf(pid ?? -1).map((one) => {
     const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
     return Number(fields[11]) + Number(fields[12]);
@@ -20,11 +22,17 @@ export function cpuOf({ pid }: ChildProcess): number {
 }
 
 /** Resident memory of the whole tree now, in MB: what several of them share (the program's own pages) counts once (Pss). */
-export function memoryOf({ pid }: ChildProcess): number {
+export function memoryOf({ pid }: Measured): number {
   const kilobytes = treeOf(pid ?? -1).map((one) =>
     Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, 'utf8'))?.[1]),
   );
   return kilobytes.reduce((sum, one) => sum + one, 0) / 1024;
+}
+
+/** Open files and sockets of the whole tree. */
+export function handlesOf({ pid }: Measured): number {
+  const counts = treeOf(pid ?? -1).map((one) => readdirSync(`/proc/${one}/fd`).length);
+  return counts.reduce((sum, one) => sum + one, 0);
 }
 
 export function startProcess(

@@ -17,6 +17,8 @@ const count = 60_000;
 const runs = 2;
 
 const setting = await prepare(`quick-${Date.now().toString(36)}`, partitions);
+// One process beside one.
+setting.env['PROCESSOR_WORKERS'] = '1';
 const reader = createReader(setting.client);
 await fill(setting, count);
 const ratios: { perSecond: number; cpuMicros: number }[] = [];

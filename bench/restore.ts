@@ -1,5 +1,7 @@
 /** Restore of a million ids from one partition of the journal, beside a stock KafkaJS consumer that reads the same records into a Map. */
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Kafka, logLevel } from 'kafkajs';
 import { createDecoder } from '../src/codec/decoder.ts';
 import { digestOf } from '../src/codec/digest.ts';
@@ -9,43 +11,54 @@ import { createEncoder } from '../src/codec/wire.ts';
 import { restore } from '../src/journal/restore.ts';
 import { createReader } from '../src/kafka/reader.ts';
 import { openWriter } from '../src/kafka/writer.ts';
-import { median, prepare, type Setting, say } from './setting.ts';
+import type { Measure, Race, Values } from './race.ts';
+import { prepare, type Setting, say } from './setting.ts';
 
-const runs = 3;
 const perWrite = 1_000;
 
-type Result = { readonly ours: number; readonly peer: number; readonly bytesPerId: number };
+const contestants = ['voucherbus', 'KafkaJS into a Map'] as const;
+type Name = (typeof contestants)[number];
 
-export async function benchRestore(ids: number): Promise<readonly string[]> {
-  const rows: string[] = [];
-  for (const perRecord of [500, 20, 1]) {
+const measures = {
+  at500: { label: '500 ids a journal record, s', digits: 2, better: 'less' },
+  at20: { label: '20 ids a journal record, s', digits: 2, better: 'less' },
+  at1: { label: 'one id a journal record, s', digits: 2, better: 'less' },
+  bytesPerId: { label: 'bytes of memory an id', digits: 0, better: 'less' },
+} as const satisfies Record<string, Measure>;
+
+type Run = Values<keyof typeof measures>;
+
+export async function benchRestore(ids: number, runs: number): Promise<Race> {
+  const results: Record<Name, Partial<Run>[]> = { voucherbus: [], 'KafkaJS into a Map': [] };
+  for (const [key, perRecord] of [
+    ['at500', 500],
+    ['at20', 20],
+    ['at1', 1],
+  ] as const) {
     const setting = await prepare(`restore-${perRecord}-${Date.now().toString(36)}`, 1);
     say(`filling the journal with ${ids} ids, ${perRecord} a record`);
     await fillJournal(setting, ids, perRecord);
-    const results: Result[] = [];
-    for (let run = 1; run <= runs; run += 1) {
-      const { ms: ours, bytesPerId } = await restoreOurs(setting, ids);
-      const peer = await restorePeer(setting, ids);
-      results.push({ ours, peer, bytesPerId });
+    for (let run = 0; run < runs; run += 1) {
+      const ours = await restoreOurs(setting, ids);
+      const theirs = await restorePeer(setting, ids);
+      for (const [name, { ms, bytesPerId }] of [
+        ['voucherbus', ours],
+        ['KafkaJS into a Map', theirs],
+      ] as const) {
+        results[name][run] = { ...results[name][run], [key]: ms / 1_000, bytesPerId };
+      }
       say(
-        `run ${run}, ${perRecord} a record: voucherbus ${Math.round(ours)} ms, KafkaJS into a Map ${Math.round(peer)} ms`,
+        `run ${run + 1}, ${perRecord} a record: voucherbus ${Math.round(ours.ms)} ms, KafkaJS into a Map ${Math.round(theirs.ms)} ms`,
       );
     }
-    const ours = median(results.map((one) => one.ours));
-    const peer = median(results.map((one) => one.peer));
-    const bytes = median(results.map((one) => one.bytesPerId)).toFixed(0);
-    rows.push(
-      `| ${perRecord} | ${(ours / 1_000).toFixed(2)} s | ${(peer / 1_000).toFixed(2)} s | ${(ours / peer).toFixed(2)} | ${bytes} |`,
-    );
     await setting.admin.close();
   }
-  return [
-    `Restore of ${ids} ids from one partition; medians of ${runs} runs in turns`,
-    '',
-    '| ids a journal record | voucherbus | stock KafkaJS into a Map | ratio | bytes of memory an id |',
-    '|--:|--:|--:|--:|--:|',
-    ...rows,
-  ];
+  return {
+    title: `Restore of ${ids} ids from one partition; medians (and all) of ${runs} runs in turns`,
+    contestants,
+    measures,
+    runs: results as Record<Name, Run[]>,
+  };
 }
 
 /** @param name begins each id, and tells the partitions' ids apart */
@@ -117,7 +130,8 @@ async function restoreOurs({ client, catalog, registry }: Setting, ids: number) 
   return { ms, bytesPerId: state.bytes / state.size };
 }
 
-async function restorePeer({ env, catalog }: Setting, ids: number): Promise<number> {
+async function restorePeer({ env, catalog }: Setting, ids: number) {
+  const before = heapUsed();
   const kafka = new Kafka({
     brokers: (env['KAFKA_BROKERS'] ?? '').split(','),
     logLevel: logLevel.NOTHING,
@@ -147,5 +161,12 @@ async function restorePeer({ env, catalog }: Setting, ids: number): Promise<numb
   await promise;
   const ms = performance.now() - startedAt;
   await consumer.disconnect();
-  return ms;
+  return { ms, bytesPerId: (heapUsed() - before) / seen.size };
+}
+
+/** Without garbage. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
 }

@@ -36,7 +36,7 @@ import peers.avro.Publication;
 /**
  * The same job on Kafka Streams: exactly once, repeats dropped by publication id with a RocksDB key-value store that is tuned for look-ups of absent
  * keys, one topic a campaign type. No headers, no dead letters, no journal. Environment: BROKERS, REGISTRY_URL, GROUP, RAW_TOPIC, OUT_PREFIX,
- * STATE_DIR, THREADS.
+ * STATE_DIR, THREADS, COMMIT_MS, LINGER_MS, SESSION_MS.
  */
 public final class StreamsPeer {
     private static final long WINDOW_MS = Duration.ofDays(15).toMillis();
@@ -130,15 +130,16 @@ public final class StreamsPeer {
         config.put("processing.guarantee", "exactly_once_v2");
         config.put("num.stream.threads", System.getenv().getOrDefault("THREADS", "2"));
         config.put("state.dir", System.getenv("STATE_DIR"));
-        config.put("commit.interval.ms", "100");
+        config.put("commit.interval.ms", System.getenv().getOrDefault("COMMIT_MS", "100"));
         config.put("replication.factor", "1");
         config.put("statestore.cache.max.bytes", "0");
         config.put("rocksdb.config.setter", Rocks.class.getName());
         config.put("consumer.auto.offset.reset", "earliest");
         // Not compressed, as ours: on one machine that costs the least.
         config.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "none");
-        config.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), "20");
+        config.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), System.getenv().getOrDefault("LINGER_MS", "20"));
         config.put(StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), "131072");
+        config.put(StreamsConfig.consumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG), System.getenv().getOrDefault("SESSION_MS", "10000"));
         config.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), "2000");
         config.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG), "4194304");
         return config;

@@ -1,0 +1,85 @@
+/** What a benchmark answers: contestants, what was measured of each in each run, and what we promise of the ratio. */
+
+import { median, spreadOf } from './setting.ts';
+
+export type Measure = {
+  readonly label: string;
+  readonly digits: number;
+  /** What a good one is. */
+  readonly better: 'more' | 'less';
+  /** Of ours to the first peer: what must be, and what we are after. */
+  readonly aim?: { readonly floor: number; readonly goal: number };
+};
+
+export type Values<K extends string> = Readonly<Record<K, number>>;
+
+export type Race<N extends string = string, K extends string = string> = {
+  readonly title: string;
+  /** Ours is the first. */
+  readonly contestants: readonly N[];
+  readonly measures: Readonly<Record<K, Measure>>;
+  /** One after the other, in turns. */
+  readonly runs: Readonly<Record<N, readonly Values<K>[]>>;
+};
+
+export type Row = {
+  readonly label: string;
+  readonly better: Measure['better'];
+  readonly cells: readonly string[];
+  /** Ours by each peer's, of medians. */
+  readonly ratios: readonly number[];
+  readonly aim: Measure['aim'];
+};
+
+export function rowsOf({ contestants, measures, runs }: Race): readonly Row[] {
+  return Object.entries(measures).map(([key, { label, digits, better, aim }]) => {
+    const values = contestants.map((name) => (runs[name] ?? []).map((run) => run[key] as number));
+    const [ours = Number.NaN, ...peers] = values.map(median);
+    return {
+      label,
+      better,
+      // What a contestant can not do, it was not asked for.
+      cells: values.map((list) => (list.every(Number.isFinite) ? spreadOf(list, digits) : '–')),
+      ratios: peers.map((peer) => ours / peer),
+      aim,
+    };
+  });
+}
+
+/** Whether a ratio keeps to the floor. */
+export function keeps({ better, aim }: Pick<Row, 'better' | 'aim'>, ratio: number): boolean {
+  if (aim === undefined) return true;
+  return better === 'more' ? ratio >= aim.floor : ratio <= aim.floor;
+}
+
+/** Markdown. */
+export function tableOf(race: Race): readonly string[] {
+  const { title, contestants } = race;
+  const [, ...peers] = contestants;
+  const rows = rowsOf(race);
+  const hasAims = rows.some(({ aim }) => aim !== undefined);
+  const heads = [
+    '',
+    ...contestants,
+    ...peers.map((peer) => `ratio to ${peer}`),
+    ...(hasAims ? ['floor → goal'] : []),
+  ];
+  const lines = rows.map(({ label, cells, ratios, better, aim }) => {
+    const shown = ratios.map((ratio, i) => {
+      const text = Number.isFinite(ratio) ? ratio.toFixed(2) : '–';
+      return i === 0 && !keeps({ better, aim }, ratio) ? `${text} (not met)` : text;
+    });
+    const aims = aim ? `${aim.floor} → ${aim.goal}` : '';
+    return `| ${[label, ...cells, ...shown, ...(hasAims ? [aims] : [])].join(' | ')} |`;
+  });
+  return [
+    title,
+    '',
+    `| ${heads.join(' | ')} |`,
+    `|---|${heads
+      .slice(1)
+      .map(() => '--:|')
+      .join('')}`,
+    ...lines,
+  ];
+}
