@@ -27,7 +27,7 @@ demo: node_modules ## the whole flow, shown: broker, registry, bridge, two proce
 	@npm run -s demo
 recovery: node_modules ## how long a partition is silent after each kind of death (about eight minutes)
 	@npm run -s recovery
-bench: node_modules ## throughput, restore, trace and look-ups, beside peers, on a broker of its own (about ten minutes)
+bench: node_modules ## throughput, latency, crash, restore, trace and look-ups, beside peers, on a broker of its own
 	@npm run -s bench
 endurance: node_modules ## whether anything grows in an hour under an even load (MINUTES=60, RATE=200)
 	@npm run -s endurance

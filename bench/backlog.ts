@@ -10,18 +10,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createReader, type Reader, rangeOf } from '../src/kafka/reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
-import { startContestant } from './contestants.ts';
+import { type Contestant, startContestant } from './contestants.ts';
 import { distinctIn, fill } from './fill.ts';
 import { cpuOf, memoryOf, stopProcess } from './process.ts';
-import type { Measure, Race, Values } from './race.ts';
+import { inTurns, type Measure, type Race, type Values } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
 
 export const partitions = 6;
-/** Of six kinds of partitions as many as can be, so that each has something to do after its restart. */
+/** Ten a partition, so that each has something to do after the restart. */
 const probes = 60;
 
 const contestants = ['voucherbus', 'Kafka Streams', 'script'] as const;
-export type Name = (typeof contestants)[number];
 
 const measures = {
   perSecond: {
@@ -64,24 +63,21 @@ export async function benchBacklog(count: number, runs: number): Promise<Race> {
   const reader = createReader(setting.client);
   say(`filling raw with ${count} records of 2.5 KB`);
   await fill(setting, count);
-  const results: Record<Name, Run[]> = { voucherbus: [], 'Kafka Streams': [], script: [] };
   let onRaw = count;
-  for (let run = 1; run <= runs; run += 1) {
-    for (const name of contestants) {
-      const group = `${setting.catalog.raw}.${name.replace(' ', '-')}.${run}`;
-      const addMore = async () => {
-        await fill(setting, probes, onRaw);
-        onRaw += probes;
-      };
-      // The script forgets its ids when it is killed: it would forward repeats.
-      const again = name === 'script' ? undefined : addMore;
-      const result = await measure(name, group, onRaw, setting, reader, again);
-      results[name].push(result);
-      say(
-        `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, ${result.cpuMicros.toFixed(1)} µs CPU an event, ${Math.round(result.memoryMb)} MB, restart ${Math.round(result.restartMs)} ms`,
-      );
-    }
-  }
+  const results = await inTurns(contestants, runs, async (name, run) => {
+    const group = `${setting.catalog.raw}.${name.replace(' ', '-')}.${run}`;
+    const addMore = async () => {
+      await fill(setting, probes, onRaw);
+      onRaw += probes;
+    };
+    // The script forgets its ids when it is killed: it would forward repeats.
+    const again = name === 'script' ? undefined : addMore;
+    const result = await measure(name, group, onRaw, setting, reader, again);
+    say(
+      `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, ${result.cpuMicros.toFixed(1)} µs CPU an event, ${Math.round(result.memoryMb)} MB, restart ${Math.round(result.restartMs)} ms`,
+    );
+    return result;
+  });
   await reader.close();
   await setting.admin.close();
   return {
@@ -94,7 +90,7 @@ export async function benchBacklog(count: number, runs: number): Promise<Race> {
 
 /** @param addMore writes the events that it meets after its restart; without, it is not killed and restarted */
 export async function measure(
-  name: Name,
+  name: Contestant,
   group: string,
   count: number,
   setting: Setting,
@@ -128,7 +124,7 @@ export async function measure(
       child.kill('SIGKILL');
       await once(child, 'exit');
       await addMore();
-      // The group takes the dead for living until their session ends; that silence is measured by itself (crash.ts).
+      // The group takes the dead for living until their session ends; that silence is measured by itself (`benchCrash`).
       await untilEmpty(group, setting);
       const restartedAt = performance.now();
       child = await startContestant(name, group, directory, setting);
@@ -169,7 +165,7 @@ async function committed(group: string, { admin, catalog }: Setting): Promise<nu
 
 /** A fast wrong answer is no answer: each publication once, and none missing. */
 async function check(
-  name: Name,
+  name: Contestant,
   count: number,
   { catalog }: Setting,
   reader: Reader,

@@ -3,7 +3,7 @@
  * run (backlog, bridge, latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how many.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus } from 'node:os';
 import { benchBacklog } from './backlog.ts';
 import { benchBridge } from './bridge.ts';
@@ -53,15 +53,10 @@ for (const [i, name] of wanted.entries()) {
   process.stdout.write(`${tableOf(race).join('\n')}\n\n`);
 }
 // Those with aims, of this run or of an earlier one.
-const charted = ['backlog', 'latency', 'crash', 'bridge'].flatMap((name) => {
-  try {
-    return JSON.parse(readFileSync(new URL(`${name}.json`, folder), 'utf8')) as Race & {
-      date: string;
-    };
-  } catch {
-    return [];
-  }
-});
+const charted = ['backlog', 'latency', 'crash', 'bridge']
+  .map((name) => new URL(`${name}.json`, folder))
+  .filter((file) => existsSync(file))
+  .map((file) => JSON.parse(readFileSync(file, 'utf8')) as Race & { readonly date: string });
 const dates = [...new Set(charted.map((race) => race.date))].sort().join(', ');
 writeFileSync(new URL('ratios.svg', folder), chartOf(charted, `${dates}. ${machine}`));
 say('done: bench/results');

@@ -8,7 +8,7 @@ import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';
 import { cpuOf, memoryOf, startProcess, stopProcess } from './process.ts';
-import type { Measure, Race, Values } from './race.ts';
+import { inTurns, type Measure, type Race, type Values } from './race.ts';
 import { prepare, say } from './setting.ts';
 
 const partitions = 6;
@@ -55,16 +55,13 @@ export async function benchBridge(runs: number): Promise<Race> {
     }
     return records;
   };
-  const results: Record<Name, Run[]> = { voucherbus: [], 'Vert.x': [] };
-  for (let run = 1; run <= runs; run += 1) {
-    for (const name of contestants) {
-      const result = await measure(name, { env: setting.env, topics, recordsOn });
-      results[name].push(result);
-      say(
-        `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuMicros.toFixed(1)} µs CPU a request`,
-      );
-    }
-  }
+  const results = await inTurns(contestants, runs, async (name, run) => {
+    const result = await measure(name, { env: setting.env, topics, recordsOn });
+    say(
+      `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuMicros.toFixed(1)} µs CPU a request`,
+    );
+    return result;
+  });
   await reader.close();
   await admin.close();
   return {

@@ -3,7 +3,7 @@
 import { rawRecord } from '../src/bridge/record.ts';
 import type { RawWebhook } from '../src/codec/records.ts';
 import { schemas } from '../src/codec/schemas.ts';
-import { createEncoder } from '../src/codec/wire.ts';
+import { createEncoder, type Encoder } from '../src/codec/wire.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { type Setting, say } from './setting.ts';
@@ -19,6 +19,14 @@ export function distinctIn(count: number): number {
   return new Set(Array.from({ length: count }, (_, i) => idOf(i))).size;
 }
 
+/** The raw record of a webhook that arrives now. */
+export function rawOf(webhook: object, encode: Encoder<RawWebhook>) {
+  const body = Buffer.from(JSON.stringify(webhook));
+  const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
+  const receipt = { source: 'bench', contentType: 'application/json', receivedAtMs: Date.now() };
+  return rawRecord(verified, receipt, encode);
+}
+
 /** @param start of the first record: of those filled before there are so many */
 export async function fill(
   { client, catalog, schemaId }: Setting,
@@ -32,14 +40,7 @@ export async function fill(
       const n = idOf(start + from + k);
       const publicationId = `pub_${n.toString(36).padStart(32, '0')}`;
       const campaignType = types[n % 4] as string;
-      const body = Buffer.from(JSON.stringify(sampleWebhook({ publicationId, campaignType })));
-      const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
-      const receipt = {
-        source: 'bench',
-        contentType: 'application/json',
-        receivedAtMs: Date.now(),
-      };
-      return rawRecord(verified, receipt, encode);
+      return rawOf(sampleWebhook({ publicationId, campaignType }), encode);
     });
     await writer.write(records, 30_000);
     if ((from + chunk) % 50_000 === 0) say(`filled ${from + chunk} of ${count}`);

@@ -1,6 +1,6 @@
 /** From raw to visible at 100 and 1,000 events a second, and the silence after a crash, beside Kafka Streams. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startContestant } from './contestants.ts';
 import type { ProbeResult } from './probe.ts';
-import { stopProcess } from './process.ts';
-import type { Measure, Race, Values } from './race.ts';
+import { startProcess, stopProcess } from './process.ts';
+import { inTurns, type Measure, type Race } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
@@ -34,29 +34,23 @@ const latencyMeasures = {
 } as const satisfies Record<string, Measure>;
 
 export async function benchLatency(runs: number): Promise<Race> {
-  const results: Record<Name, Values<keyof typeof latencyMeasures>[]> = {
-    voucherbus: [],
-    'Kafka Streams': [],
-  };
-  for (let run = 1; run <= runs; run += 1) {
-    for (const name of contestants) {
-      await using stage = await aStage();
-      await stage.start(name, quick);
-      // A JVM is quick once it has compiled what it runs.
-      await probe(stage, 1_000, 10, 1).done;
-      const slow = await probe(stage, 100, 20, 3).done;
-      const fast = await probe(stage, 1_000, 20, 3).done;
-      results[name].push({
-        p50At100: slow.p50Ms,
-        p99At100: slow.p99Ms,
-        p50At1000: fast.p50Ms,
-        p99At1000: fast.p99Ms,
-      });
-      say(
-        `run ${run}, ${name}: at 100/s p50 ${slow.p50Ms.toFixed(1)} p99 ${slow.p99Ms.toFixed(1)} ms, at 1,000/s p50 ${fast.p50Ms.toFixed(1)} p99 ${fast.p99Ms.toFixed(1)} ms`,
-      );
-    }
-  }
+  const results = await inTurns(contestants, runs, async (name, run) => {
+    await using stage = await aStage();
+    await stage.start(name, quick);
+    // A JVM is quick once it has compiled what it runs.
+    await probe(stage, 1_000, 10, 1).done;
+    const slow = await probe(stage, 100, 20, 3).done;
+    const fast = await probe(stage, 1_000, 20, 3).done;
+    say(
+      `run ${run}, ${name}: at 100/s p50 ${slow.p50Ms.toFixed(1)} p99 ${slow.p99Ms.toFixed(1)} ms, at 1,000/s p50 ${fast.p50Ms.toFixed(1)} p99 ${fast.p99Ms.toFixed(1)} ms`,
+    );
+    return {
+      p50At100: slow.p50Ms,
+      p99At100: slow.p99Ms,
+      p50At1000: fast.p50Ms,
+      p99At1000: fast.p99Ms,
+    };
+  });
   return {
     title: `From the write to raw to the sight of a reader of committed records, ${partitions} partitions, Streams with 20 ms between commits and no linger; medians (and all) of ${runs} runs in turns. Every event was seen, once`,
     contestants,
@@ -76,29 +70,23 @@ const crashMeasures = {
 
 /** The worst delay of any event while one of two instances is killed. */
 export async function benchCrash(runs: number): Promise<Race> {
-  const results: Record<Name, Values<keyof typeof crashMeasures>[]> = {
-    voucherbus: [],
-    'Kafka Streams': [],
-  };
   const settings = {
     voucherbus: { PROCESSOR_WORKERS: '1', SESSION_TIMEOUT: '10s' },
     'Kafka Streams': { THREADS: '1', SESSION_MS: '10000' },
   };
-  for (let run = 1; run <= runs; run += 1) {
-    for (const name of contestants) {
-      await using stage = await aStage();
-      await stage.start(name, settings[name]);
-      const second = await stage.start(name, settings[name]);
-      await probe(stage, 500, 10, 1).done;
-      const running = probe(stage, 500, 45, 5);
-      await running.started;
-      await sleep(10_000);
-      second.kill('SIGKILL');
-      const { maxMs } = await running.done;
-      results[name].push({ silenceMs: maxMs });
-      say(`run ${run}, ${name}: silent for ${(maxMs / 1_000).toFixed(1)} s`);
-    }
-  }
+  const results = await inTurns(contestants, runs, async (name, run) => {
+    await using stage = await aStage();
+    await stage.start(name, settings[name]);
+    const second = await stage.start(name, settings[name]);
+    await probe(stage, 500, 10, 1).done;
+    const running = probe(stage, 500, 45, 5);
+    await running.started;
+    await sleep(10_000);
+    second.kill('SIGKILL');
+    const { maxMs } = await running.done;
+    say(`run ${run}, ${name}: silent for ${(maxMs / 1_000).toFixed(1)} s`);
+    return { silenceMs: maxMs };
+  });
   return {
     title: `One of two instances is killed (SIGKILL) at 500 events a second, session time-out 10 s for both: the worst delay of any event; medians (and all) of ${runs} runs in turns. Every event was seen, once`,
     contestants,
@@ -130,7 +118,7 @@ async function aStage(): Promise<Stage> {
       return child;
     },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(children.filter(({ signalCode }) => signalCode === null).map(stopProcess));
+      await Promise.all(children.map(stopProcess));
       for (const directory of directories) await rm(directory, { recursive: true, force: true });
       await setting.admin.close();
     },
@@ -140,14 +128,11 @@ async function aStage(): Promise<Stage> {
 function probe({ setting }: Stage, rate: number, seconds: number, warmSeconds: number) {
   const file = fileURLToPath(new URL('probe.ts', import.meta.url));
   const prefix = String(setting.env['TOPIC_PREFIX']);
-  const child = spawn(
-    process.execPath,
-    [file, prefix, String(rate), String(seconds), String(warmSeconds)],
-    { env: setting.env, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const args = [file, prefix, String(rate), String(seconds), String(warmSeconds)];
+  const child = startProcess(process.execPath, args, setting.env);
   const started = Promise.withResolvers<void>();
   const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
     lines.push(line);
     started.resolve();
   });

@@ -2,13 +2,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { rawRecord } from '../src/bridge/record.ts';
 import type { RawWebhook } from '../src/codec/records.ts';
 import { schemas } from '../src/codec/schemas.ts';
 import { createEncoder } from '../src/codec/wire.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { credentials, startVendorApi } from '../test/support/vendor-api.ts';
+import { rawOf } from './fill.ts';
 import { startProcess, stopProcess } from './process.ts';
 import type { Measure, Race, Values } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
@@ -76,14 +76,11 @@ export async function benchLookups(): Promise<Race> {
 async function fillWithStubs({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
   const writer = await openWriter(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
-  const receipt = { source: 'voucherify', contentType: undefined, receivedAtMs: Date.now() };
   for (let from = 0; from < count; from += 200) {
     const records = Array.from({ length: 200 }, (_, i) => {
       const webhook = sampleWebhook() as { data: object };
       const campaign = { id: `camp_${from + i}`, name: 'stub', object: 'campaign' };
-      const body = Buffer.from(JSON.stringify({ ...webhook, data: { ...webhook.data, campaign } }));
-      const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
-      return rawRecord(verified, receipt, encode);
+      return rawOf({ ...webhook, data: { ...webhook.data, campaign } }, encode);
     });
     await writer.write(records, 30_000);
   }

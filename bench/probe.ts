@@ -4,13 +4,13 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rawRecord } from '../src/bridge/record.ts';
 import type { RawWebhook } from '../src/codec/records.ts';
 import { schemas } from '../src/codec/schemas.ts';
 import { createEncoder } from '../src/codec/wire.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { prepared } from '../test/support/prepared.ts';
+import { rawOf } from './fill.ts';
 
 export type ProbeResult = {
   readonly sent: number;
@@ -67,17 +67,7 @@ for (let i = 0; i < total; i += 1) {
   const dueAt = startedAt + (i * 1_000) / Number(rate);
   if (dueAt > performance.now()) await sleep(dueAt - performance.now());
   const publicationId = `pub_${run}_${i}`;
-  const body = Buffer.from(JSON.stringify(sampleWebhook({ publicationId })));
-  const receipt = {
-    source: 'bench',
-    contentType: 'application/json',
-    receivedAtMs: Date.now(),
-  };
-  const record = rawRecord(
-    { body, signature: '0'.repeat(64), secretName: 'bench' },
-    receipt,
-    encode,
-  );
+  const record = rawOf(sampleWebhook({ publicationId }), encode);
   sentAt.set(publicationId, performance.now());
   writes.push(writer.write([record], 30_000));
 }

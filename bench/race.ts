@@ -22,6 +22,19 @@ export type Race<N extends string = string, K extends string = string> = {
   readonly runs: Readonly<Record<N, readonly Values<K>[]>>;
 };
 
+/** Every contestant once a run: A B A B. */
+export async function inTurns<N extends string, V>(
+  contestants: readonly N[],
+  count: number,
+  once: (name: N, run: number) => Promise<V>,
+): Promise<Record<N, V[]>> {
+  const runs = Object.fromEntries(contestants.map((name) => [name, [] as V[]])) as Record<N, V[]>;
+  for (let run = 1; run <= count; run += 1) {
+    for (const name of contestants) runs[name].push(await once(name, run));
+  }
+  return runs;
+}
+
 export type Row = {
   readonly label: string;
   readonly better: Measure['better'];

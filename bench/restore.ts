@@ -19,10 +19,21 @@ const perWrite = 1_000;
 const contestants = ['voucherbus', 'KafkaJS into a Map'] as const;
 type Name = (typeof contestants)[number];
 
-const measures = {
+/** How many ids a journal record holds: a backlog's, a busy hour's, a quiet one's. */
+export const idsPerRecord = [
+  ['at500', 500],
+  ['at20', 20],
+  ['at1', 1],
+] as const;
+
+export const timesByRecord = {
   at500: { label: '500 ids a journal record, s', digits: 2, better: 'less' },
   at20: { label: '20 ids a journal record, s', digits: 2, better: 'less' },
   at1: { label: 'one id a journal record, s', digits: 2, better: 'less' },
+} as const satisfies Record<string, Measure>;
+
+const measures = {
+  ...timesByRecord,
   bytesPerId: { label: 'bytes of memory an id', digits: 0, better: 'less' },
 } as const satisfies Record<string, Measure>;
 
@@ -30,11 +41,7 @@ type Run = Values<keyof typeof measures>;
 
 export async function benchRestore(ids: number, runs: number): Promise<Race> {
   const results: Record<Name, Partial<Run>[]> = { voucherbus: [], 'KafkaJS into a Map': [] };
-  for (const [key, perRecord] of [
-    ['at500', 500],
-    ['at20', 20],
-    ['at1', 1],
-  ] as const) {
+  for (const [key, perRecord] of idsPerRecord) {
     const setting = await prepare(`restore-${perRecord}-${Date.now().toString(36)}`, 1);
     say(`filling the journal with ${ids} ids, ${perRecord} a record`);
     await fillJournal(setting, ids, perRecord);

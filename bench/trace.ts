@@ -3,26 +3,16 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { partitionOf } from '../src/kafka/partition-of.ts';
-import type { Measure, Race, Values } from './race.ts';
-import { fillJournal } from './restore.ts';
+import type { Race, Values } from './race.ts';
+import { fillJournal, idsPerRecord, timesByRecord } from './restore.ts';
 import { prepare, say } from './setting.ts';
 
 const partitions = 12;
 const runs = 5;
 
-const measures = {
-  at500: { label: '500 ids a journal record, s', digits: 2, better: 'less' },
-  at20: { label: '20 ids a journal record, s', digits: 2, better: 'less' },
-  at1: { label: 'one id a journal record, s', digits: 2, better: 'less' },
-} as const satisfies Record<string, Measure>;
-
 export async function benchTrace(ids: number): Promise<Race> {
-  const results: Partial<Values<keyof typeof measures>>[] = [];
-  for (const [measured, perRecord] of [
-    ['at500', 500],
-    ['at20', 20],
-    ['at1', 1],
-  ] as const) {
+  const results: Partial<Values<keyof typeof timesByRecord>>[] = [];
+  for (const [measured, perRecord] of idsPerRecord) {
     const setting = await prepare(`trace-${perRecord}-${Date.now().toString(36)}`, partitions);
     say(`filling the journal with ${ids} ids, ${perRecord} a record`);
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -53,7 +43,7 @@ export async function benchTrace(ids: number): Promise<Race> {
   return {
     title: `\`voucherbus trace\` of one publication among ${ids} in the journal, ${partitions} partitions, from the command to its answer, start of the process included; medians (and all) of ${runs} runs`,
     contestants: ['voucherbus'],
-    measures,
-    runs: { voucherbus: results as Values<keyof typeof measures>[] },
+    measures: timesByRecord,
+    runs: { voucherbus: results as Values<keyof typeof timesByRecord>[] },
   };
 }

@@ -40,6 +40,13 @@ export class AppError extends Error {
   }
 }
 
+/** What a command that failed shows: the stack only of what is not ours, for that is a broken assumption. */
+export function shownOf(error: unknown): string {
+  return error instanceof AppError || !(error instanceof Error)
+    ? messageOf(error)
+    : String(error.stack);
+}
+
 /** What to show of an error that is not ours: its message, never its stack. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import type { Command, Io } from './commands/command.ts';
-import { AppError, messageOf } from './errors.ts';
+import { AppError, shownOf } from './errors.ts';
 
 const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   bridge: () => import('./commands/bridge.ts'),
@@ -39,11 +39,8 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<number
   try {
     return await command.run(args, io);
   } catch (error) {
-    const isOurs = error instanceof AppError;
-    io.err(
-      `voucherbus ${name}: ${isOurs || !(error instanceof Error) ? messageOf(error) : error.stack}`,
-    );
-    return isOurs && error.code === 'CONFIG_INVALID' ? 2 : 1;
+    io.err(`voucherbus ${name}: ${shownOf(error)}`);
+    return error instanceof AppError && error.code === 'CONFIG_INVALID' ? 2 : 1;
   }
 }
 

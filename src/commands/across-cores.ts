@@ -8,7 +8,7 @@ import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Facts } from '../workers/messages.ts';
-import { type Supervisor, type SupervisorOptions, startSupervisor } from '../workers/supervisor.ts';
+import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
 import { announceTo, answerSupervisor, confess } from '../workers/worker.ts';
 import { version } from './environment.ts';
 import { runUntilStopped } from './lifetime.ts';
@@ -89,21 +89,16 @@ async function supervise(
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
   const log = createLog(operation.logLevel, name);
-  let supervisor: Supervisor | undefined;
-  const starting = { isReady: false, parts: { workers: 'starting' } };
-  // First: a port that is taken is known before anything has begun.
-  const admin = await startAdminServer(operation, {
-    status: () => supervisor?.status() ?? starting,
-    metrics: async () => (await supervisor?.metrics()) ?? '',
-  });
-  const workers = startSupervisor({
+  const workers = createSupervisor({
     count,
     environmentOf: (place) => ({ [numberVariable]: String(place) }),
     readyWith,
     log,
     metrics: createMetrics({ version }),
   });
-  supervisor = workers;
+  // Before they start: a port that is taken is known before anything has begun.
+  const admin = await startAdminServer(operation, workers);
+  workers.start();
   const announce = () =>
     void workers.running.then((facts) =>
       log.info({ ...facts, adminPort: admin.port, workers: count }, runs),

@@ -34,6 +34,9 @@ function within(value: number | undefined, min: number, max: number): number | u
     : undefined;
 }
 
+const whole = (text: string, min: number, max: number) =>
+  within(/^-?\d+$/.test(text) ? Number(text) : undefined, min, max);
+
 const items = (text: string) =>
   text
     .split(',')
@@ -43,14 +46,12 @@ const items = (text: string) =>
 export const text = () => parsed('some text', (value) => (value === '' ? undefined : value));
 
 export const integer = (min: number, max: number) =>
-  parsed(`an integer from ${min} to ${max}`, (value) =>
-    within(/^-?\d+$/.test(value) ? Number(value) : undefined, min, max),
-  );
+  parsed(`an integer from ${min} to ${max}`, (value) => whole(value, min, max));
 
 /** How many processes; `auto` is for as many as the process is given cores. */
 export const workers = () =>
   parsed('auto, or an integer from 1 to 256', (value) =>
-    value === 'auto' ? value : within(/^\d+$/.test(value) ? Number(value) : undefined, 1, 256),
+    value === 'auto' ? value : whole(value, 1, 256),
   );
 
 /** Milliseconds, written with a unit: 500ms, 10s, 5m, 1h, 15d. */

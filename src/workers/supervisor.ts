@@ -32,7 +32,8 @@ export type Supervisor = {
   readonly ended: Promise<never>;
   readonly status: () => Promise<Status>;
   readonly metrics: () => Promise<string>;
-  /** SIGTERM to each, and their ends. Called again it says so again, and they end at once. */
+  readonly start: () => void;
+  /** SIGTERM to each, and their ends. */
   readonly stop: () => Promise<void>;
 };
 
@@ -71,7 +72,7 @@ const hungAfterMs = 30_000;
 /** Longer than each step of a worker's own shutdown may take. */
 const killAfterMs = 40_000;
 
-export function startSupervisor(options: SupervisorOptions): Supervisor {
+export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { count, environmentOf, readyWith, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
@@ -142,7 +143,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       missing -= 1;
       if (missing === 0) all.resolve();
     });
-    for (const { worker } of alive) worker?.send({ ask: number });
+    // A worker that dies just now is seen by its end.
+    for (const { worker } of alive) worker?.send({ ask: number }, () => undefined);
     if (missing > 0) await Promise.race([all.promise, sleep(answerWithinMs)]);
     asked.delete(number);
   };
@@ -157,10 +159,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       worker.process.kill('SIGKILL');
     }
   };
-  const watching = setInterval(() => void watch(), askEveryMs);
+  let watching: NodeJS.Timeout | undefined;
 
-  for (const place of places) fill(place);
   return {
+    start: () => {
+      for (const place of places) fill(place);
+      watching = setInterval(() => void watch(), askEveryMs);
+    },
     running: Promise.all(places.map(({ running }) => running.promise)).then(
       ([facts]) => facts ?? {},
     ),

@@ -1,7 +1,7 @@
 /** A worker's side of the talk with its supervisor. (When the supervisor is gone, node:cluster ends the worker at once.) */
 
 import cluster from 'node:cluster';
-import { AppError, messageOf } from '../errors.ts';
+import { AppError, shownOf } from '../errors.ts';
 import type { Health } from '../observability/health.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { snapshotOf } from '../observability/together.ts';
@@ -21,9 +21,8 @@ export function announceTo(facts: Facts): Promise<void> {
 
 /** Says why this worker ends, so that it is said once, however many fail alike. */
 export function confess(error: unknown): Promise<void> {
-  const isOurs = error instanceof AppError;
-  const text = isOurs || !(error instanceof Error) ? messageOf(error) : String(error.stack);
-  return tell({ kind: 'failed', failure: { text, code: isOurs ? error.code : undefined } });
+  const code = error instanceof AppError ? error.code : undefined;
+  return tell({ kind: 'failed', failure: { text: shownOf(error), code } });
 }
 
 function tell(message: FromWorker): Promise<void> {

@@ -5,7 +5,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type ReadRecord, readBatches, readCommitted } from '../../../src/kafka/decode-batch.ts';
-import { encodeRecordBatch } from '../../../src/kafka/encode-batch.ts';
+import { encodeRecordBatch } from '../../support/record-batch.ts';
 
 const require = createRequire(import.meta.url);
 const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0');

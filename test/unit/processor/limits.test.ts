@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { encodeRecordBatch } from '../../../src/kafka/encode-batch.ts';
 import { errorOfCode } from '../../../src/kafka/internals.ts';
 import type { OutputRecord } from '../../../src/kafka/transactional.ts';
 import { excessOf, explained, readTopicLimits } from '../../../src/processor/limits.ts';
+import { encodeRecordBatch } from '../../support/record-batch.ts';
 
 const records: OutputRecord[] = Array.from({ length: 40 }, (_, i) => ({
   partition: 0,

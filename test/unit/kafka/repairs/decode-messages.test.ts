@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { encodeRecordBatch, type WritableRecord } from '../../../../src/kafka/encode-batch.ts';
+import type { WritableRecord } from '../../../../src/kafka/encode-batch.ts';
 import { decodeMessages } from '../../../../src/kafka/repairs/decode-messages.ts';
+import { encodeRecordBatch } from '../../../support/record-batch.ts';
 
 const require = createRequire(import.meta.url);
 const Decoder = require('kafkajs/src/protocol/decoder');

@@ -1,0 +1,18 @@
+/** A record batch by itself; in src it is written straight into the request. */
+
+import { ByteWriter } from '../../src/kafka/bytes.ts';
+import {
+  type BatchOptions,
+  planRecordBatch,
+  type WritableRecord,
+} from '../../src/kafka/encode-batch.ts';
+
+export function encodeRecordBatch(
+  records: readonly WritableRecord[],
+  options: BatchOptions,
+): Buffer {
+  const { size, writeTo } = planRecordBatch(records, options);
+  const out = new ByteWriter(size);
+  writeTo(out);
+  return out.buffer;
+}
