@@ -9,7 +9,7 @@ import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Facts } from '../workers/messages.ts';
 import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
-import { announceTo, answerSupervisor, confess } from '../workers/worker.ts';
+import { announceTo, answerSupervisor, confess, leaveWord } from '../workers/worker.ts';
 import { version } from './environment.ts';
 import { runUntilStopped } from './lifetime.ts';
 
@@ -20,6 +20,10 @@ export type Post = {
   readonly of: number;
   /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
   readonly show: (health: Health, metrics: Metrics) => Promise<Pick<AdminServer, 'close'>>;
+  /** The last word of the worker that had this post before, and died. */
+  readonly word: string | undefined;
+  /** Leaves word to the next one, should this one die. */
+  readonly leaveWord: (text: string) => void;
   /** Says that the service runs: in the log, or to the supervisor, who says it once for all. */
   readonly announce: (log: Log, facts: Facts) => void;
 };
@@ -36,6 +40,7 @@ export type Service = {
 
 /** Set for its workers by the supervisor. */
 const numberVariable = 'VOUCHERBUS_WORKER';
+const wordVariable = 'VOUCHERBUS_WORD';
 
 export async function acrossCores(
   service: Service,
@@ -61,6 +66,8 @@ function alone({ runs }: Service, operation: Config<'operation'>['operation']): 
       adminPort = server.port;
       return server;
     },
+    word: undefined,
+    leaveWord: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
   };
 }
@@ -75,6 +82,8 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
         answerSupervisor(health, metrics);
         return { close: async () => {} };
       },
+      word: process.env[wordVariable],
+      leaveWord: (text) => void leaveWord(text),
       announce: (_, facts) => void announceTo(facts),
     });
   } catch (error) {
@@ -91,7 +100,10 @@ async function supervise(
   const log = createLog(operation.logLevel, name);
   const workers = createSupervisor({
     count,
-    environmentOf: (place) => ({ [numberVariable]: String(place) }),
+    environmentOf: (place, word) => ({
+      [numberVariable]: String(place),
+      [wordVariable]: word,
+    }),
     readyWith,
     log,
     metrics: createMetrics({ version }),

@@ -6,6 +6,7 @@ import { schemas } from '../codec/schemas.ts';
 import { createEncoder } from '../codec/wire.ts';
 import type { Config } from '../config/config.ts';
 import { createClient } from '../kafka/client.ts';
+import { dismiss } from '../kafka/dismiss.ts';
 import { joinGroup } from '../kafka/group.ts';
 import { createReader } from '../kafka/reader.ts';
 import { createHealth } from '../observability/health.ts';
@@ -93,6 +94,12 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     metrics,
   });
   const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
+  // Whoever had this post before left its name in the group.
+  if (post.word !== undefined) {
+    await dismiss(createClient(config.kafka, log), group, post.word).catch((error: unknown) =>
+      log.warn({ err: error }, 'its partitions wait for the end of its session'),
+    );
+  }
   const member = await joinGroup(
     createClient(config.kafka, log),
     {
@@ -103,7 +110,13 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       fetchWaitMs,
       concurrency: started.partitions,
     },
-    processor,
+    {
+      ...processor,
+      onAssigned: (partitions, memberId) => {
+        post.leaveWord(memberId);
+        processor.onAssigned(partitions);
+      },
+    },
     log,
   );
   const announce = () => post.announce(log, { group });

@@ -42,8 +42,8 @@ export type GroupOptions = {
 };
 
 export type GroupHandlers = {
-  /** Called at each (re)join with the partitions that are now ours. Work on others is void from here on. */
-  readonly onAssigned: (partitions: readonly number[]) => void;
+  /** Called at each (re)join with the partitions that are now ours, and our name in the group. Work on others is void from here on. */
+  readonly onAssigned: (partitions: readonly number[], memberId: string) => void;
   readonly onBatch: (batch: InputBatch) => Promise<void>;
   readonly onLost: (reason: string) => void;
 };
@@ -83,7 +83,7 @@ export async function joinGroup(
   const ended = endOf(consumer, handlers, log);
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     owned = payload.memberAssignment[options.topic] ?? [];
-    handlers.onAssigned(owned);
+    handlers.onAssigned(owned, payload.memberId);
   });
   consumer.on(consumer.events.REBALANCING, () => handlers.onLost('the group is rebalancing'));
   try {

@@ -20,6 +20,11 @@ export type Cluster = {
   findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
   findBroker(node: { nodeId: number }): Promise<Broker>;
   removeBroker(address: { host: string; port: number }): void;
+  findGroupCoordinator(lookup: { groupId: string }): Promise<GroupCoordinator>;
+};
+
+type GroupCoordinator = {
+  leaveGroup(member: { groupId: string; memberId: string }): Promise<unknown>;
 };
 
 const { createErrorFromCode } = requirePart('kafkajs/src/protocol/error') as {

@@ -17,5 +17,7 @@ export type Failure = { readonly text: string; readonly code: ErrorCode | undefi
 export type FromWorker =
   | { readonly kind: 'look'; readonly ask: number; readonly look: Look }
   | { readonly kind: 'running'; readonly facts: Facts }
+  /** What whoever takes its place should know, if it dies now. */
+  | { readonly kind: 'will'; readonly text: string }
   /** It ends by itself, for this reason. */
   | { readonly kind: 'failed'; readonly failure: Failure };

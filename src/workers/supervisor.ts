@@ -16,8 +16,8 @@ import type { Facts, Failure, FromWorker, Look } from './messages.ts';
 
 export type SupervisorOptions = {
   readonly count: number;
-  /** For the worker's environment: which of the places it has, from 1. */
-  readonly environmentOf: (place: number) => Readonly<Record<string, string>>;
+  /** For the worker's environment: which of the places it has, from 1, and the word of the one who had it before and died. */
+  readonly environmentOf: (place: number, word: string | undefined) => NodeJS.ProcessEnv;
   /** Whether the service is ready when one of them is, or only when all are. */
   readonly readyWith: 'one' | 'all';
   readonly log: Log;
@@ -45,6 +45,8 @@ type Place = {
   answeredAt: number;
   look: Look | undefined;
   failure: Failure | undefined;
+  /** Of the worker for its heir; the heir's own comes in its place. */
+  word: string | undefined;
   shortLives: number;
   running: PromiseWithResolvers<Facts>;
 };
@@ -92,6 +94,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       case 'running':
         hasAnyRun = true;
         return place.running.resolve(message.facts);
+      case 'will':
+        place.word = message.text;
+        return;
       case 'failed':
         place.failure = message.failure;
     }
@@ -99,7 +104,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   cluster.setupPrimary({ execArgv: [...leanArguments, ...process.execArgv] });
   const fill = (place: Place) => {
-    const worker = cluster.fork({ ...leanEnvironment, ...environmentOf(place.number) });
+    const worker = cluster.fork({ ...leanEnvironment, ...environmentOf(place.number, place.word) });
     const now = performance.now();
     Object.assign(place, { worker, startedAt: now, answeredAt: now, failure: undefined });
     worker.on('message', (message: FromWorker) => heard(place, message));
@@ -195,6 +200,7 @@ function aPlace(number: number): Place {
     answeredAt: 0,
     look: undefined,
     failure: undefined,
+    word: undefined,
     shortLives: 0,
     running: Promise.withResolvers(),
   };

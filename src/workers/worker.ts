@@ -19,6 +19,11 @@ export function announceTo(facts: Facts): Promise<void> {
   return tell({ kind: 'running', facts });
 }
 
+/** Leaves word to whoever takes this worker's place after its death; the last one counts. */
+export function leaveWord(text: string): Promise<void> {
+  return tell({ kind: 'will', text });
+}
+
 /** Says why this worker ends, so that it is said once, however many fail alike. */
 export function confess(error: unknown): Promise<void> {
   const code = error instanceof AppError ? error.code : undefined;

@@ -81,6 +81,27 @@ test('two workers of one processor share the partitions; one is killed again and
   expect(processor.child.output().match(/"msg":"stopped"/g)).toHaveLength(3);
 });
 
+test('a worker that is killed is taken out of the group at once: its partitions do not wait for its session to end', async () => {
+  await using deployment = await aDeployment(4, { ...two, SESSION_TIMEOUT: '5m' });
+  const bridge = await deployment.start('bridge');
+  const processor = await deployment.start('processor');
+  await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready');
+  let kills = 0;
+  const flow = startFlow(deployment, bridge.url, {
+    count: 1_000,
+    isEnough: () => kills === 2,
+    concurrency: 20,
+    perSecond: 300,
+  });
+  for (; kills < 2; kills += 1) {
+    const killed = workersOf(processor.child)[kills] ?? -1;
+    process.kill(killed, 'SIGKILL');
+    await until(async () => !workersOf(processor.child).includes(killed), 'it is gone');
+    await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready again');
+  }
+  await flow.check();
+});
+
 test('a worker that hangs is killed after half a minute, and replaced', async () => {
   await using deployment = await aDeployment(2, two);
   const processor = await deployment.start('processor');

@@ -331,4 +331,10 @@ export const mutants: readonly Mutant[] = [
     edits: [['    if (look) past = await countedIn([past, look.metrics]);\n', '']],
     caughtBy: integration('workers'),
   },
+  {
+    name: 'a worker that has died stays in the group until its session ends',
+    file: 'workers/supervisor.ts',
+    edits: [['        place.word = message.text;\n', '']],
+    caughtBy: [...integration('workers'), '-t', 'taken out of the group'],
+  },
 ];

@@ -1,0 +1,26 @@
+/**
+ * Takes a member that has died out of its group, so that its partitions need not wait for the end of its session. It is safe even if the member
+ * lives: what may be written is decided by the leases, not by the membership.
+ */
+
+import type { Client } from './client.ts';
+import { asAppError } from './failure.ts';
+import { createCluster } from './internals.ts';
+
+/** The coordinator's answer where the session has ended already. */
+const unknownMember = 'UNKNOWN_MEMBER_ID';
+
+/** @throws AppError, where the coordinator can not be asked */
+export async function dismiss(client: Client, group: string, memberId: string): Promise<void> {
+  const cluster = createCluster(client);
+  try {
+    await cluster.connect();
+    const coordinator = await cluster.findGroupCoordinator({ groupId: group });
+    await coordinator.leaveGroup({ groupId: group, memberId });
+  } catch (error) {
+    if ((error as { type?: string }).type === unknownMember) return;
+    throw asAppError(error, `take the member ${memberId} out of the group ${group}`);
+  } finally {
+    await cluster.disconnect().catch(() => undefined);
+  }
+}
