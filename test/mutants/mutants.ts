@@ -239,7 +239,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: unit('kafka/repairs/broker-away'),
   },
   {
-    name: 'an answer that was cut off stays in the buffer',
+    name: 'a step of SASL that was cut off stays in the buffer',
     file: 'kafka/repairs/connection.ts',
     edits: [['    connection.chunks = [];\n', '']],
     caughtBy: unit('kafka/repairs/connection'),

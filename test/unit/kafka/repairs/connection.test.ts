@@ -71,6 +71,16 @@ const ask = (connection: { send(request: object): Promise<unknown> }) =>
     },
   });
 
+/** A step of SASL: KafkaJS itself reads its answer, with the length before it. */
+const authenticate = (connection: { sendAuthRequest(step: object): Promise<unknown> }) =>
+  connection.sendAuthRequest({
+    request: { encode: async () => Buffer.alloc(12) },
+    response: {
+      decode: async (framed: Buffer) => ({ value: framed.readInt32BE(8) }),
+      parse: async ({ value }: { value: number }) => value,
+    },
+  });
+
 const tick = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('an answer that was cut off does not spoil the answers of the next connection', async () => {
@@ -81,6 +91,17 @@ test('an answer that was cut off does not spoil the answers of the next connecti
   onRequest = (id, socket) => socket.write(answer(id, 2));
   await connection.connect();
   expect(await ask(connection)).toBe(2);
+  await connection.disconnect();
+});
+
+test('an answer that was cut off while the client authenticates does not spoil the next attempt', async () => {
+  const connection = new Connection(options());
+  await connection.connect();
+  onRequest = (id, socket) => socket.end(answer(id, 1).subarray(0, 7));
+  await expect(authenticate(connection)).rejects.toThrow();
+  onRequest = (id, socket) => socket.write(answer(id, 2));
+  await connection.connect();
+  expect(await authenticate(connection)).toBe(2);
   await connection.disconnect();
 });
 
