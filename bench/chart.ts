@@ -1,6 +1,7 @@
-/** The ratios as a picture: a line for each, from better to worse than the peer, with floor and goal. */
+/** The ratios as a picture: a line for each, from better to worse than the peer, with floor and goal. And curves. */
 
 import { keeps, type Race, rowsOf } from './race.ts';
+import { median } from './setting.ts';
 
 const width = 880;
 const labelWidth = 380;
@@ -64,6 +65,71 @@ ${text(10, 22, 'Right of the middle: better than the peer. Red mark: our floor, 
 ${grid.join('\n')}
 ${parts.join('\n')}
 ${text(10, y + 20, caption, 'class="small"')}
+</svg>
+`;
+}
+
+export type Curve = {
+  /** What grows. */
+  readonly of: string;
+  /** @see values of each run */
+  readonly points: readonly { readonly at: number; readonly values: readonly number[] }[];
+};
+
+const panelWidth = 270;
+const panelHeight = 180;
+const margin = 44;
+
+/** SVG. A panel for each curve, side by side, from 0: a line through the medians, and a dot for each run. */
+export function curvesOf(curves: readonly Curve[], measured: string): string {
+  const values = curves.flatMap(({ points }) => points.flatMap((point) => point.values));
+  const top = Math.ceil(Math.max(...values) / 10) * 10;
+  const yOf = (value: number) => margin + panelHeight * (1 - value / top);
+  const panels = curves.map(({ of, points }, i) => {
+    const from = margin + i * (panelWidth + margin / 2);
+    const xOf = (index: number) => from + (panelWidth * (index + 0.5)) / points.length;
+    const path = points.map(
+      (point, k) => `${xOf(k).toFixed(1)},${yOf(median(point.values)).toFixed(1)}`,
+    );
+    const grid = [0, top / 2, top].map(
+      (value) =>
+        `<line x1="${from}" x2="${from + panelWidth}" y1="${yOf(value)}" y2="${yOf(value)}"/>`,
+    );
+    const dots = points.flatMap((point, k) =>
+      point.values.map(
+        (value) => `<circle cx="${xOf(k).toFixed(1)}" cy="${yOf(value).toFixed(1)}" r="3"/>`,
+      ),
+    );
+    const names = points.map(({ at }, k) =>
+      text(xOf(k), margin + panelHeight + 18, String(at), 'text-anchor="middle"'),
+    );
+    return [
+      ...grid,
+      `<polyline points="${path.join(' ')}"/>`,
+      ...dots,
+      ...names,
+      text(
+        from + panelWidth / 2,
+        margin + panelHeight + 38,
+        of,
+        'text-anchor="middle" class="small"',
+      ),
+    ].join('\n');
+  });
+  const scale = [0, top / 2, top].map((value) =>
+    text(margin - 6, yOf(value) + 4, String(value), 'text-anchor="end" class="small"'),
+  );
+  const whole = {
+    width: margin + curves.length * (panelWidth + margin / 2),
+    height: margin + panelHeight + 52,
+  };
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole.width} ${whole.height}" width="${whole.width}" height="${whole.height}" font-family="system-ui, sans-serif" font-size="13">
+<title>${escaped(measured)}</title>
+<style>text{fill:#24292f}.small{font-size:11px;fill:#57606a}line{stroke:#d0d7de}polyline{fill:none;stroke:#0969da;stroke-width:2}circle{fill:#0969da;fill-opacity:.5}</style>
+<rect width="100%" height="100%" fill="#fff"/>
+${text(10, 22, `${measured}: the line goes through the medians, each dot is a run`, 'class="small"')}
+${scale.join('\n')}
+${panels.join('\n')}
 </svg>
 `;
 }

@@ -8,7 +8,7 @@ import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { type Setting, say } from './setting.ts';
 
-const types = ['DISCOUNT_COUPONS', 'GIFT_VOUCHERS', 'LOYALTY_PROGRAM', 'REFERRAL_PROGRAM'];
+export const types = ['DISCOUNT_COUPONS', 'GIFT_VOUCHERS', 'LOYALTY_PROGRAM', 'REFERRAL_PROGRAM'];
 const chunk = 1_000;
 
 /** The publication of record i; every tenth repeats one of the thousand before it. */

@@ -4,9 +4,14 @@ import { prepared } from '../test/support/prepared.ts';
 
 export type Setting = Awaited<ReturnType<typeof prepare>>;
 
-export async function prepare(prefix: string, partitions: number) {
+export async function prepare(
+  prefix: string,
+  partitions: number,
+  extra: Readonly<Record<string, string>> = {},
+) {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
+    ...extra,
     TOPIC_PREFIX: prefix,
     PARTITIONS: String(partitions),
   };

@@ -1,6 +1,7 @@
 /**
  * Collects webhooks into produce requests, adaptively: with nothing in flight a webhook goes at once, else it waits for the request in flight
- * to be answered. So a quiet bridge adds no delay and a busy one fills its requests, without a timer to tune.
+ * to be answered, and for those that come at the same time. So a quiet bridge adds no delay and a busy one fills its requests, without a timer to
+ * tune.
  */
 
 import { AppError } from '../errors.ts';
@@ -45,9 +46,8 @@ export class Batcher {
   }
 
   async #flush(): Promise<void> {
-    // Requests that arrived in the same turn of the event loop go together.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
+      await this.#untilNoMoreCome();
       const batch = this.#take();
       if (batch.length === 0) continue;
       try {
@@ -60,6 +60,14 @@ export class Batcher {
       }
     }
     this.#flushing = undefined;
+  }
+
+  /** While each turn of the event loop brings more: an answer of Kafka's answers many, and their clients send their next at once. */
+  async #untilNoMoreCome(): Promise<void> {
+    for (let before = 0; before < this.#waiting.length; ) {
+      before = this.#waiting.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #take(): readonly Waiting[] {

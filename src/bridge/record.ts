@@ -5,7 +5,7 @@ import type { RawWebhook } from '../codec/records.ts';
 import type { Encoder } from '../codec/wire.ts';
 import type { KeyedRecord } from '../kafka/writer.ts';
 import type { Verified } from '../voucherify/signature.ts';
-import { readWebhook } from '../voucherify/webhook.ts';
+import { readFacts } from '../voucherify/webhook.ts';
 
 export type Receipt = {
   readonly source: string;
@@ -21,8 +21,7 @@ export function rawRecord(
   { source, contentType, receivedAtMs }: Receipt,
   encode: Encoder<RawWebhook>,
 ): KeyedRecord {
-  const { envelope } = readWebhook(body);
-  const { eventType, eventId, publicationId, projectId, createdAt } = envelope;
+  const { eventType, eventId, publicationId, projectId, createdAt } = readFacts(body);
   // The same publication must land on the same partition, for the memory of its id is there.
   const key = publicationId ?? eventId ?? digestOf(body).toString('hex');
   return {

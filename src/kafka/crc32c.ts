@@ -1,4 +1,12 @@
-/** CRC-32C (Castagnoli), the checksum of a record batch: eight bytes a step (750 MB/s where KafkaJS does 440). */
+/** CRC-32C (Castagnoli), the checksum of a record batch. */
+
+/** By the processor's own instruction, ten times as fast; undefined on a platform for which @node-rs/crc32 has no binary. */
+const native = await import('@node-rs/crc32').catch(() => undefined);
+
+/** The checksum of the bytes from `start` to before `end`. */
+export function crc32c(buffer: Buffer, start = 0, end = buffer.length): number {
+  return native ? native.crc32c(buffer.subarray(start, end)) : plainCrc32c(buffer, start, end);
+}
 
 const polynomial = 0x82f63b78;
 
@@ -18,8 +26,8 @@ for (let index = 256; index < 8 * 256; index += 1) {
 const table = (index: number) => tables[index] as number;
 const byteAt = (buffer: Buffer, index: number) => buffer[index] as number;
 
-/** The checksum of the bytes from `start` to before `end`. */
-export function crc32c(buffer: Buffer, start = 0, end = buffer.length): number {
+/** In JavaScript, eight bytes a step (750 MB/s where KafkaJS does 440). */
+export function plainCrc32c(buffer: Buffer, start = 0, end = buffer.length): number {
   let crc = -1;
   let i = start;
   for (const last = end - 8; i <= last; i += 8) {

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { isObject, type JsonObject } from './json.ts';
+import { parseOnly } from './parse-only.ts';
 
 const publicationSucceeded = 'publication.succeeded';
 
@@ -52,9 +53,8 @@ export function readWebhook(body: Buffer): Webhook {
     return unreadable(noEnvelope, 'unknown-shape', 'expected a JSON object at $');
   }
   const { type, data } = root;
-  const hasEnvelope = typeof type === 'string' && isObject(data);
-  const envelope = envelopeOf(root, hasEnvelope ? data : root);
-  if (!hasEnvelope) {
+  const envelope = envelopeOf(root);
+  if (typeof type !== 'string' || !isObject(data)) {
     // A distribution with "raw payload" sends what its author designed, at the root (Distribution webhooks, voucherify docs).
     return isPublication(root)
       ? { kind: 'publication', envelope, data: root, path: '$' }
@@ -111,19 +111,47 @@ function isPublication(data: JsonObject): boolean {
   );
 }
 
-function envelopeOf(root: JsonObject, data: JsonObject): Envelope {
+type Facts = Omit<Envelope, 'eventSource'>;
+
+/** The members that they are read from. */
+const factsShape = {
+  type: 'text',
+  id: 'text',
+  project_id: 'text',
+  created_at: 'text',
+  event: { id: 'text', group_id: 'text', created_at: 'text' },
+  publication: { id: 'text' },
+  data: { publication: { id: 'text' } },
+} as const;
+
+/** The envelope's facts alone, in two thirds of the time: the rest of the body is neither kept nor checked. */
+export function readFacts(body: Buffer): Facts {
+  const root = isUtf8(body) ? parseOnly(body, factsShape) : undefined;
+  return isObject(root) ? factsOf(root) : readWebhook(body).envelope;
+}
+
+function envelopeOf(root: JsonObject): Envelope {
+  const event = isObject(root['event']) ? root['event'] : {};
+  return {
+    ...factsOf(root),
+    eventSource: isObject(event['event_source']) ? event['event_source'] : undefined,
+  };
+}
+
+function factsOf(root: JsonObject): Facts {
+  const { type, data: inEnvelope } = root;
+  const isRaw = typeof type !== 'string' || !isObject(inEnvelope);
+  const data = isRaw ? root : inEnvelope;
   const event = isObject(root['event']) ? root['event'] : {};
   const publication = isObject(data['publication']) ? data['publication'] : {};
-  const isRaw = data === root;
   return {
-    eventType: isRaw ? undefined : fact(root['type']),
+    eventType: isRaw ? undefined : fact(type),
     eventId: fact(event['id']),
     webhookId: isRaw ? undefined : fact(root['id']),
     projectId: fact(root['project_id']),
     groupId: fact(event['group_id']),
     createdAt: fact(event['created_at']) ?? fact(root['created_at']),
     publicationId: fact(publication['id']),
-    eventSource: isObject(event['event_source']) ? event['event_source'] : undefined,
   };
 }
 

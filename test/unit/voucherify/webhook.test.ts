@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readPublication } from '../../../src/voucherify/publication.ts';
 import { sampleWebhook } from '../../../src/voucherify/sample.ts';
-import { readWebhook } from '../../../src/voucherify/webhook.ts';
+import { readFacts, readWebhook } from '../../../src/voucherify/webhook.ts';
 import { shapes } from '../../support/shapes.ts';
 
 const read = (value: unknown) =>
@@ -23,6 +23,11 @@ const fateOf = (body: Buffer) => {
 
 test.each(shapes)('$name', ({ body, fate }) => {
   expect(fateOf(body)).toEqual('topic' in fate ? { publicationId: fate.publicationId } : fate);
+});
+
+test.each(shapes)('$name: the facts read alone are those of its envelope', ({ body }) => {
+  const { eventSource: _, ...facts } = readWebhook(body).envelope;
+  expect(readFacts(body)).toEqual(facts);
 });
 
 test.each(['null', '[]', 'true', '7'])('%s has no known shape', (text) => {

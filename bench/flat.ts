@@ -1,0 +1,176 @@
+/**
+ * `make flat`: whether an event costs more when there are more ids in the window, more partitions, or more routes. Each point of a curve has topics of
+ * its own; RUNS times, in turns, EVENTS are written to raw and one processor with all its workers takes them. Where nothing else is said
+ * there are 1 M ids, 6 partitions and the built-in routes.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openWriter } from '../src/kafka/writer.ts';
+import { curvesOf } from './chart.ts';
+import { startContestant } from './contestants.ts';
+import { fill, types } from './fill.ts';
+import { cpuOf, memoryOf, stopProcess } from './process.ts';
+import { fillJournal } from './restore.ts';
+import { median, prepare, type Setting, say, spreadOf } from './setting.ts';
+
+const { RUNS = '3', EVENTS = '100000' } = process.env;
+const runs = Number(RUNS);
+const events = Number(EVENTS);
+const idsPerRecord = 500;
+
+type Point = { readonly ids: number; readonly partitions: number; readonly routes: number };
+const usual: Point = { ids: 1e6, partitions: 6, routes: 0 };
+const curves = [
+  { of: 'ids in the window, millions', scale: 1e-6, key: 'ids', at: [1e6, 5e6, 20e6] },
+  { of: 'partitions', scale: 1, key: 'partitions', at: [6, 12, 24, 48] },
+  { of: 'routes', scale: 1, key: 'routes', at: [5, 25, 100] },
+] as const;
+
+type Sample = {
+  readonly cpuMicros: number;
+  /** From the start of the process until every partition has committed something. */
+  readonly startMs: number;
+  readonly memoryMb: number;
+};
+
+type Stage = { readonly setting: Setting; readonly samples: Sample[]; onRaw: number };
+
+const work = await mkdtemp(join(tmpdir(), 'voucherbus-flat-'));
+
+/** The last four take the events; all before are asked in vain. */
+async function routesFile(count: number): Promise<string> {
+  const vain = Array.from({ length: count - types.length }, (_, i) => ({
+    name: `campaign-${i}`,
+    when: { 'campaign.name': `Campaign ${i}` },
+    to: `campaign-${i}`,
+  }));
+  const taken = types.map((type) => {
+    const name = type.toLowerCase().replace('_', '-');
+    return { name, when: { 'campaign.type': type }, to: name };
+  });
+  const path = join(work, `routes-${count}.yaml`);
+  await writeFile(path, JSON.stringify({ match: 'first', routes: [...vain, ...taken] }));
+  return path;
+}
+
+/** Its journal holds so many ids already, and raw the records that they came from. */
+async function stageOf({ ids, partitions, routes }: Point): Promise<Stage> {
+  const name = `flat-${ids / 1e6}-${partitions}-${routes}`;
+  say(`${name}: ${ids / 1e6} M ids, ${partitions} partitions, ${routes || 'the built-in'} routes`);
+  const extra: Record<string, string> =
+    routes === 0 ? {} : { ROUTES_FILE: await routesFile(routes) };
+  const setting = await prepare(`${name}-${Date.now().toString(36)}`, partitions, extra);
+  const journalRecords = Math.ceil(ids / partitions / idsPerRecord);
+  const writer = await openWriter(setting.client, setting.catalog.raw);
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const past = { key: 'past', value: Buffer.alloc(1), partition };
+    await writer.write(
+      Array.from({ length: journalRecords }, () => past),
+      30_000,
+    );
+    await fillJournal(
+      setting,
+      journalRecords * idsPerRecord,
+      idsPerRecord,
+      partition,
+      `${partition}`,
+    );
+  }
+  await writer.close();
+  return { setting, samples: [], onRaw: journalRecords * partitions };
+}
+
+async function sample(stage: Stage): Promise<Sample> {
+  const { setting } = stage;
+  const { admin, catalog } = setting;
+  const group = `${catalog.raw}.flat`;
+  const before = await admin.committedOffsets(group, catalog.raw);
+  await fill(setting, events, stage.onRaw);
+  const until = stage.onRaw + events;
+  const startedAt = performance.now();
+  const child = await startContestant('voucherbus', group, work, setting);
+  try {
+    let begun: { readonly done: number; readonly cpu: number } | undefined;
+    let startMs = 0;
+    let memoryMb = 0;
+    for (;;) {
+      await sleep(50);
+      if (child.exitCode !== null) throw new Error(`the processor ended with ${child.exitCode}`);
+      memoryMb = Math.max(memoryMb, memoryOf(child));
+      const offsets = await admin.committedOffsets(group, catalog.raw);
+      const done = [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
+      // Before, some of them still restore their ids.
+      const haveBegun = [...offsets].filter(([partition, to]) => to > (before.get(partition) ?? 0));
+      if (begun === undefined && haveBegun.length === catalog.topics[0]?.partitions) {
+        begun = { done, cpu: cpuOf(child) };
+        startMs = performance.now() - startedAt;
+      }
+      if (done < until) continue;
+      if (begun === undefined || until - begun.done < events / 3) {
+        throw new Error(`too few of ${events} events were left to measure: set EVENTS higher`);
+      }
+      stage.onRaw = until;
+      const cpuMicros = ((cpuOf(child) - begun.cpu) * 1e6) / (until - begun.done);
+      return { cpuMicros, startMs, memoryMb };
+    }
+  } finally {
+    await stopProcess(child);
+  }
+}
+
+const measured = [];
+for (const { of, scale, key, at } of curves) {
+  const stages: Stage[] = [];
+  for (const value of at) stages.push(await stageOf({ ...usual, [key]: value }));
+  for (let run = 1; run <= runs; run += 1) {
+    for (const [i, stage] of stages.entries()) {
+      const result = await sample(stage);
+      stage.samples.push(result);
+      say(
+        `run ${run} of ${runs}, ${at[i]} ${key}: ${result.cpuMicros.toFixed(1)} µs CPU an event, ${(result.startMs / 1_000).toFixed(1)} s to start, ${Math.round(result.memoryMb)} MB`,
+      );
+    }
+  }
+  for (const { setting } of stages) await setting.admin.close();
+  const points = stages.map(({ samples }, i) => ({ at: (at[i] as number) * scale, samples }));
+  measured.push({ of, points });
+}
+
+const folder = new URL('results/', import.meta.url);
+mkdirSync(folder, { recursive: true });
+writeFileSync(
+  new URL('flat.json', folder),
+  `${JSON.stringify({ events, curves: measured }, null, 1)}\n`,
+);
+const lines = measured.map(({ of, points }) => ({
+  of,
+  points: points.map(({ at, samples }) => ({
+    at,
+    values: samples.map(({ cpuMicros }) => cpuMicros),
+  })),
+}));
+writeFileSync(new URL('flat.svg', folder), curvesOf(lines, 'CPU µs an event'));
+for (const { of, points } of measured) {
+  process.stdout.write(
+    `\n| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |\n|--:|--:|--:|--:|\n`,
+  );
+  for (const { at, samples } of points) {
+    const cells = [
+      spreadOf(
+        samples.map(({ cpuMicros }) => cpuMicros),
+        1,
+      ),
+      spreadOf(
+        samples.map(({ startMs }) => startMs / 1_000),
+        1,
+      ),
+      String(Math.round(median(samples.map(({ memoryMb }) => memoryMb)))),
+    ];
+    process.stdout.write(`| ${[at, ...cells].join(' | ')} |\n`);
+  }
+}
+process.exit(0);
