@@ -64,20 +64,25 @@ export class Batcher {
 
   /** While each turn of the event loop brings more: an answer of Kafka's answers many, and their clients send their next at once. */
   async #untilNoMoreCome(): Promise<void> {
-    for (let before = 0; before < this.#waiting.length; ) {
-      before = this.#waiting.length;
+    for (let before = 0; before < this.#fitting(); ) {
+      before = this.#fitting();
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  #take(): readonly Waiting[] {
+  /** How many of those that wait one request holds. */
+  #fitting(): number {
     const { maxRecords, maxBytes } = this.#limits;
     let count = 0;
     for (let bytes = 0; count < Math.min(maxRecords, this.#waiting.length); count += 1) {
       bytes += this.#waiting[count]?.webhook.verified.body.length ?? 0;
       if (count > 0 && bytes > maxBytes) break;
     }
-    return this.#waiting.splice(0, count).filter(({ isAbandoned, reject }) => {
+    return count;
+  }
+
+  #take(): readonly Waiting[] {
+    return this.#waiting.splice(0, this.#fitting()).filter(({ isAbandoned, reject }) => {
       if (!isAbandoned()) return true;
       reject(new AppError('BROKER_UNAVAILABLE', 'retriable', 'abandoned before it was written'));
       return false;

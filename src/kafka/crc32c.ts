@@ -1,7 +1,21 @@
 /** CRC-32C (Castagnoli), the checksum of a record batch. */
 
+import { createRequire } from 'node:module';
+
+type Native = { readonly crc32c: (bytes: Buffer) => number };
+
 /** By the processor's own instruction, ten times as fast; undefined on a platform for which @node-rs/crc32 has no binary. */
-const native = await import('@node-rs/crc32').catch(() => undefined);
+const native = loadNative();
+
+/** Not by a top-level await: whoever imports this would begin later than KafkaJS, which is to be mended before its first line runs. */
+function loadNative(): Native | undefined {
+  const require = createRequire(import.meta.url);
+  try {
+    return require('@node-rs/crc32');
+  } catch {
+    return undefined;
+  }
+}
 
 /** The checksum of the bytes from `start` to before `end`. */
 export function crc32c(buffer: Buffer, start = 0, end = buffer.length): number {

@@ -29,7 +29,6 @@ const owners: Record<string, readonly string[]> = {
   yaml: ['config'],
   'csv-parse/sync': ['console'],
   'lru-cache': ['enrichment'],
-  '@node-rs/crc32': ['kafka'],
   'node:http': ['bridge', 'admin'],
   'node:child_process': ['commands'],
   'node:cluster': ['workers', 'commands'],
@@ -88,13 +87,13 @@ const pure = [
   'workers/after-death.ts',
 ].map((file) => `src/${file}`);
 
-/** Of node:net only its lists of addresses are used so. */
+/** Of node:net only its lists of addresses are used so, of node:module only what finds a compiled function. */
 const pureModules = [
   'node:net',
+  'node:module',
   'node:buffer',
   'node:crypto',
   'node:zlib',
-  '@node-rs/crc32',
   'zod',
   'yaml',
   'csv-parse/sync',

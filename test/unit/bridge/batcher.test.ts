@@ -22,7 +22,10 @@ function aTopic() {
   return { writes, write };
 }
 
-const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+/** As long as the batcher waits at most for more. */
+const turn = async () => {
+  for (let i = 0; i < 4; i += 1) await new Promise((resolve) => setImmediate(resolve));
+};
 const places = (count: number) =>
   Array.from({ length: count }, (_, offset) => ({ partition: 0, offset }));
 
@@ -68,6 +71,20 @@ test('a request holds no more records and bytes than allowed, but always one', a
     ['d', 'e', 'f'],
     ['g'],
   ]);
+});
+
+test('those that come at once go together', async () => {
+  const { writes, write } = aTopic();
+  const batcher = new Batcher(write, { maxRecords: 3, maxBytes: 1_000 });
+  // One in each turn of the event loop, before the batcher looks.
+  const arrive = ([key = '', ...rest]: readonly string[]) => {
+    if (rest.length > 0) setImmediate(() => arrive(rest));
+    void batcher.add(record(key), waited);
+  };
+  arrive(['a', 'b', 'c', 'd']);
+  await turn();
+  expect(writes.map(({ keys }) => keys)).toEqual([['a', 'b', 'c']]);
+  writes[0]?.answer(places(3));
 });
 
 test('a failed write fails its own webhooks, and the next ones go on', async () => {
