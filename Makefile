@@ -4,7 +4,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export KEEP MINUTES
 
-.PHONY: help check test unit integration failure soak mutants demo recovery bench bench-quick flat endurance fmt up down clean
+.PHONY: help check test unit integration failure soak mutants demo recovery bench bench-quick hot-path flat endurance fmt up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,8 @@ recovery: node_modules ## how long a partition is silent after each kind of deat
 	@npm run -s recovery
 bench: node_modules ## throughput, latency, crash, restore, trace and look-ups, beside peers, on a broker of its own
 	@npm run -s bench
+hot-path: node_modules ## what an event costs in the processor, step by step
+	@npm run -s hot-path
 flat: node_modules ## whether an event costs more with more ids, partitions or routes (about ten minutes)
 	@npm run -s flat
 endurance: node_modules ## whether anything grows in an hour under an even load (MINUTES=60, RATE=200)

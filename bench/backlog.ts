@@ -73,8 +73,9 @@ export async function benchBacklog(count: number, runs: number): Promise<Race> {
     // The script forgets its ids when it is killed: it would forward repeats.
     const again = name === 'script' ? undefined : addMore;
     const result = await measure(name, group, onRaw, setting, reader, again);
+    const restart = again ? `, restart ${Math.round(result.restartMs)} ms` : '';
     say(
-      `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, ${result.cpuMicros.toFixed(1)} µs CPU an event, ${Math.round(result.memoryMb)} MB, restart ${Math.round(result.restartMs)} ms`,
+      `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, ${result.cpuMicros.toFixed(1)} µs CPU an event, ${Math.round(result.memoryMb)} MB${restart}`,
     );
     return result;
   });

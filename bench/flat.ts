@@ -5,7 +5,7 @@
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,9 +15,9 @@ import { startContestant } from './contestants.ts';
 import { fill, types } from './fill.ts';
 import { cpuOf, memoryOf, stopProcess } from './process.ts';
 import { fillJournal } from './restore.ts';
-import { median, prepare, type Setting, say, spreadOf } from './setting.ts';
+import { prepare, type Setting, say, spreadOf } from './setting.ts';
 
-const { RUNS = '3', EVENTS = '100000' } = process.env;
+const { RUNS = '2', EVENTS = '200000' } = process.env;
 const runs = Number(RUNS);
 const events = Number(EVENTS);
 const idsPerRecord = 500;
@@ -53,7 +53,10 @@ async function routesFile(count: number): Promise<string> {
     return { name, when: { 'campaign.type': type }, to: name };
   });
   const path = join(work, `routes-${count}.yaml`);
-  await writeFile(path, JSON.stringify({ match: 'first', routes: [...vain, ...taken] }));
+  await writeFile(
+    path,
+    JSON.stringify({ match: 'first', routes: [...vain, ...taken], default: 'other' }),
+  );
   return path;
 }
 
@@ -103,12 +106,11 @@ async function sample(stage: Stage): Promise<Sample> {
       memoryMb = Math.max(memoryMb, memoryOf(child));
       const offsets = await admin.committedOffsets(group, catalog.raw);
       const done = [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
-      // Before, some of them still restore their ids.
+      // Before, some of them still restore their ids, and Node has not compiled what it runs.
       const haveBegun = [...offsets].filter(([partition, to]) => to > (before.get(partition) ?? 0));
-      if (begun === undefined && haveBegun.length === catalog.topics[0]?.partitions) {
-        begun = { done, cpu: cpuOf(child) };
-        startMs = performance.now() - startedAt;
-      }
+      const areAllAtWork = haveBegun.length === catalog.topics[0]?.partitions;
+      if (areAllAtWork) startMs ||= performance.now() - startedAt;
+      if (areAllAtWork && until - done < 0.75 * events) begun ??= { done, cpu: cpuOf(child) };
       if (done < until) continue;
       if (begun === undefined || until - begun.done < events / 3) {
         throw new Error(`too few of ${events} events were left to measure: set EVENTS higher`);
@@ -122,8 +124,12 @@ async function sample(stage: Stage): Promise<Sample> {
   }
 }
 
-const measured = [];
-for (const { of, scale, key, at } of curves) {
+type Measured = {
+  readonly of: string;
+  readonly points: readonly { readonly at: number; readonly samples: readonly Sample[] }[];
+};
+
+async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise<Measured> {
   const stages: Stage[] = [];
   for (const value of at) stages.push(await stageOf({ ...usual, [key]: value }));
   for (let run = 1; run <= runs; run += 1) {
@@ -135,42 +141,53 @@ for (const { of, scale, key, at } of curves) {
       );
     }
   }
-  for (const { setting } of stages) await setting.admin.close();
-  const points = stages.map(({ samples }, i) => ({ at: (at[i] as number) * scale, samples }));
-  measured.push({ of, points });
+  for (const { setting } of stages) {
+    // Several GB each.
+    await setting.admin.remove(setting.catalog.topics.map(({ name }) => name));
+    await setting.admin.close();
+  }
+  return {
+    of,
+    points: stages.map(({ samples }, i) => ({ at: (at[i] as number) * scale, samples })),
+  };
+}
+
+/** Markdown. */
+function tableOf({ of, points }: Measured): string {
+  const lines = points.map(({ at, samples }) => {
+    const spread = (value: (sample: Sample) => number, digits: number) =>
+      spreadOf(samples.map(value), digits);
+    const cells = [
+      at,
+      spread(({ cpuMicros }) => cpuMicros, 1),
+      spread(({ startMs }) => startMs / 1_000, 1),
+      spread(({ memoryMb }) => memoryMb, 0),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const head = `| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |`;
+  return [head, '|--:|--:|--:|--:|', ...lines, '', ''].join('\n');
 }
 
 const folder = new URL('results/', import.meta.url);
 mkdirSync(folder, { recursive: true });
-writeFileSync(
-  new URL('flat.json', folder),
-  `${JSON.stringify({ events, curves: measured }, null, 1)}\n`,
-);
-const lines = measured.map(({ of, points }) => ({
-  of,
-  points: points.map(({ at, samples }) => ({
-    at,
-    values: samples.map(({ cpuMicros }) => cpuMicros),
-  })),
-}));
-writeFileSync(new URL('flat.svg', folder), curvesOf(lines, 'CPU µs an event'));
-for (const { of, points } of measured) {
-  process.stdout.write(
-    `\n| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |\n|--:|--:|--:|--:|\n`,
-  );
-  for (const { at, samples } of points) {
-    const cells = [
-      spreadOf(
-        samples.map(({ cpuMicros }) => cpuMicros),
-        1,
-      ),
-      spreadOf(
-        samples.map(({ startMs }) => startMs / 1_000),
-        1,
-      ),
-      String(Math.round(median(samples.map(({ memoryMb }) => memoryMb)))),
-    ];
-    process.stdout.write(`| ${[at, ...cells].join(' | ')} |\n`);
-  }
+const date = new Date().toISOString().slice(0, 10);
+const measured: Measured[] = [];
+for (const curve of curves) {
+  const one = await curveOf(curve);
+  measured.push(one);
+  process.stdout.write(tableOf(one));
+  // Each as it comes: a later one that fails leaves the earlier ones.
+  const result = { date, events, curves: measured };
+  writeFileSync(new URL('flat.json', folder), `${JSON.stringify(result, null, 1)}\n`);
+  const lines = measured.map(({ of, points }) => ({
+    of,
+    points: points.map(({ at, samples }) => ({
+      at,
+      values: samples.map(({ cpuMicros }) => cpuMicros),
+    })),
+  }));
+  writeFileSync(new URL('flat.svg', folder), curvesOf(lines, 'CPU µs an event'));
 }
+await rm(work, { recursive: true });
 process.exit(0);
