@@ -65,7 +65,8 @@ process.stdout.write('{"started":true}\n');
 const writes: Promise<unknown>[] = [];
 for (let i = 0; i < total; i += 1) {
   const dueAt = startedAt + (i * 1_000) / Number(rate);
-  if (dueAt > performance.now()) await sleep(dueAt - performance.now());
+  const earlyMs = dueAt - performance.now();
+  if (earlyMs > 0) await sleep(earlyMs);
   const publicationId = `pub_${run}_${i}`;
   const record = rawOf(sampleWebhook({ publicationId }), encode);
   sentAt.set(publicationId, performance.now());

@@ -67,14 +67,61 @@ export function compileRoutes(
     rest === 'park'
       ? []
       : destinations(rest, { name: 'default', key: 'publication', explode: false });
+  const candidates = candidatesAmong(routes);
   return {
     version,
     destinationsOf: (event) => {
-      const fits = ({ tests }: (typeof compiled)[number]) => tests.every((test) => test(event));
-      if (match === 'first') return compiled.find(fits)?.destinations ?? otherwise;
-      const found = compiled.filter(fits).flatMap((one) => one.destinations);
+      const fits = (i: number) => compiled[i]?.tests.every((test) => test(event));
+      const destinationsAt = (i: number) => compiled[i]?.destinations ?? [];
+      if (match === 'first') {
+        const found = candidates(event).find(fits);
+        return found === undefined ? otherwise : destinationsAt(found);
+      }
+      const found = candidates(event).filter(fits).flatMap(destinationsAt);
       return found.length > 0 ? found : otherwise;
     },
+  };
+}
+
+/**
+ * Which routes may fit an event, by their numbers, in order, without asking each: a route that wants certain values of a field is found under them.
+ * Of several such fields it is the one that tells most routes apart.
+ */
+function candidatesAmong(
+  routes: readonly RouteSpec[],
+): (event: PublicationSucceeded) => readonly number[] {
+  const pins = routes.map(({ when }) =>
+    Object.entries(when).flatMap(([field, condition]) => {
+      const values = valuesOf(condition);
+      return values === undefined ? [] : [{ field, values }];
+    }),
+  );
+  const variety = new Map<string, Set<string>>();
+  for (const { field, values } of pins.flat()) {
+    variety.set(field, (variety.get(field) ?? new Set()).union(new Set(values)));
+  }
+  const varietyOf = ({ field }: { readonly field: string }) => variety.get(field)?.size ?? 0;
+  const always: number[] = [];
+  const fields = new Map<string, Map<string, number[]>>();
+  pins.forEach((list, route) => {
+    const [pin] = list.toSorted((a, b) => varietyOf(b) - varietyOf(a));
+    if (pin === undefined) {
+      always.push(route);
+      return;
+    }
+    const under = fields.get(pin.field) ?? new Map<string, number[]>();
+    fields.set(pin.field, under);
+    for (const value of pin.values) under.set(value, [...(under.get(value) ?? []), route]);
+  });
+  const readers = [...fields].map(([field, under]) => ({ values: reader(field), under }));
+  return (event) => {
+    const found = new Set(always);
+    for (const { values, under } of readers) {
+      for (const value of values(event)) {
+        for (const route of under.get(value) ?? []) found.add(route);
+      }
+    }
+    return [...found].sort((a, b) => a - b);
   };
 }
 
@@ -129,15 +176,17 @@ function reader(field: string): (event: PublicationSucceeded) => readonly string
   }
 }
 
+/** The values of which a condition wants one; undefined where it wants something else. */
+function valuesOf(condition: Condition): readonly string[] | undefined {
+  if (Array.isArray(condition)) return condition.map(String);
+  return typeof condition === 'object' ? undefined : [String(condition)];
+}
+
 /** Of several values one is enough; `not` holds where none fits. */
 function predicate(condition: Condition): (values: readonly string[]) => boolean {
-  if (Array.isArray(condition)) {
-    const wanted = new Set(condition.map(String));
+  if (Array.isArray(condition) || typeof condition !== 'object') {
+    const wanted = new Set(valuesOf(condition));
     return (values) => values.some((value) => wanted.has(value));
-  }
-  if (typeof condition !== 'object') {
-    const wanted = String(condition);
-    return (values) => values.includes(wanted);
   }
   if ('prefix' in condition) {
     const { prefix } = condition;

@@ -310,7 +310,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an event takes every route that fits, whatever the file says',
     file: 'routing/routes.ts',
-    edits: [["if (match === 'first') return", "if (match !== 'first' && match !== 'all') return"]],
+    edits: [["if (match === 'first') {", "if (match !== 'first' && match !== 'all') {"]],
     caughtBy: unit('routing/routes'),
   },
   {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PublicationSucceeded } from '../../../src/codec/records.ts';
 import { readRoutes } from '../../../src/config/routes-file.ts';
@@ -94,4 +95,57 @@ test('an exploded event leaves once for each voucher, under ids of its own; anot
     event.vouchers.map((voucher) => [voucher]),
   );
   expect(outputsOf(anEvent({ customer: null }), routes)[0]?.key).toBeUndefined();
+});
+
+test('of many routes those fit that fit alone, in their order', () => {
+  const value = fc.constantFrom('a', 'b', 'c');
+  const condition = fc.oneof(
+    value,
+    fc.array(value, { minLength: 1 }),
+    fc.record({ prefix: value }),
+    fc.record({ exists: fc.boolean() }),
+    fc.record({ not: fc.oneof(value, fc.array(value, { minLength: 1 })) }),
+  );
+  const field = fc.constantFrom('campaign.name', 'channel', 'source', 'voucher.metadata.x');
+  const routes = fc.array(fc.dictionary(field, condition, { minKeys: 1 }), { minLength: 1 });
+  const events = fc.record({
+    name: value,
+    channel: value,
+    source: value,
+    vouchers: fc.array(value),
+  });
+  const topicsOf = (match: 'first' | 'all', whens: readonly object[], names: readonly string[]) =>
+    compiled(
+      JSON.stringify({
+        match,
+        routes: whens.map((when, i) => ({ name: names[i], when, to: names[i] })),
+        default: 'none',
+      }),
+    );
+  fc.assert(
+    fc.property(routes, events, (whens, { name, channel, source, vouchers }) => {
+      const {
+        campaign,
+        vouchers: [voucher],
+      } = event;
+      if (!campaign || !voucher) throw new Error('the sample has both');
+      const one = anEvent({
+        campaign: { ...campaign, name },
+        channel,
+        source,
+        vouchers: vouchers.map((x) => ({ ...voucher, metadata: { x } })),
+      });
+      const names = whens.map((_, i) => `r${i}`);
+      const alone = whens.flatMap((when, i) => {
+        const topics = topicsOf('first', [when], [`r${i}`]).destinationsOf(one);
+        return topics.map(({ topic }) => topic).filter((topic) => topic !== 't.none');
+      });
+      const together = (match: 'first' | 'all') =>
+        topicsOf(match, whens, names)
+          .destinationsOf(one)
+          .map(({ topic }) => topic);
+      expect(together('all')).toEqual(alone.length > 0 ? alone : ['t.none']);
+      expect(together('first')).toEqual([alone[0] ?? 't.none']);
+    }),
+  );
 });
