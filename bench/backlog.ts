@@ -14,7 +14,7 @@ import { type Contestant, startContestant } from './contestants.ts';
 import { distinctIn, fill } from './fill.ts';
 import { cpuOf, memoryOf, stopProcess } from './process.ts';
 import { inTurns, type Measure, type Race, type Values } from './race.ts';
-import { prepare, type Setting, say } from './setting.ts';
+import { committed, prepare, type Setting, say } from './setting.ts';
 
 export const partitions = 6;
 /** Ten a partition, so that each has something to do after the restart. */
@@ -157,11 +157,6 @@ async function untilEmpty(group: string, { client }: Setting): Promise<void> {
     await sleep(100);
   }
   await admin.disconnect();
-}
-
-async function committed(group: string, { admin, catalog }: Setting): Promise<number> {
-  const offsets = await admin.committedOffsets(group, catalog.raw);
-  return [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
 }
 
 /** A fast wrong answer is no answer: each publication once, and none missing. */

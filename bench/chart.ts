@@ -57,14 +57,40 @@ export function chartOf(races: readonly Race[], caption: string): string {
     const line = `<line class="${factor === 1 ? 'even' : 'grid'}" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${headHeight - 6}" y2="${y}"/>`;
     return `${line}${text(x, headHeight - 12, factor === 1 ? 'as the peer' : name, 'text-anchor="middle" class="small"')}`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 30}" width="${width}" height="${y + 30}" font-family="system-ui, sans-serif" font-size="13">
-<title>${escaped(caption)}</title>
-<style>text{fill:#24292f}.race{font-weight:600}.small{font-size:11px;fill:#57606a}.ahead{fill:#2da44e}.kept{fill:#bf8700}.short{fill:#cf222e}.grid{stroke:#d0d7de}.even{stroke:#57606a}.floor{stroke:#cf222e;stroke-width:2}.goal{stroke:#0969da;stroke-width:2}</style>
+  return picture({
+    width,
+    height: y + 30,
+    title: caption,
+    style:
+      '.race{font-weight:600}.ahead{fill:#2da44e}.kept{fill:#bf8700}.short{fill:#cf222e}.grid{stroke:#d0d7de}.even{stroke:#57606a}.floor{stroke:#cf222e;stroke-width:2}.goal{stroke:#0969da;stroke-width:2}',
+    parts: [
+      text(
+        10,
+        22,
+        'Right of the middle: better than the peer. Red mark: our floor, blue: our goal. The figure is the plain ratio.',
+        'class="small"',
+      ),
+      ...grid,
+      ...parts,
+      text(10, y + 20, caption, 'class="small"'),
+    ],
+  });
+}
+
+type Picture = {
+  readonly width: number;
+  readonly height: number;
+  readonly title: string;
+  readonly style: string;
+  readonly parts: readonly string[];
+};
+
+function picture({ width, height, title, style, parts }: Picture): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="13">
+<title>${escaped(title)}</title>
+<style>text{fill:#24292f}.small{font-size:11px;fill:#57606a}${style}</style>
 <rect width="100%" height="100%" fill="#fff"/>
-${text(10, 22, 'Right of the middle: better than the peer. Red mark: our floor, blue: our goal. The figure is the plain ratio.', 'class="small"')}
-${grid.join('\n')}
 ${parts.join('\n')}
-${text(10, y + 20, caption, 'class="small"')}
 </svg>
 `;
 }
@@ -72,7 +98,7 @@ ${text(10, y + 20, caption, 'class="small"')}
 export type Curve = {
   /** What grows. */
   readonly of: string;
-  /** @see values of each run */
+  /** Each with its value in each run. */
   readonly points: readonly { readonly at: number; readonly values: readonly number[] }[];
 };
 
@@ -119,17 +145,21 @@ export function curvesOf(curves: readonly Curve[], measured: string): string {
   const scale = [0, top / 2, top].map((value) =>
     text(margin - 6, yOf(value) + 4, String(value), 'text-anchor="end" class="small"'),
   );
-  const whole = {
+  return picture({
     width: margin + curves.length * (panelWidth + margin / 2),
     height: margin + panelHeight + 52,
-  };
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole.width} ${whole.height}" width="${whole.width}" height="${whole.height}" font-family="system-ui, sans-serif" font-size="13">
-<title>${escaped(measured)}</title>
-<style>text{fill:#24292f}.small{font-size:11px;fill:#57606a}line{stroke:#d0d7de}polyline{fill:none;stroke:#0969da;stroke-width:2}circle{fill:#0969da;fill-opacity:.5}</style>
-<rect width="100%" height="100%" fill="#fff"/>
-${text(10, 22, `${measured}: the line goes through the medians, each dot is a run`, 'class="small"')}
-${scale.join('\n')}
-${panels.join('\n')}
-</svg>
-`;
+    title: measured,
+    style:
+      'line{stroke:#d0d7de}polyline{fill:none;stroke:#0969da;stroke-width:2}circle{fill:#0969da;fill-opacity:.5}',
+    parts: [
+      text(
+        10,
+        22,
+        `${measured}: the line goes through the medians, each dot is a run`,
+        'class="small"',
+      ),
+      ...scale,
+      ...panels,
+    ],
+  });
 }

@@ -15,7 +15,7 @@ import { startContestant } from './contestants.ts';
 import { fill, types } from './fill.ts';
 import { cpuOf, memoryOf, stopProcess } from './process.ts';
 import { fillJournal } from './restore.ts';
-import { prepare, type Setting, say, spreadOf } from './setting.ts';
+import { prepare, type Setting, say, spreadOf, sumOf } from './setting.ts';
 
 const { RUNS = '2', EVENTS = '200000', CURVES = 'ids,partitions,routes' } = process.env;
 const runs = Number(RUNS);
@@ -105,7 +105,7 @@ async function sample(stage: Stage): Promise<Sample> {
       if (child.exitCode !== null) throw new Error(`the processor ended with ${child.exitCode}`);
       memoryMb = Math.max(memoryMb, memoryOf(child));
       const offsets = await admin.committedOffsets(group, catalog.raw);
-      const done = [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
+      const done = sumOf(offsets);
       // Before, some of them still restore their ids, and Node has not compiled what it runs.
       const haveBegun = [...offsets].filter(([partition, to]) => to > (before.get(partition) ?? 0));
       const areAllAtWork = haveBegun.length === catalog.topics[0]?.partitions;

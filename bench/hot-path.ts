@@ -10,12 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startContestant } from './contestants.ts';
 import { fill } from './fill.ts';
 import { cpuOf, stopProcess } from './process.ts';
-import { prepare, type Setting, say } from './setting.ts';
+import { committed, prepare, type Setting, say } from './setting.ts';
 
 const events = Number(process.env['EVENTS'] ?? 300_000);
 const contestants = ['voucherbus', 'script'] as const;
 
-/** By function and file; the first that fits. avsc stands in both directions: whoever called it decides. */
+/** By function and file; the first that fits. avsc and kafka/bytes.ts stand in both directions: whoever called them decides. */
 const steps = [
   ['garbage collection', /^\(garbage collector\)/],
   [
@@ -23,7 +23,7 @@ const steps = [
     /^(writev?|writeBuffer|writeUtf8String|writeLatin1String|writeGeneric) (node:|$)/,
   ],
   ['CRC-32C', /crc32c/i],
-  ['compression', /zlib|kafka\/compression/i],
+  ['compression', /zlib|protocol\/message\/compression/i],
   [
     'digest of the id',
     /codec\/digest\.ts|^(hash|createHash|digest|update) node:(internal\/)?crypto/,
@@ -33,11 +33,11 @@ const steps = [
   ['Avro decode', /codec\/decoder\.ts|^decodeRaw /],
   [
     'record-batch encode, requests',
-    /kafka\/(encode-batch|bytes|partition-of|transactional)\.ts|repairs\/(send-messages|frames)\.ts|kafkajs\/src\/(protocol\/.*(encoder|request)|producer)/i,
+    /kafka\/(encode-batch|partition-of|transactional)\.ts|repairs\/send-messages\.ts|^createRequest .*repairs\/frames\.ts|kafkajs\/src\/(protocol\/.*(encoder|request)|producer)/i,
   ],
   [
     'fetch decode, answers',
-    /kafka\/decode-batch\.ts|repairs\/(decode-messages|fetch)\S*\.ts|kafkajs\/src\/(protocol\/.*(decoder|response)|consumer)/i,
+    /kafka\/decode-batch\.ts|repairs\/(decode-messages|frames)\.ts|kafkajs\/src\/(protocol\/.*(decoder|response)|consumer)/i,
   ],
   [
     'decide: shapes, repeats, routes, enrichment',
@@ -86,17 +86,13 @@ function timesOf({ nodes, samples, timeDeltas }: Profile, times: Map<string, num
 }
 
 async function profiled(name: (typeof contestants)[number], setting: Setting) {
-  const { admin, catalog } = setting;
+  const group = `${setting.catalog.raw}.${name}`;
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-hot-path-'));
-  const child = await startContestant(name, `${catalog.raw}.${name}`, directory, setting, {
+  const child = await startContestant(name, group, directory, setting, {
     PROCESSOR_WORKERS: '1',
     NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}`,
   });
-  const doneOf = async () => {
-    const offsets = await admin.committedOffsets(`${catalog.raw}.${name}`, catalog.raw);
-    return [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
-  };
-  while ((await doneOf()) < events) await sleep(200);
+  while ((await committed(group, setting)) < events) await sleep(200);
   const micros = (cpuOf(child) * 1e6) / events;
   await stopProcess(child);
   const times = new Map<string, number>();

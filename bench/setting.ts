@@ -18,6 +18,15 @@ export async function prepare(
   return { env, ...(await prepared(env)) };
 }
 
+/** Of raw, over all partitions: how many records the group is past. */
+export async function committed(group: string, { admin, catalog }: Setting): Promise<number> {
+  return sumOf(await admin.committedOffsets(group, catalog.raw));
+}
+
+export function sumOf(offsets: ReadonlyMap<number, number>): number {
+  return [...offsets.values()].reduce((sum, offset) => sum + offset, 0);
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

@@ -64,8 +64,9 @@ export class Batcher {
 
   /** While each turn of the event loop brings more: an answer of Kafka's answers many, and their clients send their next at once. */
   async #untilNoMoreCome(): Promise<void> {
-    for (let before = 0; before < this.#fitting(); ) {
-      before = this.#fitting();
+    let before = 0;
+    for (let now = this.#fitting(); now > before; now = this.#fitting()) {
+      before = now;
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

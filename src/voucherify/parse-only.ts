@@ -3,6 +3,8 @@
  * beyond where it ends.
  */
 
+import { backslash, isSpace, quote } from './json-text.ts';
+
 /** What is wanted of a value: its text, or members of it, whose names are ASCII. */
 export type Shape = 'text' | { readonly [key: string]: Shape };
 
@@ -21,16 +23,12 @@ export function parseOnly(text: Buffer, shape: Shape): Wanted | undefined {
   }
 }
 
-const quote = 0x22;
-const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
-
-const isSpace = (char: number) => char === 0x20 || char === 0x0a || char === 0x0d || char === 0x09;
 
 const endsScalar = (char: number) =>
   char === comma || char === closeBrace || char === closeBracket || isSpace(char);

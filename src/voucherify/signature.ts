@@ -1,6 +1,7 @@
 /** Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in x-voucherify-signature (Introduction to webhooks, voucherify docs). */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { backslash, isSpace, quote } from './json-text.ts';
 
 export const signatureHeader = 'x-voucherify-signature';
 
@@ -50,9 +51,6 @@ function isEqual(given: Buffer, expected: string): boolean {
   return given.length === bytes.length && timingSafeEqual(given, bytes);
 }
 
-const quote = 0x22;
-const backslash = 0x5c;
-
 /** JSON's white space outside of strings removed; an escaped quote does not end a string. */
 export function withoutWhitespace(body: Buffer): Buffer {
   const compact = Buffer.allocUnsafe(body.length);
@@ -64,7 +62,7 @@ export function withoutWhitespace(body: Buffer): Buffer {
       compact[length++] = byte;
       if (byte === backslash && i + 1 < body.length) compact[length++] = body[++i] as number;
       else if (byte === quote) isInString = false;
-    } else if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
+    } else if (!isSpace(byte)) {
       compact[length++] = byte;
       isInString = byte === quote;
     }

@@ -72,6 +72,7 @@ const pure = [
   'topics/verify.ts',
   'voucherify/customer.ts',
   'voucherify/json.ts',
+  'voucherify/json-text.ts',
   'voucherify/parse-only.ts',
   'voucherify/publication.ts',
   'voucherify/signature.ts',

@@ -1,0 +1,9 @@
+/** What those ask who read a JSON text character by character. All of it is ASCII: a byte of UTF-8 says as much as a character. */
+
+export const quote = 0x22;
+export const backslash = 0x5c;
+
+/** White space between tokens (RFC 8259, 2). */
+export function isSpace(char: number): boolean {
+  return char === 0x20 || char === 0x0a || char === 0x0d || char === 0x09;
+}
