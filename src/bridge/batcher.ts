@@ -8,11 +8,14 @@ import { AppError } from '../errors.ts';
 import type { Kept } from './keeper.ts';
 import type { ReceivedWebhook } from './record.ts';
 
-type Waiting = {
+/** One webhook, and whom to tell what became of it. (By callbacks: a promise for each would cost more than all that is done here.) */
+export type Waiting = {
   readonly webhook: ReceivedWebhook;
-  readonly resolve: (kept: Kept) => void;
-  readonly reject: (error: unknown) => void;
+  /** True once nobody waits for the answer any more: a webhook that is still queued then is not written, and has failed. */
   readonly isAbandoned: () => boolean;
+  /** Where it is kept, once it is safe there. Neither this nor the next throws. */
+  readonly kept: (kept: Kept) => void;
+  readonly failed: (error: unknown) => void;
 };
 
 type Limits = { readonly maxRecords: number; readonly maxBytes: number };
@@ -29,15 +32,9 @@ export class Batcher {
     this.#limits = limits;
   }
 
-  /**
-   * Answers where the webhook is kept, once it is safe there.
-   * @param isAbandoned true once nobody waits for the answer any more: a webhook that is still queued then is not written
-   */
-  add(webhook: ReceivedWebhook, isAbandoned: () => boolean): Promise<Kept> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ webhook, resolve, reject, isAbandoned });
-      this.#flushing ??= this.#flush();
-    });
+  add(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#flushing ??= this.#flush();
   }
 
   /** Settles when everything added so far has been answered. */
@@ -51,12 +48,12 @@ export class Batcher {
       const batch = this.#take();
       if (batch.length === 0) continue;
       try {
-        const kept = await this.#keep(batch.map(({ webhook }) => webhook));
-        batch.forEach(({ resolve }, i) => {
-          resolve(kept[i] as Kept);
+        const places = await this.#keep(batch.map(({ webhook }) => webhook));
+        batch.forEach(({ kept }, i) => {
+          kept(places[i] as Kept);
         });
       } catch (error) {
-        for (const { reject } of batch) reject(error);
+        for (const { failed } of batch) failed(error);
       }
     }
     this.#flushing = undefined;
@@ -83,9 +80,9 @@ export class Batcher {
   }
 
   #take(): readonly Waiting[] {
-    return this.#waiting.splice(0, this.#fitting()).filter(({ isAbandoned, reject }) => {
+    return this.#waiting.splice(0, this.#fitting()).filter(({ isAbandoned, failed }) => {
       if (!isAbandoned()) return true;
-      reject(new AppError('BROKER_UNAVAILABLE', 'retriable', 'abandoned before it was written'));
+      failed(new AppError('BROKER_UNAVAILABLE', 'retriable', 'abandoned before it was written'));
       return false;
     });
   }

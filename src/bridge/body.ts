@@ -29,7 +29,8 @@ export async function readBody(
     if (!request.complete) reject(new Error('the connection was closed'));
   });
   try {
-    const body = await Promise.race([promise, deadline.passed]);
+    deadline.whenPassed(() => resolve(problems.slowBody));
+    const body = await promise;
     if (Buffer.isBuffer(body)) {
       place.complete();
       return { bytes: body, place };
@@ -37,7 +38,7 @@ export async function readBody(
     request.removeAllListeners('data');
     collected.forget();
     place.leave();
-    return body === 'passed' ? problems.slowBody : body;
+    return body;
   } catch (error) {
     collected.forget();
     place.leave();

@@ -2,16 +2,20 @@
 
 export class Deadline {
   readonly #timer: NodeJS.Timeout;
-  readonly passed: Promise<'passed'>;
+  #act: (() => void) | undefined;
   hasPassed = false;
 
   constructor(ms: number) {
-    const { promise, resolve } = Promise.withResolvers<'passed'>();
-    this.passed = promise;
     this.#timer = setTimeout(() => {
       this.hasPassed = true;
-      resolve('passed');
+      this.#act?.();
     }, ms);
+  }
+
+  /** What is done when it passes, at once where it has; in place of what was given before. */
+  whenPassed(act: () => void): void {
+    if (this.hasPassed) act();
+    else this.#act = act;
   }
 
   clear(): void {

@@ -1,38 +1,15 @@
 /** One webhook from its request to its answer: `receive.ts` decides, the batcher stores, 202 says that it is stored. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { BridgeConfig } from '../config/config.ts';
-import type { Sources } from '../config/sources.ts';
-import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { signatureHeader } from '../voucherify/signature.ts';
-import type { Batcher } from './batcher.ts';
+import { answerTo, lingerMs, nameOf, type Outcome, problemAnswer } from './answer.ts';
 import { type Body, readBody } from './body.ts';
+import { type BridgeContext, noSource } from './context.ts';
 import { Deadline } from './deadline.ts';
-import type { InFlight } from './in-flight.ts';
-import type { Kept } from './keeper.ts';
-import { type Problem, problemBody, problems, problemType } from './problem.ts';
+import type { Problem } from './problem.ts';
 import { admit, authenticate } from './receive.ts';
-
-export type BridgeContext = {
-  readonly config: BridgeConfig;
-  /** Those that are valid now. */
-  readonly sources: () => Sources;
-  readonly rawTopic: string;
-  readonly batcher: Batcher;
-  readonly inFlight: InFlight;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly isStopping: () => boolean;
-};
-
-type Outcome = { readonly kept: Kept } | Problem;
-
-/** Of the metric, for what arrived under no known source. */
-export const noSource = 'none';
-
-/** The body was not wanted: so long its rest is read and forgotten, for a connection that is closed under a sender may take the answer with it. */
-const lingerMs = 500;
+import { store } from './store.ts';
 
 export async function handle(
   request: IncomingMessage,
@@ -40,12 +17,7 @@ export async function handle(
   context: BridgeContext,
 ): Promise<void> {
   const { metrics, config, log, inFlight } = context;
-  const admitted = admit(headOf(request), {
-    sources: context.sources(),
-    allowedSenders: config.allowedSenders,
-    trustedProxyHops: config.trustedProxyHops,
-    maxBodyBytes: config.maxBodyBytes,
-  });
+  const admitted = admit(headOf(request), config, context.sources());
   if ('status' in admitted) return refuse(request, response, admitted, noSource, metrics);
   const { source } = admitted;
   const startedAt = performance.now();
@@ -60,7 +32,7 @@ export async function handle(
       return;
     }
     if ('status' in body) return await refuse(request, response, body, source, metrics);
-    const outcome = await store(body, source, request, deadline, context);
+    const outcome = await verifyAndStore(body, source, request, deadline, context);
     if (context.isStopping()) response.setHeader('connection', 'close');
     answer(response, outcome, source, context);
   } catch (error) {
@@ -86,36 +58,29 @@ function headOf(request: IncomingMessage) {
   };
 }
 
-async function store(
+async function verifyAndStore(
   { bytes, place }: Body,
   source: string,
   request: IncomingMessage,
   deadline: Deadline,
-  { sources, batcher, metrics, log }: BridgeContext,
+  context: BridgeContext,
 ): Promise<Outcome> {
   const signature = request.headers[signatureHeader];
   const verified = authenticate(
     bytes,
     typeof signature === 'string' ? signature : undefined,
-    sources().get(source) ?? [],
+    context.sources().get(source) ?? [],
   );
   if ('status' in verified) {
     place.leave();
     return verified;
   }
-  metrics.signatures.inc({ source, secret: verified.secretName });
+  context.metrics.signatures.inc({ source, secret: verified.secretName });
   const contentType = request.headers['content-type'];
   const receipt = { source, contentType, receivedAtMs: Date.now() };
-  try {
-    const kept = batcher.add({ verified, receipt }, () => deadline.hasPassed);
-    // Also when the deadline has passed and nobody waits for it any more: until then it is in memory.
-    kept.then(place.leave, place.leave);
-    const first = await Promise.race([kept, deadline.passed]);
-    return first === 'passed' ? problems.notStored : { kept: first };
-  } catch (error) {
-    log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
-    return problems.notStored;
-  }
+  return new Promise((resolve) => {
+    store({ verified, receipt }, place, deadline, context, resolve);
+  });
 }
 
 function answer(
@@ -124,24 +89,10 @@ function answer(
   source: string,
   { metrics, rawTopic }: BridgeContext,
 ): void {
-  if ('status' in outcome) {
-    metrics.webhooks.inc({ source, outcome: outcome.slug });
-    writeProblem(response, outcome);
-    response.end();
-    return;
-  }
-  const { kept } = outcome;
-  const isSpooled = kept === 'spooled';
-  metrics.webhooks.inc({ source, outcome: isSpooled ? 'spooled' : 'stored' });
-  const facts = isSpooled
-    ? { status: 'spooled' }
-    : { status: 'stored', topic: rawTopic, partition: kept.partition, offset: kept.offset };
-  const text = JSON.stringify(facts);
-  response.writeHead(202, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text, 'latin1');
+  metrics.webhooks.inc({ source, outcome: nameOf(outcome) });
+  const { status, headers, body } = answerTo(outcome, rawTopic);
+  response.writeHead(status, headers);
+  response.end(body, 'latin1');
 }
 
 /** Answers although the body is not wanted, or not complete, and closes the connection. */
@@ -154,7 +105,9 @@ async function refuse(
 ): Promise<void> {
   metrics.webhooks.inc({ source, outcome: problem.slug });
   response.setHeader('connection', 'close');
-  writeProblem(response, problem);
+  const { status, headers, body } = problemAnswer(problem);
+  response.writeHead(status, headers);
+  response.write(body);
   if (!request.complete) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, lingerMs);
@@ -164,14 +117,4 @@ async function refuse(
     clearTimeout(timer);
   }
   response.end();
-}
-
-function writeProblem(response: ServerResponse, problem: Problem): void {
-  const text = problemBody(problem);
-  response.writeHead(problem.status, {
-    ...problem.headers,
-    'content-type': problemType,
-    'content-length': Buffer.byteLength(text),
-  });
-  response.write(text);
 }

@@ -15,7 +15,6 @@ export type RequestHead = {
 };
 
 export type Limits = {
-  readonly sources: { readonly has: (source: string) => boolean };
   /** Undefined: anybody, for the signature decides. */
   readonly allowedSenders: Senders | undefined;
   /** Proxies in front of the bridge whose X-Forwarded-For is believed. */
@@ -26,11 +25,15 @@ export type Limits = {
 type Secrets = Parameters<typeof verify>[2];
 
 /** The source under which it arrives, where its body may be read. */
-export function admit(head: RequestHead, limits: Limits): { readonly source: string } | Problem {
+export function admit(
+  head: RequestHead,
+  limits: Limits,
+  sources: { readonly has: (source: string) => boolean },
+): { readonly source: string } | Problem {
   if (!isAllowed(head, limits)) return problems.senderNotAllowed;
   const path = head.url?.split('?', 1)[0] ?? '';
   const source = path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : '';
-  if (!limits.sources.has(source)) return problems.unknownPath;
+  if (!sources.has(source)) return problems.unknownPath;
   if (head.method !== 'POST') return problems.wrongMethod;
   if (!isAccepted(head.contentType)) return problems.wrongMediaType;
   if (Number(head.contentLength ?? 0) > limits.maxBodyBytes) return problems.tooLarge;

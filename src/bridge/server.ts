@@ -1,21 +1,23 @@
 /** The HTTP server of the bridge: its connections, their limits, what is not HTTP, and how it ends. What a webhook is answered: `handle.ts`. */
 
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../admin/listen.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { type BridgeContext, handle, noSource } from './handle.ts';
-import { type Problem, problemBody, problems, problemType } from './problem.ts';
+import { keepAliveMs, problemAnswer, writtenOut } from './answer.ts';
+import { Connections } from './connections.ts';
+import { type BridgeContext, noSource } from './context.ts';
+import { FastLane } from './fast-lane.ts';
+import { handle } from './handle.ts';
+import { type Problem, problems } from './problem.ts';
 
 export type Bridge = {
   readonly port: number;
   /** Answers what was sent by now, then takes nothing more and closes every connection. */
   readonly close: () => Promise<void>;
 };
-
-/** Above the idle time-out of the usual load balancers (60 s), so that they and not we end a connection. */
-const keepAliveMs = 75_000;
 
 /** Node's own limit for the request line and the headers together, given here so that nobody's NODE_OPTIONS lifts it. */
 const maxHeaderSize = 16 * 1024;
@@ -40,9 +42,13 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
   server.maxConnections = config.maxConnections;
   // As one of several workers too; else node:cluster would hand the connection from one full worker to the next, for ever.
   Object.assign(server, { dropMaxConnection: true });
+  const toNode = beforeNode(server, (socket) => {
+    new FastLane(socket, context, connections, toNode);
+  });
   const connections = new Connections(server);
   server.on('request', (request, response) => {
-    connections.begin(request.socket, response);
+    connections.begin(request.socket);
+    response.once('close', () => connections.answered(request.socket));
     void handle(request, response, context);
   });
   // RFC 9110 lets a server overlook an expectation that it does not know; Node would answer 417 by itself.
@@ -81,38 +87,14 @@ function showSeries({ sources, metrics }: BridgeContext): void {
   }
 }
 
-/** The open connections, and how many answers each still waits for. */
-class Connections {
-  readonly #open = new Map<Duplex, number>();
-  readonly #toEnd = new WeakSet<Duplex>();
-
-  constructor(server: Server) {
-    server.on('connection', (socket) => {
-      this.#open.set(socket, 0);
-      socket.once('close', () => this.#open.delete(socket));
-    });
-  }
-
-  begin(socket: Duplex, response: ServerResponse): void {
-    this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
-    response.once('close', () => {
-      const left = (this.#open.get(socket) ?? 1) - 1;
-      if (this.#open.has(socket)) this.#open.set(socket, left);
-      if (left === 0 && this.#toEnd.has(socket)) socket.end();
-    });
-  }
-
-  /** What follows on it can not be read, but a webhook that was read before is still to be answered. False: none is. */
-  endAfterAnswer(socket: Duplex): boolean {
-    if ((this.#open.get(socket) ?? 0) === 0) return false;
-    this.#toEnd.add(socket);
-    return true;
-  }
-
-  /** Node waits for a connection that has not sent anything yet as for one that is being answered: for ever. */
-  endSilent(): void {
-    for (const [socket, answers] of this.#open) if (answers === 0) socket.destroy();
-  }
+/** From now on another has each new connection first. Returned is what Node's server does with one. */
+function beforeNode(server: Server, take: (socket: Socket) => void): (socket: Socket) => void {
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', take);
+  return (socket) => {
+    for (const listener of listeners) listener.call(server, socket);
+  };
 }
 
 function problemOf(code: string | undefined): Problem {
@@ -129,16 +111,5 @@ function closeWith(socket: Duplex, problem: Problem, metrics: Metrics): void {
     return;
   }
   metrics.webhooks.inc({ source: noSource, outcome: problem.slug });
-  const body = problemBody(problem);
-  const headers = {
-    ...problem.headers,
-    connection: 'close',
-    'content-type': problemType,
-    'content-length': String(Buffer.byteLength(body)),
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`,
-    () => socket.destroy(),
-  );
+  socket.end(writtenOut(problemAnswer(problem), 'closes'), () => socket.destroy());
 }

@@ -1,6 +1,7 @@
 /** Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in x-voucherify-signature (Introduction to webhooks, voucherify docs). */
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { hmacSha256 } from './hmac.ts';
 import { backslash, isSpace, quote } from './json-text.ts';
 
 export const signatureHeader = 'x-voucherify-signature';
@@ -38,7 +39,7 @@ export function verify(
 }
 
 export function sign(body: Buffer, key: string): string {
-  return createHmac('sha256', key).update(body).digest('hex');
+  return hmacSha256(body, key);
 }
 
 /** The headers of a webhook with this body, as the vendor sends them. */

@@ -249,11 +249,23 @@ export const mutants: readonly Mutant[] = [
     file: 'bridge/batcher.ts',
     edits: [
       [
-        'this.#waiting.push({ webhook, resolve, reject, isAbandoned });',
-        'this.#waiting.push({ webhook, resolve, reject, isAbandoned });\n      resolve({ partition: 0, offset: 0 });',
+        'this.#waiting.push(waiting);',
+        'this.#waiting.push(waiting);\n    waiting.kept({ partition: 0, offset: 0 });',
       ],
     ],
     caughtBy: integration('bridge'),
+  },
+  {
+    name: "what was read of a connection is lost on its way to Node's server",
+    file: 'bridge/fast-lane.ts',
+    edits: [['    socket.unshift(unanswered);\n', '']],
+    caughtBy: unit('bridge/fast-lane'),
+  },
+  {
+    name: 'a request that is chunked is taken for one with a length',
+    file: 'bridge/plain-request.ts',
+    edits: [["  'transfer-encoding',\n", '']],
+    caughtBy: unit('bridge/plain-request'),
   },
   {
     name: 'an event too large for its topic ends the process',

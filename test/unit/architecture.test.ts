@@ -36,6 +36,7 @@ const owners: Record<string, readonly string[]> = {
 
 /** They take values, the time included, and return values: nothing in them reads a clock, a file or the network. */
 const pure = [
+  'bridge/plain-request.ts',
   'bridge/problem.ts',
   'bridge/in-flight.ts',
   'bridge/receive.ts',
@@ -71,6 +72,7 @@ const pure = [
   'topics/plan.ts',
   'topics/verify.ts',
   'voucherify/customer.ts',
+  'voucherify/hmac.ts',
   'voucherify/json.ts',
   'voucherify/json-text.ts',
   'voucherify/parse-only.ts',

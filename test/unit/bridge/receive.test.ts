@@ -4,8 +4,8 @@ import { admit, authenticate, senderOf } from '../../../src/bridge/receive.ts';
 import { sendersOf } from '../../../src/config/senders.ts';
 import { sign } from '../../../src/voucherify/signature.ts';
 
+const sources = new Set(['voucherify', 'shop-2']);
 const limits = {
-  sources: new Set(['voucherify', 'shop-2']),
   allowedSenders: undefined,
   trustedProxyHops: 0,
   maxBodyBytes: 100,
@@ -30,7 +30,7 @@ test.each([
   ['a form', { contentType: 'application/x-www-form-urlencoded' }, problems.wrongMediaType],
   ['an announced body over the limit', { contentLength: '101' }, problems.tooLarge],
 ])('%s is refused', (_, change, problem) => {
-  expect(admit({ ...head, ...change }, limits)).toEqual(problem);
+  expect(admit({ ...head, ...change }, limits, sources)).toEqual(problem);
 });
 
 test.each([
@@ -42,18 +42,20 @@ test.each([
   [{ contentType: 'text/plain' }],
   [{ contentLength: undefined }],
 ])('%j is admitted', (change) => {
-  expect(admit({ ...head, ...change }, limits)).toEqual({ source: 'voucherify' });
+  expect(admit({ ...head, ...change }, limits, sources)).toEqual({ source: 'voucherify' });
 });
 
 test('every source has its own address', () => {
-  expect(admit({ ...head, url: '/webhooks/shop-2' }, limits)).toEqual({ source: 'shop-2' });
+  expect(admit({ ...head, url: '/webhooks/shop-2' }, limits, sources)).toEqual({
+    source: 'shop-2',
+  });
 });
 
 test('with a list of senders others are refused, whatever they say in X-Forwarded-For', () => {
   const allowedSenders = sendersOf(['eu1', '10.0.0.0/24']);
   const from = (address: string, forwardedFor?: string, trustedProxyHops = 0) => {
     const asked = { ...head, address, forwardedFor };
-    const answer = admit(asked, { ...limits, allowedSenders, trustedProxyHops });
+    const answer = admit(asked, { ...limits, allowedSenders, trustedProxyHops }, sources);
     return 'source' in answer;
   };
   expect(from('34.247.197.22')).toBe(true);

@@ -1,0 +1,39 @@
+/** The open connections, and how many answers each still waits for. */
+
+import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+export class Connections {
+  readonly #open = new Map<Duplex, number>();
+  readonly #toEnd = new WeakSet<Duplex>();
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => {
+      this.#open.set(socket, 0);
+      socket.once('close', () => this.#open.delete(socket));
+    });
+  }
+
+  /** A request on it is to be answered. */
+  begin(socket: Duplex): void {
+    this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
+  }
+
+  answered(socket: Duplex): void {
+    const left = (this.#open.get(socket) ?? 1) - 1;
+    if (this.#open.has(socket)) this.#open.set(socket, left);
+    if (left === 0 && this.#toEnd.has(socket)) socket.end();
+  }
+
+  /** What follows on it can not be read, but a webhook that was read before is still to be answered. False: none is. */
+  endAfterAnswer(socket: Duplex): boolean {
+    if ((this.#open.get(socket) ?? 0) === 0) return false;
+    this.#toEnd.add(socket);
+    return true;
+  }
+
+  /** Node waits for a connection that has not sent anything yet as for one that is being answered: for ever. */
+  endSilent(): void {
+    for (const [socket, answers] of this.#open) if (answers === 0) socket.destroy();
+  }
+}

@@ -1,0 +1,37 @@
+/** A verified webhook to where it is safe, within its deadline. */
+
+import type { Outcome } from './answer.ts';
+import type { BridgeContext } from './context.ts';
+import type { Deadline } from './deadline.ts';
+import type { Place } from './in-flight.ts';
+import { problems } from './problem.ts';
+import type { ReceivedWebhook } from './record.ts';
+
+/**
+ * The place is left when nothing of the webhook is in memory any more, be it after the deadline.
+ * @param settle called once, with what the webhook is answered
+ */
+export function store(
+  webhook: ReceivedWebhook,
+  place: Place,
+  deadline: Deadline,
+  { batcher, log }: BridgeContext,
+  settle: (outcome: Outcome) => void,
+): void {
+  const finish = (outcome: Outcome) => {
+    place.leave();
+    if (deadline.hasPassed) return;
+    deadline.clear();
+    settle(outcome);
+  };
+  deadline.whenPassed(() => settle(problems.notStored));
+  batcher.add({
+    webhook,
+    isAbandoned: () => deadline.hasPassed,
+    kept: (kept) => finish({ kept }),
+    failed: (error) => {
+      log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
+      finish(problems.notStored);
+    },
+  });
+}
