@@ -1,6 +1,8 @@
 /** Starts who does the processor's job: ours, and its peers. */
 
 import type { ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startPeer } from './peers.ts';
 import { startProcess } from './process.ts';
@@ -18,7 +20,13 @@ export async function startContestant(
 ): Promise<ChildProcess> {
   const node = (path: string, settings: NodeJS.ProcessEnv, ...args: string[]) => {
     const file = fileURLToPath(new URL(path, import.meta.url));
-    return startProcess(process.execPath, [file, ...args], { ...env, ...settings, ...extra });
+    return startProcess(process.execPath, [file, ...args], {
+      ...env,
+      // As in the image: what was compiled at an earlier start is kept.
+      NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
+      ...settings,
+      ...extra,
+    });
   };
   switch (name) {
     case 'voucherbus': {

@@ -22,7 +22,11 @@ export type DeadLetter = {
   readonly message: string;
 };
 
-type Origin = { readonly topic: string; readonly partition: number; readonly offset: number };
+export type Origin = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+};
 
 /** The six headers of Kafka Streams' dead letters (KIP-1034), which tools know, and ours. */
 export function deadLetterHeaders(

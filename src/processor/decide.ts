@@ -23,30 +23,28 @@ export type Rules = {
   readonly referenceOf?: ReferenceOf;
 };
 
-export type Plan = {
-  /** One for each record, in order. */
-  readonly decisions: readonly Decision[];
-  /** What the journal will say, and what the state becomes once it is committed. */
-  readonly batch: Batch;
-};
-
 type Memory = Pick<PartitionState, 'position' | 'streamTimeMs' | 'hasSeen' | 'isOlderThanWindow'>;
 
+/**
+ * @param records looked at one after the other, none of them twice: each may be gone before the next is made
+ * @param take is given each record's decision, in order
+ * @param tooLarge stands in for every event to forward: its topic would refuse it
+ * @returns what the journal will say, and what the state becomes once it is committed
+ */
 export function decide(
-  records: readonly Decoded[],
+  records: Iterable<Decoded>,
   memory: Memory,
   rules: Rules,
   nowMs: number,
-  /** Stands in for every event to forward: its topic would refuse it. */
+  take: (decision: Decision) => void,
   tooLarge?: DeadLetter,
-): Plan {
+): Batch {
   /** Forwarded by this very batch: of two copies in one batch the second is the duplicate. */
   const draft = new Set<string>();
+  const journal = new Entries(memory.position);
   let streamTimeMs = memory.streamTimeMs;
-  const decisions = records.map((record): Decision => {
+  const decisionOn = (record: Decoded): Decision => {
     const { content } = record;
-    // A bridge whose clock runs ahead must not make the processor forget.
-    streamTimeMs = Math.max(streamTimeMs, Math.min(record.receivedAtMs, nowMs));
     if (record.redrive && !isFirst(record.redrive, draft, memory)) return { kind: 'duplicate' };
     if (content.kind === 'broken') return { kind: 'dead-letter', letter: content.letter };
     if (content.kind === 'other-event') return { kind: 'ignore', eventType: content.eventType };
@@ -63,8 +61,23 @@ export function decide(
       : forward(content, record, rules, nowMs);
     if (decision.kind === 'forward') draft.add(content.id);
     return decision;
-  });
-  return { decisions, batch: batchOf(records, decisions, memory, rules, streamTimeMs, nowMs) };
+  };
+  for (const record of records) {
+    // A bridge whose clock runs ahead must not make the processor forget.
+    streamTimeMs = Math.max(streamTimeMs, Math.min(record.receivedAtMs, nowMs));
+    const decision = decisionOn(record);
+    journal.add(record, decision);
+    take(decision);
+  }
+  return {
+    from: memory.position,
+    to: journal.to,
+    receivedUntil: streamTimeMs,
+    processedAt: nowMs,
+    routesVersion: rules.routes.version,
+    labels: journal.labels,
+    entries: journal.entries,
+  };
 }
 
 /** Of a dead letter that was sent back twice only the first passes, whatever becomes of it. */
@@ -123,39 +136,36 @@ const outcomes: Readonly<Record<Decision['kind'], Outcome>> = {
   ignore: 'IGNORED',
 };
 
-function batchOf(
-  records: readonly Decoded[],
-  decisions: readonly Decision[],
-  { position }: Memory,
-  { routes }: Rules,
-  receivedUntil: number,
-  processedAt: number,
-): Batch {
-  const labels: string[] = [];
-  const indexOf = (label: string | undefined): number => {
-    if (label === undefined) return -1;
-    const index = labels.indexOf(label);
-    return index >= 0 ? index : labels.push(label) - 1;
-  };
-  const entries = records.flatMap(({ digest, offset: rawOffset, redrive }, i): Entry[] => {
-    const decision = decisions[i] as Decision;
+/** What the journal says of a batch, record by record. */
+class Entries {
+  readonly labels: string[] = [];
+  readonly entries: Entry[] = [];
+  readonly #from: number;
+  /** The offset after the last record. */
+  to: number;
+
+  constructor(from: number) {
+    this.#from = from;
+    this.to = from;
+  }
+
+  add({ digest, offset: rawOffset, redrive }: Decoded, decision: Decision): void {
+    const offset = rawOffset - this.#from;
     const outcome = outcomes[decision.kind];
-    const offset = rawOffset - position;
-    const entry = { digest, offset, outcome, label: indexOf(labelOf(decision)) };
-    if (!redrive) return [entry];
-    const label = indexOf(labelOfRedrive(redrive));
-    return [entry, { digest: digestOfRedrive(redrive.letter), offset, outcome: 'REDRIVEN', label }];
-  });
-  const to = (records.at(-1)?.offset ?? position - 1) + 1;
-  return {
-    from: position,
-    to,
-    receivedUntil,
-    processedAt,
-    routesVersion: routes.version,
-    labels,
-    entries,
-  };
+    this.entries.push({ digest, offset, outcome, label: this.#indexOf(labelOf(decision)) });
+    if (redrive) {
+      const label = this.#indexOf(labelOfRedrive(redrive));
+      const redriven = digestOfRedrive(redrive.letter);
+      this.entries.push({ digest: redriven, offset, outcome: 'REDRIVEN', label });
+    }
+    this.to = rawOffset + 1;
+  }
+
+  #indexOf(label: string | undefined): number {
+    if (label === undefined) return -1;
+    const index = this.labels.indexOf(label);
+    return index >= 0 ? index : this.labels.push(label) - 1;
+  }
 }
 
 /** Event types are free text in distributions; the journal keeps what identifies them. */

@@ -8,11 +8,11 @@ import { AppError } from '../errors.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional.ts';
-import { decide, type Rules } from './decide.ts';
+import { type Decision, decide, type Rules } from './decide.ts';
 import { type Decoded, decodeRecord } from './decode.ts';
 import { excessOf, type TopicLimits, textOf } from './limits.ts';
-import { type Tally, tallyOf } from './tally.ts';
-import { type Assembly, assemble } from './transaction.ts';
+import { Tally } from './tally.ts';
+import { type Assembly, Draft } from './transaction.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;
@@ -49,19 +49,23 @@ export async function prepare(
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
   await rawDecoder.prepare(slice.map(({ value }) => value));
-  const read = slice.map((record) => decodeRecord(record, rawDecoder));
-  const decoded = lookups ? await completed(read, state, lookups, heartbeat) : read;
+  const read = (record: InputRecord) => decodeRecord(record, rawDecoder);
+  const decoded = lookups ? await completed(slice.map(read), state, lookups, heartbeat) : undefined;
   const nowMs = Date.now();
   const rules = rulesNow();
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);
-    const plan = decide(decoded.slice(0, count), state, rules, nowMs, tooLarge);
-    return {
-      size: count,
-      batch: plan.batch,
-      tally: tallyOf(plan.decisions),
-      transaction: assemble(taken, plan, partition, assembly),
+    const draft = new Draft(partition, rules, nowMs, assembly);
+    const tally = new Tally();
+    let size = 0;
+    const take = (decision: Decision) => {
+      draft.add(taken[size] as InputRecord, decision);
+      tally.add(decision);
+      size += 1;
     };
+    const records = decoded?.slice(0, count) ?? oneByOne(taken, read);
+    const batch = decide(records, state, rules, nowMs, take, tooLarge);
+    return { size, batch, tally, transaction: draft.closedWith(batch) };
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
     const whole = work(count);
@@ -75,6 +79,14 @@ export async function prepare(
     // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
     throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
   }
+}
+
+/** What is read from a webhook is several times its size: encoded before the next one is read, it is gone before it costs a collection of garbage anything. */
+function* oneByOne(
+  records: readonly InputRecord[],
+  read: (record: InputRecord) => Decoded,
+): Generator<Decoded> {
+  for (const record of records) yield read(record);
 }
 
 /** The next records from the position on, within the limits of one transaction; at least one if there is any. */

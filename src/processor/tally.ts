@@ -2,30 +2,25 @@
 
 import type { Decision } from './decide.ts';
 
-type Counts = ReadonlyMap<string, number>;
+type Counts = Map<string, number>;
 
-export type Tally = {
+export class Tally {
   /** By outcome, then by reason; '' where an outcome needs none. */
-  readonly events: ReadonlyMap<Decision['kind'], Counts>;
+  readonly events = new Map<Decision['kind'], Counts>();
   /** Output records by topic. */
-  readonly topics: Counts;
-};
+  readonly topics: Counts = new Map();
 
-export function tallyOf(decisions: readonly Decision[]): Tally {
-  const events = new Map<Decision['kind'], Map<string, number>>();
-  const topics = new Map<string, number>();
-  for (const decision of decisions) {
-    const reasons = events.get(decision.kind) ?? new Map<string, number>();
-    events.set(decision.kind, reasons);
+  add(decision: Decision): void {
+    const reasons = this.events.get(decision.kind) ?? new Map<string, number>();
+    this.events.set(decision.kind, reasons);
     addOne(reasons, reasonOf(decision));
     if (decision.kind === 'forward') {
-      for (const { topic } of decision.outputs) addOne(topics, topic);
+      for (const { topic } of decision.outputs) addOne(this.topics, topic);
     }
   }
-  return { events, topics };
 }
 
-function addOne(counts: Map<string, number>, name: string): void {
+function addOne(counts: Counts, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 

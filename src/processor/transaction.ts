@@ -2,12 +2,12 @@
 
 import type { Batch, PublicationSucceeded } from '../codec/records.ts';
 import type { Encoder } from '../codec/wire.ts';
-import { deadLetterHeaders } from '../dead-letters/letter.ts';
+import { type DeadLetter, deadLetterHeaders, type Origin } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { partitionOf } from '../kafka/partition-of.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional.ts';
 import type { Catalog } from '../topics/catalog.ts';
-import type { Decision, Plan } from './decide.ts';
+import type { Decision, Rules } from './decide.ts';
 import type { Output } from './outputs.ts';
 
 export type Assembly = {
@@ -40,40 +40,60 @@ export function cloudEventConstants(
   };
 }
 
-/** Outputs leave on the partition on which they came, unless their route gives them another key. */
-export function assemble(
-  records: readonly InputRecord[],
-  { decisions, batch }: Plan,
-  partition: number,
-  assembly: Assembly,
-): Transaction {
-  const { catalog, group } = assembly;
-  const byTopic = new Map<string, OutputRecord[]>();
-  const put = (topic: string, record: OutputRecord) => {
-    const list = byTopic.get(topic);
-    if (list) list.push(record);
-    else byTopic.set(topic, [record]);
-  };
-  for (const [i, decision] of decisions.entries()) {
-    const record = records[i] as InputRecord;
+/** One transaction as it fills, record by record. */
+export class Draft {
+  readonly #partition: number;
+  readonly #routesVersion: string;
+  readonly #processedAtMs: number;
+  readonly #assembly: Assembly;
+  readonly #byTopic = new Map<string, OutputRecord[]>();
+
+  constructor(partition: number, { routes }: Rules, processedAtMs: number, assembly: Assembly) {
+    this.#partition = partition;
+    this.#routesVersion = routes.version;
+    this.#processedAtMs = processedAtMs;
+    this.#assembly = assembly;
+  }
+
+  /** Outputs leave on the partition on which they came, unless their route gives them another key. */
+  add(record: InputRecord, decision: Decision): void {
+    const { catalog } = this.#assembly;
     if (decision.kind === 'forward') {
       for (const output of decision.outputs) {
-        put(output.topic, outputRecord(output, partition, batch.routesVersion, assembly));
+        const { topic } = output;
+        this.#put(
+          topic,
+          outputRecord(output, this.#partition, this.#routesVersion, this.#assembly),
+        );
       }
     } else if (decision.kind === 'dead-letter') {
-      const letter = deadLetter(record, decision, partition, batch, catalog.raw);
-      put(catalog.deadLetters, letter);
+      const origin = {
+        topic: catalog.raw,
+        partition: this.#partition,
+        offset: Number(record.offset),
+      };
+      const letter = deadLetter(record, decision.letter, origin, this.#processedAtMs);
+      this.#put(catalog.deadLetters, letter);
     }
   }
-  put(catalog.journal, {
-    partition,
-    value: assembly.encodeBatch(batch),
-    timestamp: String(batch.processedAt),
-  });
-  return {
-    records: [...byTopic].map(([topic, messages]) => ({ topic, messages })),
-    offsets: { group, topic: catalog.raw, partition, offset: batch.to },
-  };
+
+  /** With what the journal says of all of it. */
+  closedWith(batch: Batch): Transaction {
+    const { catalog, group, encodeBatch } = this.#assembly;
+    const partition = this.#partition;
+    const timestamp = String(batch.processedAt);
+    this.#put(catalog.journal, { partition, value: encodeBatch(batch), timestamp });
+    return {
+      records: [...this.#byTopic].map(([topic, messages]) => ({ topic, messages })),
+      offsets: { group, topic: catalog.raw, partition, offset: batch.to },
+    };
+  }
+
+  #put(topic: string, record: OutputRecord): void {
+    const list = this.#byTopic.get(topic);
+    if (list) list.push(record);
+    else this.#byTopic.set(topic, [record]);
+  }
 }
 
 /** CloudEvents 1.0.2, Kafka binding, binary mode. ce_id is the publication id (with the voucher's number, where a route explodes the event): a consumer that sees an id of this source twice may drop it. */
@@ -127,17 +147,15 @@ function isoOf(ms: number): string {
 }
 
 function deadLetter(
-  { key, value, headers, offset }: InputRecord,
-  { letter }: Decision & { kind: 'dead-letter' },
-  partition: number,
-  { processedAt }: Batch,
-  topic: string,
+  { key, value, headers }: InputRecord,
+  letter: DeadLetter,
+  origin: Origin,
+  processedAtMs: number,
 ): OutputRecord {
-  const origin = { topic, partition, offset: Number(offset) };
   return {
-    partition,
+    partition: origin.partition,
     key,
     value,
-    headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAt) },
+    headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAtMs) },
   };
 }

@@ -43,7 +43,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the committed offset is that of the last record, not one more',
     file: 'processor/decide.ts',
-    edits: [['(records.at(-1)?.offset ?? position - 1) + 1', 'records.at(-1)?.offset ?? position']],
+    edits: [['this.to = rawOffset + 1;', 'this.to = rawOffset;']],
     caughtBy: unit('processor/decide'),
   },
   {
@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'dead letters are left out of the transaction',
     file: 'processor/transaction.ts',
-    edits: [['      put(catalog.deadLetters, letter);\n', '      void letter;\n']],
+    edits: [['      this.#put(catalog.deadLetters, letter);\n', '      void letter;\n']],
     caughtBy: unit('processor/transaction'),
   },
   {

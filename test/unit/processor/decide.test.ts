@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/codec/digest.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
-import { decide, type Rules } from '../../../src/processor/decide.ts';
+import type { Rules } from '../../../src/processor/decide.ts';
 import type { Decoded } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import type { Variation } from '../../../src/voucherify/sample.ts';
 import { aPublication } from '../../support/builders.ts';
+import { decided } from '../../support/decided.ts';
 
 const day = 86_400_000;
 const now = Date.parse('2026-11-24T12:00:00Z');
@@ -63,7 +64,7 @@ test('a publication goes to the topic of its campaign type', () => {
   const records = types.map((campaignType, i) =>
     arrived(i, { campaignType, publicationId: `pub_${i}` }),
   );
-  const { decisions, batch } = decide(records, state(), rules, now);
+  const { decisions, batch } = decided(records, state(), rules, now);
   const topics = decisions.map((decision) =>
     decision.kind === 'forward' ? decision.outputs[0]?.topic : decision.kind,
   );
@@ -72,14 +73,14 @@ test('a publication goes to the topic of its campaign type', () => {
 });
 
 test('of two copies in one batch the second is the duplicate', () => {
-  const { decisions } = decide([arrived(0), arrived(1)], state(), rules, now);
+  const { decisions } = decided([arrived(0), arrived(1)], state(), rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['forward', 'duplicate']);
 });
 
 test('a publication forwarded by an earlier batch is a duplicate', () => {
   const memory = state();
-  memory.apply(decide([arrived(0)], memory, rules, now).batch);
-  const { decisions, batch } = decide([arrived(1)], memory, rules, now);
+  memory.apply(decided([arrived(0)], memory, rules, now).batch);
+  const { decisions, batch } = decided([arrived(1)], memory, rules, now);
   expect(decisions).toEqual([{ kind: 'duplicate' }]);
   expect(batch).toMatchObject({
     from: 1,
@@ -97,15 +98,15 @@ test('a dead letter does not count as seen: mended and sent again, it passes', (
     message: 'the body is not JSON',
   } as const;
   const broken = { ...other(0, { kind: 'broken', letter }), digest: digestOf('pub_1') };
-  const first = decide([broken], memory, rules, now);
+  const first = decided([broken], memory, rules, now);
   expect(first.decisions).toEqual([{ kind: 'dead-letter', letter }]);
   expect(first.batch.labels).toEqual(['invalid-json']);
   memory.apply(first.batch);
-  expect(decide([arrived(1)], memory, rules, now).decisions[0]).toMatchObject({ kind: 'forward' });
+  expect(decided([arrived(1)], memory, rules, now).decisions[0]).toMatchObject({ kind: 'forward' });
 });
 
 test('another event is ignored, and its type is in the journal, cut if it is long', () => {
-  const { decisions, batch } = decide(
+  const { decisions, batch } = decided(
     [other(0, { kind: 'other-event', eventType: 'x'.repeat(500) })],
     state(),
     rules,
@@ -116,7 +117,7 @@ test('another event is ignored, and its type is in the journal, cut if it is lon
 });
 
 test("on a young system the vendor's sample of 2024 passes", () => {
-  const { decisions } = decide(
+  const { decisions } = decided(
     [arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' })],
     state(),
     rules,
@@ -131,7 +132,7 @@ test('once something was forgotten, an event older than the window is parked', (
     publicationId: 'pub_2',
     createdAt: new Date(now - 15 * day).toISOString(),
   });
-  const { decisions } = decide([old, young], state(true), rules, now);
+  const { decisions } = decided([old, young], state(true), rules, now);
   expect(decisions).toMatchObject([
     { kind: 'dead-letter', letter: { reason: 'older-than-window' } },
     { kind: 'forward' },
@@ -142,10 +143,10 @@ test('a known repeat is a duplicate, however old it is', () => {
   const memory = state(true);
   const createdAt = new Date(now - 20 * day).toISOString();
   memory.apply(
-    decide([arrived(0, { createdAt })], memory, { ...rules, olderThanWindow: 'forward' }, now)
+    decided([arrived(0, { createdAt })], memory, { ...rules, olderThanWindow: 'forward' }, now)
       .batch,
   );
-  expect(decide([arrived(1, { createdAt })], memory, rules, now).decisions[0]?.kind).toBe(
+  expect(decided([arrived(1, { createdAt })], memory, rules, now).decisions[0]?.kind).toBe(
     'duplicate',
   );
 });
@@ -153,7 +154,7 @@ test('a known repeat is a duplicate, however old it is', () => {
 test('OLDER_THAN_WINDOW=forward lets it pass', () => {
   const old = arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' });
   expect(
-    decide([old], state(true), { ...rules, olderThanWindow: 'forward' }, now).decisions[0]?.kind,
+    decided([old], state(true), { ...rules, olderThanWindow: 'forward' }, now).decisions[0]?.kind,
   ).toBe('forward');
 });
 
@@ -162,20 +163,20 @@ test("age is counted in the partition's time: a webhook long under way is not yo
   const created = now - 16 * day;
   const ahead = arrived(0, { publicationId: 'pub_2' }, now);
   const late = arrived(1, { createdAt: new Date(created).toISOString() }, created + 14 * day);
-  expect(decide([ahead, late], state(true), rules, now).decisions).toMatchObject([
+  expect(decided([ahead, late], state(true), rules, now).decisions).toMatchObject([
     { kind: 'forward' },
     { letter: { reason: 'older-than-window' } },
   ]);
 });
 
 test("an arrival ahead of the processor's clock counts as its now", () => {
-  const { batch } = decide([arrived(0, {}, now + 365 * day)], state(), rules, now);
+  const { batch } = decided([arrived(0, {}, now + 365 * day)], state(), rules, now);
   expect(batch.receivedUntil).toBe(now);
 });
 
 test('raw offsets with holes are covered by the range', () => {
   const memory = new PartitionState(3, 15 * day, undefined);
-  const { batch } = decide(
+  const { batch } = decided(
     [arrived(5), arrived(9, { publicationId: 'pub_2' })],
     memory,
     rules,
@@ -191,7 +192,7 @@ test('personal data that is asked for and broken parks the event', () => {
     personal: () => aPublicationWithBirthdate('yesterday').customer?.personal() as never,
   };
   const record = { ...arrived(0), content: { ...publication, customer } };
-  const { decisions } = decide([record], state(), { ...rules, personalData: ['birthdate'] }, now);
+  const { decisions } = decided([record], state(), { ...rules, personalData: ['birthdate'] }, now);
   expect(decisions[0]).toMatchObject({
     kind: 'dead-letter',
     letter: {
@@ -223,7 +224,7 @@ test('a dead letter that was sent back twice passes once, and the journal says b
     { ...broken, offset: 2, ...redriven('dlq/0@8') },
   ];
   const memory = state();
-  const { decisions, batch } = decide(twice, memory, rules, now);
+  const { decisions, batch } = decided(twice, memory, rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['dead-letter', 'duplicate', 'dead-letter']);
   const told = batch.entries.map(({ offset, outcome, label }) => {
     return [offset, outcome, batch.labels[label]];
@@ -233,32 +234,32 @@ test('a dead letter that was sent back twice passes once, and the journal says b
     [0, 'REDRIVEN', 'redriven by ann, attempt 1'],
   ]);
   memory.apply(batch);
-  const again = decide([{ ...broken, offset: 3, ...redriven('dlq/0@7') }], memory, rules, now);
+  const again = decided([{ ...broken, offset: 3, ...redriven('dlq/0@7') }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
   // What the bridge sends is another matter: it is parked as often as it comes.
-  const anew = decide([{ ...broken, offset: 3 }], memory, rules, now);
+  const anew = decided([{ ...broken, offset: 3 }], memory, rules, now);
   expect(anew.decisions.map(({ kind }) => kind)).toEqual(['dead-letter']);
 });
 
 test('a mended letter passes, and a letter whose publication was delivered meanwhile does not', () => {
   const memory = state();
   const mended = { ...arrived(0), ...redriven('dlq/0@7') };
-  const { decisions, batch } = decide([mended], memory, rules, now);
+  const { decisions, batch } = decided([mended], memory, rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['forward']);
   memory.apply(batch);
-  const late = decide([{ ...arrived(1), ...redriven('dlq/0@9') }], memory, rules, now);
+  const late = decided([{ ...arrived(1), ...redriven('dlq/0@9') }], memory, rules, now);
   expect(late.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });
 
 test('a letter older than the window passes where somebody vouches for it, once', () => {
   const old = { createdAt: new Date(now - 16 * day).toISOString() };
   const memory = state(true);
-  const unvouched = decide([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);
+  const unvouched = decided([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);
   expect(unvouched.decisions).toMatchObject([{ letter: { reason: 'older-than-window' } }]);
-  const vouched = decide([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
+  const vouched = decided([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
   expect(vouched.decisions.map(({ kind }) => kind)).toEqual(['forward']);
   expect(vouched.batch.labels).toContain('redriven by ann, attempt 1, vouched for');
   memory.apply(vouched.batch);
-  const again = decide([{ ...arrived(1, old), ...redriven('c', true) }], memory, rules, now);
+  const again = decided([{ ...arrived(1, old), ...redriven('c', true) }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });

@@ -6,10 +6,11 @@ import { digestOf } from '../../../src/codec/digest.ts';
 import type { Batch } from '../../../src/codec/records.ts';
 import { replay } from '../../../src/journal/replay.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
-import { type Decision, decide, type Rules } from '../../../src/processor/decide.ts';
+import type { Decision, Rules } from '../../../src/processor/decide.ts';
 import type { Decoded } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import { aPublication } from '../../support/builders.ts';
+import { decided } from '../../support/decided.ts';
 
 const start = Date.parse('2026-01-01T00:00:00Z');
 const windowMs = 800_000;
@@ -123,7 +124,7 @@ function play({
     if (isRestarted) state = restored(journal, now + skew);
     const records = slice.map(({ record }, i) => ({ ...record, offset: state.position + i }));
     const hadForgotten = state.isOlderThanWindow(Number.NEGATIVE_INFINITY, 0);
-    const { decisions, batch } = decide(records, state, rules, now + skew);
+    const { decisions, batch } = decided(records, state, rules, now + skew);
     seen.push(
       ...slice.map(({ id }, i) => ({ id, decision: decisions[i] as Decision, hadForgotten })),
     );
@@ -166,7 +167,7 @@ test('replaying the journal gives the state that the processor had', () => {
       const live = new PartitionState(0, windowMs, undefined);
       const journal: Batch[] = [];
       for (const { record } of arrivals) {
-        const { batch } = decide(
+        const { batch } = decided(
           [{ ...record, offset: live.position }],
           live,
           rules,

@@ -6,11 +6,7 @@ import { PartitionState } from '../../../src/journal/state.ts';
 import type { InputRecord } from '../../../src/kafka/group.ts';
 import { decide } from '../../../src/processor/decide.ts';
 import type { Decoded } from '../../../src/processor/decode.ts';
-import {
-  type Assembly,
-  assemble,
-  cloudEventConstants,
-} from '../../../src/processor/transaction.ts';
+import { type Assembly, cloudEventConstants, Draft } from '../../../src/processor/transaction.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import { anInput, aPublication, aRawValue } from '../../support/builders.ts';
 
@@ -74,13 +70,16 @@ const rules = {
   olderThanWindow: 'park',
   personalData: [],
 } as const;
-const plan = decide(
+const draft = new Draft(4, rules, now, assembly);
+let read = 0;
+const batch = decide(
   [good, bad, ignored, repeat],
   new PartitionState(7, 1e9, undefined),
   rules,
   now,
+  (decision) => draft.add(inputs[read++] as InputRecord, decision),
 );
-const transaction = assemble(inputs, plan, 4, assembly);
+const transaction = draft.closedWith(batch);
 const recordsOf = (topic: string) =>
   transaction.records.find((one) => one.topic === topic)?.messages ?? [];
 

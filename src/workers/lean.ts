@@ -1,0 +1,24 @@
+/** With what a worker is started: one of several processes must be a small one. */
+
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
+
+/**
+ * V8: what was just made has 4 MB (its own choice is eight times that), for next to nothing of it outlives its request or its event; and garbage
+ * grows to as much again as what lives before it is collected (not to three times as much).
+ */
+export const leanArguments = ['--max-semi-space-size=4', '--heap-growing-percent=100'];
+
+/** glibc: what is freed goes back to the system, large pieces at once. No other C library reads these. */
+const leanMemory = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: String(512 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(1024 * 1024),
+};
+
+export function leanEnvironment(): NodeJS.ProcessEnv {
+  const compiled = getCompileCacheDir();
+  if (compiled === undefined) return leanMemory;
+  // Where this process keeps what it has compiled; from the worker's first line on, for the compiler of TypeScript alone is 15 MB.
+  return { ...leanMemory, NODE_COMPILE_CACHE: dirname(compiled) };
+}
