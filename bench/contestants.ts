@@ -10,6 +10,12 @@ import type { Setting } from './setting.ts';
 
 export type Contestant = 'voucherbus' | 'Kafka Streams' | 'script';
 
+/** What the Dockerfile sets. */
+export const imageEnvironment = {
+  NODE_OPTIONS: '--max-semi-space-size=4',
+  NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
+};
+
 /** @param directory for Streams' state @param extra further settings, by the names that each has for them */
 export async function startContestant(
   name: Contestant,
@@ -20,18 +26,12 @@ export async function startContestant(
 ): Promise<ChildProcess> {
   const node = (path: string, settings: NodeJS.ProcessEnv, ...args: string[]) => {
     const file = fileURLToPath(new URL(path, import.meta.url));
-    return startProcess(process.execPath, [file, ...args], {
-      ...env,
-      // As in the image: what was compiled at an earlier start is kept.
-      NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
-      ...settings,
-      ...extra,
-    });
+    return startProcess(process.execPath, [file, ...args], { ...env, ...settings, ...extra });
   };
   switch (name) {
     case 'voucherbus': {
       const settings = { CONSUMER_GROUP: group, ADMIN_PORT: '0', LOG_LEVEL: 'warn' };
-      return node('../src/main.ts', settings, 'processor');
+      return node('../src/main.ts', { ...imageEnvironment, ...settings }, 'processor');
     }
     case 'script':
       return node('peer-script.ts', {

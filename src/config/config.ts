@@ -302,7 +302,7 @@ const processor = {
     'FETCH_MAX_BYTES',
     kind.bytes('1KiB', '64MiB'),
     'Most bytes of one partition in one fetch; of all together twice as many',
-    { default: '1MiB' },
+    { default: '768KiB' },
   ),
   fetchWaitMs: setting(
     'FETCH_MAX_WAIT',

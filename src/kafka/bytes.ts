@@ -32,7 +32,11 @@ export class ByteWriter {
   /** STRING or NULLABLE_STRING. */
   string(value: string | null): this {
     if (value === null) return this.int16(-1);
-    this.int16(Buffer.byteLength(value));
+    return this.int16(Buffer.byteLength(value)).text(value);
+  }
+
+  /** In UTF-8, without its length. */
+  text(value: string): this {
     this.position += this.buffer.write(value, this.position);
     return this;
   }

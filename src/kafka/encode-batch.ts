@@ -1,6 +1,9 @@
-/** Writes Kafka's record batch, format 2, in one pass: KafkaJS's own encoder takes six times the CPU. `decode-batch.ts` reads it. */
+/**
+ * Writes Kafka's record batch, format 2: measured first, then written straight into the request. KafkaJS's own encoder takes six times the CPU.
+ * Between the two nothing is made of the records, for a collection of garbage would have to copy it. `decode-batch.ts` reads them.
+ */
 
-import { type ByteWriter, varintSize, varlongSize } from './bytes.ts';
+import { ByteWriter, varintSize, varlongSize } from './bytes.ts';
 import { crc32c } from './crc32c.ts';
 
 type HeaderValue = Buffer | string | null | undefined;
@@ -30,9 +33,8 @@ const overhead = 61;
 const attributesAt = 21;
 
 type Sized = {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly (readonly [name: Buffer, value: Buffer | null])[];
+  readonly record: WritableRecord;
+  readonly headers: number;
   readonly timestampDelta: number;
   /** Bytes after the record's own length field. */
   readonly size: number;
@@ -90,58 +92,59 @@ export function planRecordBatch(
 }
 
 function measure(record: WritableRecord, offsetDelta: number, timestampDelta: number): Sized {
-  const key = bufferOf(record.key);
-  const value = bufferOf(record.value);
-  const headers = headersOf(record);
+  let count = 0;
   let size = 1 + varlongSize(timestampDelta) + varintSize(offsetDelta);
-  size += fieldSize(key) + fieldSize(value) + varintSize(headers.length);
-  for (const [name, text] of headers) size += fieldSize(name) + fieldSize(text);
-  return { key, value, headers, timestampDelta, size };
-}
-
-function fieldSize(bytes: Buffer | null): number {
-  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length;
-}
-
-function bufferOf(value: HeaderValue): Buffer | null {
-  if (value === null || value === undefined) return null;
-  return typeof value === 'string' ? Buffer.from(value) : value;
-}
-
-/** Header names repeat from record to record; their bytes are kept. Bounded: names that strangers chose could be many. */
-const nameBytes = new Map<string, Buffer>();
-
-function bytesOfName(name: string): Buffer {
-  const known = nameBytes.get(name);
-  if (known) return known;
-  const bytes = Buffer.from(name);
-  if (nameBytes.size < 1_000) nameBytes.set(name, bytes);
-  return bytes;
-}
-
-function headersOf({ headers }: WritableRecord): (readonly [Buffer, Buffer | null])[] {
-  const list: (readonly [Buffer, Buffer | null])[] = [];
+  size += fieldSize(record.key) + fieldSize(record.value);
+  const { headers } = record;
   for (const name in headers) {
-    const value = headers[name];
-    const bytes = bytesOfName(name);
-    if (Array.isArray(value)) for (const one of value) list.push([bytes, bufferOf(one)]);
-    else list.push([bytes, bufferOf(value as HeaderValue)]);
+    const nameSize = nameField(name).length;
+    const values = headers[name];
+    if (Array.isArray(values)) {
+      for (const value of values) size += nameSize + fieldSize(value);
+      count += values.length;
+    } else {
+      size += nameSize + fieldSize(values as HeaderValue);
+      count += 1;
+    }
   }
-  return list;
+  return { record, headers: count, timestampDelta, size: size + varintSize(count) };
 }
 
-function writeRecord(out: ByteWriter, record: Sized, offsetDelta: number): void {
-  out.varint(record.size).int8(0).varlong(record.timestampDelta).varint(offsetDelta);
-  writeField(out, record.key);
-  writeField(out, record.value);
-  out.varint(record.headers.length);
-  for (const [name, value] of record.headers) {
-    writeField(out, name);
-    writeField(out, value);
+function fieldSize(value: HeaderValue): number {
+  if (value === null || value === undefined) return 1;
+  const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+  return varintSize(length) + length;
+}
+
+/** Header names repeat from record to record; how they are written is kept. Bounded: names that strangers chose could be many. */
+const nameFields = new Map<string, Buffer>();
+
+function nameField(name: string): Buffer {
+  const known = nameFields.get(name);
+  if (known) return known;
+  const out = new ByteWriter(fieldSize(name));
+  writeField(out, name);
+  if (nameFields.size < 1_000) nameFields.set(name, out.buffer);
+  return out.buffer;
+}
+
+function writeRecord(out: ByteWriter, sized: Sized, offsetDelta: number): void {
+  const { key, value, headers } = sized.record;
+  out.varint(sized.size).int8(0).varlong(sized.timestampDelta).varint(offsetDelta);
+  writeField(out, key);
+  writeField(out, value);
+  out.varint(sized.headers);
+  for (const name in headers) {
+    const field = nameField(name);
+    const values = headers[name];
+    if (Array.isArray(values)) {
+      for (const one of values) writeField(out.bytes(field), one);
+    } else writeField(out.bytes(field), values as HeaderValue);
   }
 }
 
-function writeField(out: ByteWriter, bytes: Buffer | null): void {
-  if (bytes === null) out.varint(-1);
-  else out.varint(bytes.length).bytes(bytes);
+function writeField(out: ByteWriter, value: HeaderValue): void {
+  if (value === null || value === undefined) out.varint(-1);
+  else if (typeof value === 'string') out.varint(Buffer.byteLength(value)).text(value);
+  else out.varint(value.length).bytes(value);
 }
