@@ -12,7 +12,7 @@ export type Contestant = 'voucherbus' | 'Kafka Streams' | 'script';
 
 /** What the Dockerfile sets. */
 export const imageEnvironment = {
-  NODE_OPTIONS: '--max-semi-space-size=8',
+  NODE_OPTIONS: '--max-semi-space-size=4',
   NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
 };
 

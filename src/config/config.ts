@@ -206,7 +206,7 @@ const bridge = {
     'BATCH_MAX_BYTES',
     kind.bytes('1KiB', '1MiB'),
     'Most bytes in one produce request (a single larger webhook still goes alone)',
-    { default: '768KiB' },
+    { default: '1MiB' },
   ),
   maxInFlightRequests: setting(
     'IN_FLIGHT_MAX_REQUESTS',
@@ -302,7 +302,7 @@ const processor = {
     'FETCH_MAX_BYTES',
     kind.bytes('1KiB', '64MiB'),
     'Most bytes of one partition in one fetch; of all together twice as many',
-    { default: '768KiB' },
+    { default: '1MiB' },
   ),
   fetchWaitMs: setting(
     'FETCH_MAX_WAIT',

