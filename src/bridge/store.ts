@@ -30,7 +30,10 @@ export function store(
     isAbandoned: () => deadline.hasPassed,
     kept: (kept) => finish({ kept }),
     failed: (error) => {
-      log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
+      // After the deadline it has been answered, and only given up.
+      if (!deadline.hasPassed) {
+        log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
+      }
       finish(problems.notStored);
     },
   });

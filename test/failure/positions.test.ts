@@ -89,8 +89,14 @@ test('somebody truncated the journal: what came before is parked when it comes a
   const bridge = await deployment.start('bridge');
   const flow = await stoppedHalfway(deployment);
   await flow.sent;
-  const early = (await deployment.outputs())[0]?.event.publicationId as string;
   const { reader, catalog } = deployment;
+  // One that is not among those still to be processed: the flow's own repeats are created anew, so one of a forgotten id would pass before ours.
+  const position = await positionOf(deployment);
+  const raw = await deployment.readAll(catalog.raw);
+  const later = new Set(raw.filter(({ offset }) => offset >= position).map(({ key }) => `${key}`));
+  const outputs = await deployment.outputs();
+  const early = outputs.find(({ event }) => !later.has(event.publicationId))?.event
+    .publicationId as string;
   const end = await reader.offsetOf(catalog.journal, 0, 'end');
   await admin?.fetchTopicMetadata({ topics: [catalog.journal] }); // deleteTopicRecords needs it
   await admin?.deleteTopicRecords({
