@@ -3,10 +3,12 @@
 /** Writes into a buffer of known size. */
 export class ByteWriter {
   readonly buffer: Buffer;
-  position = 0;
+  position: number;
 
-  constructor(size: number) {
-    this.buffer = Buffer.allocUnsafe(size);
+  /** @param head bytes that are left free before it, for another */
+  constructor(size: number, head = 0) {
+    this.buffer = Buffer.allocUnsafe(head + size);
+    this.position = head;
   }
 
   int8(value: number): this {

@@ -6,6 +6,7 @@ import { assign } from './assignment.ts';
 import type { Client } from './client.ts';
 import { asAppError } from './failure.ts';
 import { AssignerProtocol, type Consumer, type EachBatchPayload } from './kafkajs.ts';
+import { forgetMessages } from './repairs/decode-messages.ts';
 
 export type InputRecord = {
   readonly offset: string;
@@ -44,6 +45,7 @@ export type GroupOptions = {
 export type GroupHandlers = {
   /** Called at each (re)join with the partitions that are now ours, and our name in the group. Work on others is void from here on. */
   readonly onAssigned: (partitions: readonly number[], memberId: string) => void;
+  /** When it resolves, the memory of the batch's keys, values and headers is given back: what is to be kept must be copied. */
   readonly onBatch: (batch: InputBatch) => Promise<void>;
   readonly onLost: (reason: string) => void;
 };
@@ -93,7 +95,11 @@ export async function joinGroup(
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: options.concurrency,
-      eachBatch: (payload) => handlers.onBatch(inputBatch(payload)),
+      eachBatch: async (payload) => {
+        await handlers.onBatch(inputBatch(payload));
+        // Not after an error, when something may still be under way.
+        forgetMessages(fetchedOf(payload));
+      },
     });
   } catch (error) {
     throw asAppError(error, `join the consumer group ${options.group}`);
@@ -117,6 +123,11 @@ function inputBatch({
     resolve: (offset) => resolveOffset(String(offset)),
     isWanted: () => isRunning() && !isStale(),
   };
+}
+
+/** The list as it was decoded, before KafkaJS chose from it by offset. */
+function fetchedOf({ batch }: EachBatchPayload): object {
+  return (batch as unknown as { readonly rawMessages: object }).rawMessages;
 }
 
 /** A crash that KafkaJS does not restart from ends the member; after others it joins again by itself. */

@@ -1,5 +1,6 @@
 /** The parts of KafkaJS that its public types hide and this room speaks to: cluster, broker, and requests of our own over its connections. */
 
+import { giveBack } from './memory.ts';
 import { requirePart } from './repairs/version.ts';
 
 export type Broker = {
@@ -61,20 +62,27 @@ const leaderNotAvailable = 5;
 
 export type Api = { readonly key: number; readonly version: number; readonly name: string };
 
-/** Sends a request whose body is encoded already; answers with the body of the response. */
+/** Encodes the body of a request, with so many bytes left free before it. */
+export type EncodeBody = (head: number) => Buffer;
+
+/** Sends a request that the broker answers; answers with the body of the response. */
 export async function request(
   broker: Broker,
   api: Api,
-  body: Buffer,
+  encodeBody: EncodeBody,
   requestTimeout: number,
 ): Promise<Buffer> {
+  let frame: Buffer | undefined;
   const response = await broker.connectionPool.send({
     request: {
       apiKey: api.key,
       apiVersion: api.version,
       apiName: api.name,
       // What `repairs/frames.ts` needs of it.
-      encode: async () => ({ buffer: body }),
+      encode: async (head: number) => {
+        frame = encodeBody(head);
+        return { buffer: frame, hasHead: true };
+      },
     },
     response: {
       decode: async (payload: Buffer) => ({ payload }),
@@ -82,5 +90,7 @@ export async function request(
     },
     requestTimeout,
   });
+  // It is answered, so it has left. After a failure some of it may still wait in the socket.
+  if (frame) giveBack(frame);
   return response as Buffer;
 }

@@ -136,16 +136,17 @@ async function listOffset(
 ): Promise<number> {
   const timestamp =
     typeof where === 'object' ? BigInt(Math.floor(where.atMs)) : where === 'start' ? -2n : -1n;
-  const body = new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8)
-    .int32(-1) // replica id: a client
-    .int8(where === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
-    .int32(1)
-    .string(topic)
-    .int32(1)
-    .int32(partition)
-    .int64(timestamp).buffer;
+  const encode = (head: number) =>
+    new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8, head)
+      .int32(-1) // replica id: a client
+      .int8(where === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
+      .int32(1)
+      .string(topic)
+      .int32(1)
+      .int32(partition)
+      .int64(timestamp).buffer;
   const leader = await leaderOf(cluster, topic, partition);
-  const reader = new ByteReader(await request(leader, listOffsetsApi, body, requestTimeoutMs));
+  const reader = new ByteReader(await request(leader, listOffsetsApi, encode, requestTimeoutMs));
   reader.int32(); // throttle
   reader.int32(); // one topic
   reader.string();
@@ -164,16 +165,17 @@ async function fetchOnce(
   isolation: number,
 ): Promise<Fetched> {
   const leader = await leaderOf(cluster, range.topic, range.partition);
-  const body = encodeFetch(range, from, isolation);
-  return decodeFetch(await request(leader, fetchApi, body, requestTimeoutMs + maxWaitMs));
+  const encode = (head: number) => encodeFetch(range, from, isolation, head);
+  return decodeFetch(await request(leader, fetchApi, encode, requestTimeoutMs + maxWaitMs));
 }
 
 function encodeFetch(
   { topic, partition, maxBytes = largestFetch }: Range,
   from: number,
   isolation: number,
+  head: number,
 ): Buffer {
-  return new ByteWriter(4 * 3 + 4 + 1 + 8 + 4 + stringSize(topic) + 4 + 28 + 4 + 2)
+  return new ByteWriter(4 * 3 + 4 + 1 + 8 + 4 + stringSize(topic) + 4 + 28 + 4 + 2, head)
     .int32(-1) // replica id: a client
     .int32(maxWaitMs)
     .int32(1) // min bytes

@@ -332,6 +332,17 @@ export const mutants: readonly Mutant[] = [
     caughtBy: unit('kafka/repairs/connection'),
   },
   {
+    name: 'the memory of an answer is given back while another partition of it is still processed',
+    file: 'kafka/memory.ts',
+    edits: [
+      [
+        '  if (left > 0) users.set(bytes.buffer, left);\n  else if (left === 0)',
+        '  if (left >= 0)',
+      ],
+    ],
+    caughtBy: unit('kafka/repairs/decode-messages'),
+  },
+  {
     name: 'a worker that has died is not replaced',
     file: 'workers/supervisor.ts',
     edits: [['    if (!isStopping) fill(place);', '']],

@@ -76,14 +76,16 @@ export async function electPreferredLeaders({
   const names = catalog.topics.map(({ name }) => name);
   await cluster.addMultipleTargetTopics(names);
   const size = names.reduce((sum, name) => sum + stringSize(name) + 4 + 4 * partitions, 4 + 4);
-  const body = new ByteWriter(size).int32(names.length);
-  for (const name of names) {
-    body.string(name).int32(partitions);
-    for (let partition = 0; partition < partitions; partition += 1) body.int32(partition);
-  }
-  body.int32(10_000);
+  const encode = (head: number) => {
+    const body = new ByteWriter(size, head).int32(names.length);
+    for (const name of names) {
+      body.string(name).int32(partitions);
+      for (let partition = 0; partition < partitions; partition += 1) body.int32(partition);
+    }
+    return body.int32(10_000).buffer;
+  };
   const leader = cluster.findTopicPartitionMetadata(catalog.raw)[0]?.leader ?? 1;
   const broker = await cluster.findBroker({ nodeId: leader });
-  await request(broker, { key: 43, version: 0, name: 'ElectLeaders' }, body.buffer, 15_000);
+  await request(broker, { key: 43, version: 0, name: 'ElectLeaders' }, encode, 15_000);
   await cluster.disconnect();
 }

@@ -4,6 +4,7 @@
  */
 
 import { type BatchHeader, type ReadRecord, readBatches } from '../decode-batch.ts';
+import { release, retain } from '../memory.ts';
 
 type Decoder = {
   readInt32(): number;
@@ -56,9 +57,24 @@ export async function decodeMessages(decoder: Decoder): Promise<readonly Message
   const length = decoder.readInt32();
   if (length <= 0 || !decoder.canReadBytes(length)) return [];
   const messages: Message[] = [];
-  for (const batch of readBatches(decoder.readBytes(length))) {
+  const bytes = decoder.readBytes(length);
+  for (const batch of readBatches(bytes)) {
     const context = { producerId: String(batch.producerId), inTransaction: batch.isTransactional };
     for (const record of batch.records()) messages.push(new Message(record, batch, context));
   }
+  if (messages.length > 0) {
+    retain(bytes);
+    origins.set(messages, bytes);
+  }
   return messages;
+}
+
+/** What lists of messages were read from. Those of several partitions share an answer. */
+const origins = new WeakMap<object, Buffer>();
+
+/** Nothing of these messages, as `decodeMessages` made them, is read any more, but their offsets. */
+export function forgetMessages(messages: object): void {
+  const bytes = origins.get(messages);
+  origins.delete(messages);
+  if (bytes) release(bytes);
 }

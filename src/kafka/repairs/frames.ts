@@ -12,7 +12,10 @@ type Request = {
   readonly request: {
     readonly apiKey: number;
     readonly apiVersion: number;
-    readonly encode: () => Promise<{ readonly buffer: Buffer }>;
+    /** Ours (`kafka/internals.ts`) leaves the bytes of the head free before the body, and says so. */
+    readonly encode: (
+      head: number,
+    ) => Promise<{ readonly buffer: Buffer; readonly hasHead?: true }>;
   };
 };
 
@@ -26,17 +29,17 @@ export async function createRequest({
   clientId,
   request: { apiKey, apiVersion, encode },
 }: Request): Promise<{ readonly buffer: Buffer }> {
-  const body = (await encode()).buffer;
   const idBytes = Buffer.byteLength(clientId);
-  const size = headBytes + idBytes + body.length;
-  const frame = Buffer.allocUnsafe(lengthBytes + size);
-  let at = frame.writeInt32BE(size);
+  const head = lengthBytes + headBytes + idBytes;
+  const { buffer, hasHead } = await encode(head);
+  const frame = hasHead ? buffer : Buffer.allocUnsafe(head + buffer.length);
+  let at = frame.writeInt32BE(frame.length - lengthBytes);
   at = frame.writeInt16BE(apiKey, at);
   at = frame.writeInt16BE(apiVersion, at);
   at = frame.writeInt32BE(correlationId, at);
   at = frame.writeInt16BE(idBytes, at);
   at += frame.write(clientId, at);
-  body.copy(frame, at);
+  if (!hasHead) buffer.copy(frame, at);
   return { buffer: frame };
 }
 

@@ -182,9 +182,9 @@ async function produce(
       parcel.sequence = eosManager.getSequence(parcel.topic, parcel.partition);
       eosManager.updateSequence(parcel.topic, parcel.partition, parcel.records.length);
     }
-    const body = encodeRequest(eosManager, parcels, options);
+    const encode = (head: number) => encodeRequest(eosManager, parcels, options, head);
     const timeoutMs = options.timeout ?? defaultTimeoutMs;
-    return decodeResponse(await request(leader, produceApi, body, timeoutMs));
+    return decodeResponse(await request(leader, produceApi, encode, timeoutMs));
   } finally {
     await eosManager.releaseBrokerLock(leader);
   }
@@ -194,6 +194,7 @@ function encodeRequest(
   eosManager: EosManager,
   parcels: readonly Parcel[],
   options: SendOptions,
+  head: number,
 ): Buffer {
   const isIdempotent = eosManager.isInitialized();
   const transactionalId = eosManager.isTransactional() ? eosManager.getTransactionalId() : null;
@@ -216,7 +217,7 @@ function encodeRequest(
     size += stringSize(topic) + 4;
     for (const { batch } of partitions) size += 8 + batch.size;
   }
-  const out = new ByteWriter(size);
+  const out = new ByteWriter(size, head);
   out
     .string(transactionalId)
     .int16(options.acks)

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { WritableRecord } from '../../../../src/kafka/encode-batch.ts';
-import { decodeMessages } from '../../../../src/kafka/repairs/decode-messages.ts';
+import { decodeMessages, forgetMessages } from '../../../../src/kafka/repairs/decode-messages.ts';
 import { encodeRecordBatch } from '../../../support/record-batch.ts';
 
 const require = createRequire(import.meta.url);
@@ -63,6 +63,23 @@ test("fetched records are those of KafkaJS's own decoder", async () => {
     ),
     { numRuns: 100 },
   );
+});
+
+test('the memory of an answer is given back when the messages of all its partitions are done with', async () => {
+  const value = Buffer.alloc(Buffer.poolSize, 'v');
+  const batch = encodeRecordBatch([{ key: 'k', value }], options);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(batch.length);
+  const answer = Buffer.allocUnsafeSlow(2 * (4 + batch.length));
+  Buffer.concat([length, batch, length, batch]).copy(answer);
+  const decoder = new Decoder(answer);
+  const [first, second] = [await decodeMessages(decoder), await decodeMessages(decoder)];
+
+  forgetMessages(first);
+  forgetMessages(first); // once more is no other's release
+  expect(second[0]?.value?.equals(value)).toBe(true);
+  forgetMessages(second);
+  expect([answer.length, second[0]?.value?.length, second[0]?.offset]).toEqual([0, 0, '0']);
 });
 
 test('headers named as what every object has are kept', async () => {

@@ -45,11 +45,18 @@ test("a request has the bytes of KafkaJS's own encoder", async () => {
       fc.uint8Array({ maxLength: 3_000 }),
       async (apiKey, apiVersion, correlationId, clientId, bytes) => {
         const body = Buffer.from(bytes);
-        const encode = async () => ({ buffer: body });
-        const request = { apiKey, apiVersion, encode };
-        const { buffer } = await createRequest({ correlationId, clientId, request });
         const expected = theirs(apiKey, apiVersion, correlationId, clientId, body);
-        expect(buffer.equals(expected)).toBe(true);
+        const encode = async () => ({ buffer: body });
+        const behindHead = async (head: number) => {
+          const buffer = Buffer.alloc(head + body.length);
+          buffer.set(body, head);
+          return { buffer, hasHead: true } as const;
+        };
+        for (const one of [encode, behindHead]) {
+          const request = { apiKey, apiVersion, encode: one };
+          const { buffer } = await createRequest({ correlationId, clientId, request });
+          expect(buffer.equals(expected)).toBe(true);
+        }
       },
     ),
   );

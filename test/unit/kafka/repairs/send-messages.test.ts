@@ -21,9 +21,13 @@ function aCluster() {
     nodeId,
     isConnected: () => true,
     connectionPool: {
-      send: async ({ request }: { request: { encode: () => Promise<{ buffer: Buffer }> } }) => {
+      send: async ({
+        request,
+      }: {
+        request: { encode: (head: number) => Promise<{ buffer: Buffer }> };
+      }) => {
         requests.push(nodeId);
-        return respond(nodeId, (await request.encode()).buffer);
+        return respond(nodeId, (await request.encode(0)).buffer);
       },
     },
     produce: async ({
