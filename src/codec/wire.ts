@@ -1,26 +1,30 @@
 /** The Confluent wire format: 0x00, the schema id as a big-endian int32, then the Avro binary. */
 
 import type { AvroType } from './schemas.ts';
+import type { Space } from './space.ts';
 
 const headerBytes = 5;
 
-export type Encoder<T> = (value: T) => Buffer;
+/** Answers a slice of the space, or, where none is given, a copy that may be kept. */
+export type Encoder<T> = (value: T, space?: Space) => Buffer;
 
-/** An encoder with a scratch buffer of its own; what it returns is a copy and may be kept. */
 export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
   let scratch = Buffer.allocUnsafe(16_384);
-  const writeHeader = () => {
-    scratch[0] = 0;
-    scratch.writeInt32BE(schemaId, 1);
+  const write = (value: T, buffer: Buffer, at: number): number => {
+    // avsc too answers by how many bytes the buffer was too short, as a negative number.
+    const end = type.encode(value, buffer, at + headerBytes);
+    if (end >= 0) {
+      buffer[at] = 0;
+      buffer.writeInt32BE(schemaId, at + 1);
+    }
+    return end;
   };
-  writeHeader();
-  return (value) => {
-    let end = type.encode(value, scratch, headerBytes);
+  return (value, space) => {
+    if (space) return space.place((slab, at) => write(value, slab, at));
+    let end = write(value, scratch, 0);
     if (end < 0) {
-      // avsc answers by how many bytes the buffer was too short, as a negative number.
       scratch = Buffer.allocUnsafe(2 * (scratch.length - end));
-      writeHeader();
-      end = type.encode(value, scratch, headerBytes);
+      end = write(value, scratch, 0);
     }
     return Buffer.from(scratch.subarray(0, end));
   };

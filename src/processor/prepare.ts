@@ -33,6 +33,8 @@ export type Work = {
   readonly batch: Batch;
   readonly tally: Tally;
   readonly transaction: Transaction;
+  /** Once it is committed, and no sooner: the memory of the transaction's values is given back. */
+  readonly giveBack: () => void;
 };
 
 /**
@@ -65,7 +67,8 @@ export async function prepare(
     };
     const records = decoded?.slice(0, count) ?? oneByOne(taken, read);
     const batch = decide(records, state, rules, nowMs, take, tooLarge);
-    return { size, batch, tally, transaction: draft.closedWith(batch) };
+    const transaction = draft.closedWith(batch);
+    return { size, batch, tally, transaction, giveBack: () => draft.giveBack() };
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
     const whole = work(count);

@@ -111,13 +111,14 @@ export function createProcessor(context: ProcessorContext): Processor {
 /** One transaction. Only when it is committed does its batch become part of the state. */
 async function commit(
   { producer, state }: Lease,
-  { size, batch, tally, transaction }: Work,
+  { size, batch, tally, transaction, giveBack }: Work,
   { partition, highWatermark }: InputBatch,
   context: ProcessorContext,
 ): Promise<void> {
   const { metrics } = context;
   const startedAt = performance.now();
   await producer.commit(transaction);
+  giveBack();
   state.apply(batch);
   metrics.transactions.inc({ outcome: 'committed' });
   metrics.transactionSeconds.observe((performance.now() - startedAt) / 1_000);

@@ -1,6 +1,7 @@
 /** Exactly what one transaction holds: the outputs, the dead letters, the journal's record, and the group's next offset. */
 
 import type { Batch, PublicationSucceeded } from '../codec/records.ts';
+import { Space } from '../codec/space.ts';
 import type { Encoder } from '../codec/wire.ts';
 import { type DeadLetter, deadLetterHeaders, type Origin } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
@@ -46,6 +47,7 @@ export class Draft {
   readonly #routesVersion: string;
   readonly #processedAtMs: number;
   readonly #assembly: Assembly;
+  readonly #space = new Space();
   readonly #byTopic = new Map<string, OutputRecord[]>();
 
   constructor(partition: number, { routes }: Rules, processedAtMs: number, assembly: Assembly) {
@@ -63,7 +65,7 @@ export class Draft {
         const { topic } = output;
         this.#put(
           topic,
-          outputRecord(output, this.#partition, this.#routesVersion, this.#assembly),
+          outputRecord(output, this.#partition, this.#routesVersion, this.#space, this.#assembly),
         );
       }
     } else if (decision.kind === 'dead-letter') {
@@ -82,11 +84,16 @@ export class Draft {
     const { catalog, group, encodeBatch } = this.#assembly;
     const partition = this.#partition;
     const timestamp = String(batch.processedAt);
-    this.#put(catalog.journal, { partition, value: encodeBatch(batch), timestamp });
+    this.#put(catalog.journal, { partition, value: encodeBatch(batch, this.#space), timestamp });
     return {
       records: [...this.#byTopic].map(([topic, messages]) => ({ topic, messages })),
       offsets: { group, topic: catalog.raw, partition, offset: batch.to },
     };
+  }
+
+  /** The transaction is committed: the memory of its values is given back. */
+  giveBack(): void {
+    this.#space.giveBack();
   }
 
   #put(topic: string, record: OutputRecord): void {
@@ -101,6 +108,7 @@ function outputRecord(
   { topic, route, event, id: eventId, key }: Output,
   partition: number,
   routesVersion: string,
+  space: Space,
   { encodeEvent, cloudEvent, partitions }: Assembly,
 ): OutputRecord {
   const subject = Buffer.from(event.publicationId);
@@ -110,7 +118,7 @@ function outputRecord(
     // As it came, which keeps the transaction's markers few; another key must always lead to the same place.
     partition: key === undefined ? partition : partitionOf(partitionKey, partitions),
     key: partitionKey,
-    value: encodeEvent(topic)(event),
+    value: encodeEvent(topic)(event, space),
     headers: {
       ...cloudEvent(topic),
       ce_id: id,

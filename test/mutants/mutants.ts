@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
     file: 'processor/processor.ts',
     edits: [
       [
-        '  await producer.commit(transaction);\n  state.apply(batch);',
-        '  state.apply(batch);\n  await producer.commit(transaction);',
+        '  await producer.commit(transaction);\n  giveBack();\n  state.apply(batch);',
+        '  state.apply(batch);\n  await producer.commit(transaction);\n  giveBack();',
       ],
       [
         '            await drop(partition);\n',
@@ -341,6 +341,17 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
     caughtBy: unit('kafka/repairs/decode-messages'),
+  },
+  {
+    name: 'the memory of a transaction is given back before it is sent',
+    file: 'processor/processor.ts',
+    edits: [
+      [
+        '  await producer.commit(transaction);\n  giveBack();',
+        '  giveBack();\n  await producer.commit(transaction);',
+      ],
+    ],
+    caughtBy: integration('processor'),
   },
   {
     name: 'a worker that has died is not replaced',
