@@ -29,7 +29,7 @@ const steps = [
     /codec\/digest\.ts|^(hash|createHash|digest|update) node:(internal\/)?crypto/,
   ],
   ['JSON parse', /^parse .*(webhook|peer-script)\.ts/],
-  ['Avro encode', /codec\/wire\.ts|^encodeOutput /],
+  ['Avro encode', /codec\/(wire|space)\.ts|^encodeOutput /],
   ['Avro decode', /codec\/decoder\.ts|^decodeRaw /],
   [
     'record-batch encode, requests',
