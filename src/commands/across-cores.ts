@@ -34,6 +34,7 @@ export type Service = {
   readonly runs: string;
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
+  readonly garbagePercent: SupervisorOptions['garbagePercent'];
   /** Until it is stopped; answers the exit code. */
   readonly work: (post: Post) => Promise<number>;
 };
@@ -93,7 +94,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
 }
 
 async function supervise(
-  { name, runs, readyWith }: Service,
+  { name, runs, readyWith, garbagePercent }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
@@ -105,6 +106,7 @@ async function supervise(
       [wordVariable]: word,
     }),
     readyWith,
+    garbagePercent,
     log,
     metrics: createMetrics({ version }),
   });

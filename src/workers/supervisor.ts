@@ -21,6 +21,8 @@ export type SupervisorOptions = {
   readonly environmentOf: (place: number, word: string | undefined) => NodeJS.ProcessEnv;
   /** Whether the service is ready when one of them is, or only when all are. */
   readonly readyWith: 'one' | 'all';
+  /** How much garbage a worker may hold (`lean.ts`). */
+  readonly garbagePercent: number;
   readonly log: Log;
   /** Of the supervisor itself. */
   readonly metrics: Metrics;
@@ -64,7 +66,7 @@ const hungAfterMs = 30_000;
 const killAfterMs = 40_000;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { count, environmentOf, readyWith, log, metrics } = options;
+  const { count, environmentOf, readyWith, garbagePercent, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
   const asked = new Map<number, () => void>();
@@ -91,7 +93,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     }
   };
 
-  cluster.setupPrimary({ execArgv: [...leanArguments, ...process.execArgv] });
+  cluster.setupPrimary({ execArgv: [...leanArguments(garbagePercent), ...process.execArgv] });
   const fill = (place: Place) => {
     const worker = cluster.fork({
       ...leanEnvironment(),
