@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
  * V8: what was just made has 4 MB (its own choice is eight times that), for next to nothing of it outlives its request or its event; and garbage
  * grows to a part of what lives before it is collected (not to three times as much).
  * @param garbagePercent of what lives. Processor: 100 takes 30 MB more than 60, for no less CPU; 40 takes 10 MB less, for a tenth more. Bridge: with
- * 60 its p99 is a tenth longer than with 100
+ * 60 its p99 was a tenth longer than with 100 (medians of two and three series of runs: little more than the noise)
  */
 export function leanArguments(garbagePercent: number): readonly string[] {
   return ['--max-semi-space-size=4', `--heap-growing-percent=${garbagePercent}`];
