@@ -10,6 +10,7 @@ import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
 import { explained } from './limits.ts';
+import { Linger } from './linger.ts';
 import { type PrepareContext, prepare, type Work } from './prepare.ts';
 import type { Tally } from './tally.ts';
 
@@ -35,6 +36,7 @@ export function createProcessor(context: ProcessorContext): Processor {
   const leases = new Map<number, Lease>();
   /** Partitions that can not go on now, and why: one that goes on must not hide another that does not. */
   const troubles = new Map<number, string>();
+  const linger = new Linger();
   const showTroubles = () => {
     if (troubles.size === 0) health.ready('partitions');
     else health.notReady('partitions', [...troubles.values()].join('; '));
@@ -47,6 +49,16 @@ export function createProcessor(context: ProcessorContext): Processor {
     metrics.lagRecords.remove({ partition });
     metrics.lagSeconds.remove({ partition });
     await lease?.producer.close();
+  };
+
+  /** Answers how long to wait for more records, in milliseconds. */
+  const commitOrDrop = async (lease: Lease, work: Work, batch: InputBatch) => {
+    const commitMs = await commit(lease, work, batch, context).catch(async (error: unknown) => {
+      // The outcome is unknown: nothing of this lease may be used again.
+      await drop(batch.partition);
+      throw await explained(error, work.transaction, context.topicLimits);
+    });
+    return linger.after(commitMs, work.size, lease.state.position >= batch.highWatermark);
   };
 
   const onBatch = async (batch: InputBatch) => {
@@ -64,18 +76,13 @@ export function createProcessor(context: ProcessorContext): Processor {
           ));
         leases.set(partition, lease);
         const work = await prepare(rest, lease.state, partition, batch.heartbeat, context);
-        if (work) {
-          await commit(lease, work, batch, context).catch(async (error: unknown) => {
-            // The outcome is unknown: nothing of this lease may be used again.
-            await drop(partition);
-            throw await explained(error, work.transaction, context.topicLimits);
-          });
-        }
+        const lingerMs = work ? await commitOrDrop(lease, work, batch) : 0;
         // Records below the position were fetched before the lease was taken: another has processed them.
         rest = rest.filter(({ offset }) => Number(offset) >= lease.state.position);
         batch.resolve(lease.state.position - 1);
         if (troubles.delete(partition)) showTroubles();
         failures = 0;
+        if (lingerMs > 0) await sleep(lingerMs);
       } catch (error) {
         if (isRebalance(error)) throw error;
         failures += 1;
@@ -108,20 +115,21 @@ export function createProcessor(context: ProcessorContext): Processor {
   };
 }
 
-/** One transaction. Only when it is committed does its batch become part of the state. */
+/** One transaction. Only when it is committed does its batch become part of the state. Answers how long the commit took, in milliseconds. */
 async function commit(
   { producer, state }: Lease,
   { size, batch, tally, transaction, giveBack }: Work,
   { partition, highWatermark }: InputBatch,
   context: ProcessorContext,
-): Promise<void> {
+): Promise<number> {
   const { metrics } = context;
   const startedAt = performance.now();
   await producer.commit(transaction);
+  const commitMs = performance.now() - startedAt;
   giveBack();
   state.apply(batch);
   metrics.transactions.inc({ outcome: 'committed' });
-  metrics.transactionSeconds.observe((performance.now() - startedAt) / 1_000);
+  metrics.transactionSeconds.observe(commitMs / 1_000);
   metrics.transactionRecords.observe(size);
   metrics.dedupEntries.set({ partition }, state.size);
   metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
@@ -129,6 +137,7 @@ async function commit(
   metrics.lagSeconds.set({ partition }, (committedAt - batch.receivedUntil) / 1_000);
   metrics.endToEndSeconds.observe((committedAt - batch.receivedUntil) / 1_000);
   count(tally, context);
+  return commitMs;
 }
 
 function count({ events, topics }: Tally, { metrics }: ProcessorContext): void {

@@ -14,7 +14,7 @@ const faults: readonly Fault[] = [
   // By then the processor has begun anew, and its next transactions are over.
   { kind: 'hold', ms: 1_500 },
 ];
-const requests = ['Produce', 'AddPartitionsToTxn', 'TxnOffsetCommit', 'EndTxn'] as const;
+const requests = Object.keys(apis) as (keyof typeof apis)[];
 
 test('each request of a transaction is delayed, cut off, left without an answer, and delivered after the next one: no torn transaction, every publication once', async () => {
   const seed = seedOf();

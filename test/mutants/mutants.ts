@@ -51,10 +51,10 @@ export const mutants: readonly Mutant[] = [
     file: 'kafka/transactional.ts',
     edits: [
       [
-        '  await transaction.sendOffsets({',
-        '  await transaction.commit();\n  const second = await producer.transaction();\n  await second.sendOffsets({',
+        '    transaction.sendOffsets({',
+        '    ((later) => transaction.commit().then(() => producer.transaction()).then((second) => second.sendOffsets(later).then(() => second.commit())))({',
       ],
-      ['  await transaction.commit();\n}', '  await second.commit();\n}'],
+      ['  await transaction.commit();\n}', '}'],
     ],
     caughtBy: killedAtEachStep,
   },
@@ -63,8 +63,12 @@ export const mutants: readonly Mutant[] = [
     file: 'kafka/transactional.ts',
     edits: [
       [
-        '  const transaction = await producer.transaction();\n  await transaction.sendBatch({\n    topicMessages: records.map(asTopicMessages),',
-        '  const first = await producer.transaction();\n  await first.sendBatch({ topicMessages: records.slice(-1).map(asTopicMessages) });\n  await first.commit();\n  const transaction = await producer.transaction();\n  await transaction.sendBatch({\n    topicMessages: records.slice(0, -1).map(asTopicMessages),',
+        '  const transaction = await producer.transaction();\n',
+        '  const first = await producer.transaction();\n  await first.sendBatch({ topicMessages: records.slice(-1).map(asTopicMessages) });\n  await first.commit();\n  const transaction = await producer.transaction();\n',
+      ],
+      [
+        '      topicMessages: records.map(asTopicMessages),',
+        '      topicMessages: records.slice(0, -1).map(asTopicMessages),',
       ],
     ],
     caughtBy: killedAtEachStep,
@@ -74,12 +78,13 @@ export const mutants: readonly Mutant[] = [
     file: 'processor/processor.ts',
     edits: [
       [
-        '  await producer.commit(transaction);\n  giveBack();\n  state.apply(batch);',
-        '  state.apply(batch);\n  await producer.commit(transaction);\n  giveBack();',
+        '  await producer.commit(transaction);\n  const',
+        '  state.apply(batch);\n  await producer.commit(transaction);\n  const',
       ],
+      ['  giveBack();\n  state.apply(batch);', '  giveBack();'],
       [
-        '            await drop(partition);\n',
-        "            const { producer } = await takeLease(partition, 'failed', batch.heartbeat, context);\n            leases.set(partition, { producer, state: lease.state });\n",
+        '      await drop(batch.partition);\n',
+        "      const { producer } = await takeLease(batch.partition, 'failed', batch.heartbeat, context);\n      leases.set(batch.partition, { producer, state: lease.state });\n",
       ],
     ],
     caughtBy: stolenIds,
@@ -87,7 +92,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a producer is used again after an unknown outcome',
     file: 'processor/processor.ts',
-    edits: [['            await drop(partition);\n', '']],
+    edits: [['      await drop(batch.partition);\n', '']],
     caughtBy: stolenIds,
   },
   {
@@ -347,8 +352,8 @@ export const mutants: readonly Mutant[] = [
     file: 'processor/processor.ts',
     edits: [
       [
-        '  await producer.commit(transaction);\n  giveBack();',
-        '  giveBack();\n  await producer.commit(transaction);',
+        '  await producer.commit(transaction);\n',
+        '  giveBack();\n  await producer.commit(transaction);\n',
       ],
     ],
     caughtBy: integration('processor'),

@@ -14,13 +14,14 @@
  * What was seen to fail is remembered for the whole process (`isSilent`), so that other connections ask that broker last.
  */
 
-import { forgetReceived } from './frames.ts';
+import type { Socket } from 'node:net';
+import { forgetReceived, joinWrites } from './frames.ts';
 import { requirePart } from './version.ts';
 
 type Connection = {
   readonly host: string;
   readonly port: number;
-  socket: { destroy(): void } | undefined;
+  socket: Socket | undefined;
   chunks: Buffer[];
   bytesBuffered: number;
   bytesNeeded: number;
@@ -83,7 +84,9 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
     connection.bytesNeeded = lengthBytes;
     forgetReceived(connection);
     try {
-      return await connect.call(connection);
+      const isOpen = await connect.call(connection);
+      if (connection.socket) joinWrites(connection.socket);
+      return isOpen;
     } catch (error) {
       connection.socket?.destroy();
       silentSince.set(nameOf(connection), performance.now());

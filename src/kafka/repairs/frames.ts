@@ -1,9 +1,11 @@
 /**
  * How KafkaJS lays out what it sends and receives, replaced: each request, and each answer, in one piece of memory. Its own writes a request into
  * a buffer that it doubles (and clears) until it fits, then into a second and a third (protocol/request.js): a produce request of 0.6 MB takes
- * 3 MB and four copies. And it keeps what it receives as 64 KB chunks, which it joins when the last has come (connection.js:488).
+ * 3 MB and four copies. And it keeps what it receives as 64 KB chunks, which it joins when the last has come (connection.js:488). And what is asked of
+ * a broker in one turn leaves in one write to the socket, which is the dearest step of a small request (about 90 µs on loopback).
  */
 
+import type { Writable } from 'node:stream';
 import { requirePart } from './version.ts';
 
 type Request = {
@@ -41,6 +43,24 @@ export async function createRequest({
   at += frame.write(clientId, at);
   if (!hasHead) buffer.copy(frame, at);
   return { buffer: frame };
+}
+
+/** What is written from now on waits for the end of the turn of the event loop, and leaves at once. */
+export function joinWrites(socket: Writable): void {
+  const { write } = socket;
+  let isCorked = false;
+  socket.write = (...chunk: unknown[]) => {
+    if (!isCorked) {
+      isCorked = true;
+      socket.cork();
+      // After all promises that are settled by now.
+      process.nextTick(() => {
+        isCorked = false;
+        socket.uncork();
+      });
+    }
+    return write.apply(socket, chunk as Parameters<typeof write>);
+  };
 }
 
 type Connection = {

@@ -1,8 +1,11 @@
 /** Requests and answers in one piece of memory: as KafkaJS's own encoder writes them, and however an answer is cut up on its way. */
 
+import { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Assembler, createRequest } from '../../../../src/kafka/repairs/frames.ts';
+import { Assembler, createRequest, joinWrites } from '../../../../src/kafka/repairs/frames.ts';
 import { requirePart } from '../../../../src/kafka/repairs/version.ts';
 
 type Encoder = {
@@ -102,4 +105,28 @@ test('an answer without a payload is one too', () => {
   const frame = Buffer.from([0, 0, 0, 4, 0, 0, 0, 7]);
   const [answer] = new Assembler().take(frame);
   expect(answer).toEqual({ size: 4, correlationId: 7, payload: Buffer.alloc(0) });
+});
+
+test('what is written in one turn leaves in one write, in order; what is written later in another', async () => {
+  const writes: Buffer[][] = [];
+  const socket = new Writable({
+    write: (chunk, _encoding, done) => {
+      writes.push([chunk]);
+      done();
+    },
+    writev: (chunks, done) => {
+      writes.push(chunks.map(({ chunk }) => chunk));
+      done();
+    },
+  });
+  joinWrites(socket);
+  socket.write(Buffer.from('a'));
+  // As the coordinator's two requests leave: one some promises later than the other.
+  for (let i = 0; i < 5; i += 1) await undefined;
+  socket.write(Buffer.from('b'));
+  await setImmediate();
+  socket.write(Buffer.from('c'));
+  socket.end();
+  await finished(socket);
+  expect(writes.map((list) => list.map(String))).toEqual([['a', 'b'], ['c']]);
 });
