@@ -50,11 +50,11 @@ export const mutants: readonly Mutant[] = [
     name: 'the offsets are committed after the transaction, in one of their own',
     file: 'kafka/transactional.ts',
     edits: [
+      ['    transaction.sendOffsets({', '    Promise.resolve({'],
       [
-        '    transaction.sendOffsets({',
-        '    ((later) => transaction.commit().then(() => producer.transaction()).then((second) => second.sendOffsets(later).then(() => second.commit())))({',
+        '  await transaction.commit();\n}',
+        '  await transaction.commit();\n  const second = await producer.transaction();\n  await second.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }] });\n  await second.commit();\n}',
       ],
-      ['  await transaction.commit();\n}', '}'],
     ],
     caughtBy: killedAtEachStep,
   },
