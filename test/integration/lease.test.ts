@@ -6,6 +6,7 @@ import { digestOf } from '../../src/codec/digest.ts';
 import type { Batch } from '../../src/codec/records.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { createEncoder } from '../../src/codec/wire.ts';
+import { messageOf } from '../../src/errors.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { factOf } from '../../src/kafka/failure.ts';
 import { errorOfCode } from '../../src/kafka/internals.ts';
@@ -92,6 +93,35 @@ test('who takes a lease fences the one who held it, whose next transaction chang
     await deployment.admin.committedOffsets(deployment.prefix, deployment.catalog.raw),
   ).toEqual(new Map([[0, 5]]));
   await Promise.all([first.close(), second.close()]);
+});
+
+test('the records and the offset of a transaction stand together: where one is refused, neither is seen', async () => {
+  await using deployment = await aDeployment(1);
+  const { client, prefix, catalog, admin } = deployment;
+  await fillRaw(deployment, 10);
+  const outcomes: unknown[] = [];
+  const attempt = async (transaction: Transaction) => {
+    const producer = await openTransactional(client, prefix, 15_000);
+    outcomes.push(await producer.commit(transaction).catch(messageOf));
+    await producer.close();
+  };
+  await attempt(transactionOf(deployment, batchOf(0, 3)));
+  const good = transactionOf(deployment, batchOf(3, 9));
+  await attempt({ ...good, offsets: { ...good.offsets, group: '' } });
+  const tooLarge = [{ partition: 0, value: Buffer.alloc(9 * 1024 * 1024) }];
+  await attempt({ ...good, records: [{ topic: catalog.journal, messages: tooLarge }] });
+  await attempt(transactionOf(deployment, batchOf(3, 5)));
+  expect(outcomes).toEqual([
+    undefined,
+    expect.stringMatching('consumerGroupId'),
+    expect.stringMatching('larger than the max message size'),
+    undefined,
+  ]);
+  expect((await deployment.journal()).map(({ event }) => [event.from, event.to])).toEqual([
+    [0, 3],
+    [3, 5],
+  ]);
+  expect(await admin.committedOffsets(prefix, catalog.raw)).toEqual(new Map([[0, 5]]));
 });
 
 const leaseContext = ({

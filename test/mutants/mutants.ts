@@ -59,6 +59,12 @@ export const mutants: readonly Mutant[] = [
     caughtBy: killedAtEachStep,
   },
   {
+    name: 'a transaction is committed although its records or its offset were refused',
+    file: 'kafka/transactional.ts',
+    edits: [["  for (const one of sent) if (one.status === 'rejected') throw one.reason;\n", '']],
+    caughtBy: integration('lease'),
+  },
+  {
     name: 'the journal is written in a transaction of its own, before the outputs',
     file: 'kafka/transactional.ts',
     edits: [

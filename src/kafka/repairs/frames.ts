@@ -45,7 +45,7 @@ export async function createRequest({
   return { buffer: frame };
 }
 
-/** What is written from now on waits for the end of the turn of the event loop, and leaves at once. */
+/** What is written from now on waits for the end of the turn of the event loop, and leaves together. */
 export function joinWrites(socket: Writable): void {
   const { write } = socket;
   let isCorked = false;
