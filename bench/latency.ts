@@ -59,7 +59,7 @@ export async function benchLatency(runs: number): Promise<Race> {
     };
   });
   return {
-    title: `From the write to raw to the sight of a reader of committed records, ${partitions} partitions, Streams with 20 ms between commits and no linger; medians (and all) of ${runs} runs in turns. Broker warmed up by both, with the JVM options of its own start script. Every event was seen, once`,
+    title: `From the write to raw to the sight of a reader of committed records, ${partitions} partitions, Streams with 20 ms between commits and no linger; medians (and all) of ${runs} runs in turns. Broker warmed up by both. Every event was seen, once`,
     contestants,
     measures: latencyMeasures,
     runs: results,
