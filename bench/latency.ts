@@ -75,7 +75,7 @@ const crashMeasures = {
   },
 } as const satisfies Record<string, Measure>;
 
-/** The worst delay of any event while one of two instances is killed. Kafka allows no shorter session, and the dead count as living for so long. */
+/** The worst delay of any event while one of two instances is killed. Kafka allows no shorter session. */
 export async function benchCrash(runs: number): Promise<Race> {
   const settings = {
     voucherbus: { PROCESSOR_WORKERS: '1', SESSION_TIMEOUT: '6s' },

@@ -84,6 +84,9 @@ for (let round = 1; round <= rounds; round += 1) {
       await deployment.start('processor');
     });
     note('a processor is stopped (SIGTERM) and started again', restarting);
+    const hanging = await silence(deployment, async () => void joined?.child.kill('SIGSTOP'));
+    note('a processor hangs (SIGSTOP)', hanging);
+    joined?.child.kill('SIGCONT');
     joined?.child.kill('SIGTERM');
   });
 }

@@ -1,11 +1,14 @@
-/** /livez, /readyz and /metrics on a port of their own, away from the public one. */
+/** /livez, /readyz, /metrics and /alive on a port of their own, away from the public one. */
 
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
+import type { Life } from '../kafka/membership.ts';
 import type { Status } from '../observability/health.ts';
 import { metricsContentType } from '../observability/metrics.ts';
+import { alivePath } from './alive.ts';
 import { listen } from './listen.ts';
 
-export type AdminServer = { readonly port: number; readonly close: () => Promise<void> };
+export type AdminServer = { readonly life: Life; readonly close: () => Promise<void> };
 
 /** What is shown: one process, or several workers as one. */
 export type Shown = {
@@ -19,14 +22,21 @@ export async function startAdminServer(
   { adminHost, adminPort }: { readonly adminHost: string; readonly adminPort: number },
   shown: Shown,
 ): Promise<AdminServer> {
+  const name = randomUUID();
   const server = createServer(async (request, response) => {
+    if (request.url === alivePath) {
+      // Without an end: that is its meaning (`alive.ts`).
+      response.writeHead(200, { 'content-type': 'text/plain' });
+      response.write(`${name}\n`);
+      return;
+    }
     const { status, type, body } = await respond(request.url ?? '/', shown);
     response.writeHead(status, { 'content-type': type });
     response.end(body);
   });
   const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT');
   return {
-    port,
+    life: { port, name },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -51,6 +61,6 @@ async function respond(url: string, { status, metrics }: Shown) {
     case '/metrics':
       return { status: 200, type: metricsContentType, body: await metrics() };
     default:
-      return json(404, { paths: ['/livez', '/readyz', '/metrics'] });
+      return json(404, { paths: ['/livez', '/readyz', '/metrics', alivePath] });
   }
 }

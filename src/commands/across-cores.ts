@@ -4,6 +4,7 @@ import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
+import type { Life } from '../kafka/membership.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -19,7 +20,7 @@ export type Post = {
   readonly number: number;
   readonly of: number;
   /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
-  readonly show: (health: Health, metrics: Metrics) => Promise<Pick<AdminServer, 'close'>>;
+  readonly show: (health: Health, metrics: Metrics) => Promise<AdminServer>;
   /** The last word of the worker that had this post before, and died. */
   readonly word: string | undefined;
   /** Leaves word to the next one, should this one die. */
@@ -42,6 +43,7 @@ export type Service = {
 /** Set for its workers by the supervisor. */
 const numberVariable = 'VOUCHERBUS_WORKER';
 const wordVariable = 'VOUCHERBUS_WORD';
+const lifeVariable = 'VOUCHERBUS_LIFE';
 
 export async function acrossCores(
   service: Service,
@@ -64,7 +66,7 @@ function alone({ runs }: Service, operation: Config<'operation'>['operation']): 
         status,
         metrics: () => registry.metrics(),
       });
-      adminPort = server.port;
+      adminPort = server.life.port;
       return server;
     },
     word: undefined,
@@ -81,7 +83,8 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
       show: async (health, metrics) => {
         metrics.workers.set(1);
         answerSupervisor(health, metrics);
-        return { close: async () => {} };
+        const life = JSON.parse(process.env[lifeVariable] ?? '{}') as Life;
+        return { life, close: async () => {} };
       },
       word: process.env[wordVariable],
       leaveWord: (text) => void leaveWord(text),
@@ -104,6 +107,7 @@ async function supervise(
     environmentOf: (place, word) => ({
       [numberVariable]: String(place),
       [wordVariable]: word,
+      [lifeVariable]: JSON.stringify(admin.life),
     }),
     readyWith,
     garbagePercent,
@@ -115,7 +119,7 @@ async function supervise(
   workers.start();
   const announce = () =>
     void workers.running.then((facts) =>
-      log.info({ ...facts, adminPort: admin.port, workers: count }, runs),
+      log.info({ ...facts, adminPort: admin.life.port, workers: count }, runs),
     );
   return await runUntilStopped(
     log,

@@ -1,5 +1,6 @@
 /** One worker of `voucherbus processor`: what it is made of, and how it starts and ends. */
 
+import { deathOf } from '../admin/alive.ts';
 import { createDecoder } from '../codec/decoder.ts';
 import type { Batch, RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
@@ -15,6 +16,7 @@ import { createMetrics } from '../observability/metrics.ts';
 import { readTopicLimits } from '../processor/limits.ts';
 import { createProcessor } from '../processor/processor.ts';
 import { publicationTopicsOf } from '../topics/catalog.ts';
+import { createNeighbours } from '../workers/neighbours.ts';
 import type { Post } from './across-cores.ts';
 import { version } from './environment.ts';
 import { createEventEncoders } from './event-encoders.ts';
@@ -94,12 +96,20 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     metrics,
   });
   const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
+  const takeOut = (memberId: string) => dismiss(createClient(config.kafka, log), group, memberId);
   // Whoever had this post before left its name in the group.
   if (post.word !== undefined) {
-    await dismiss(createClient(config.kafka, log), group, post.word).catch((error: unknown) =>
+    await takeOut(post.word).catch((error: unknown) =>
       log.warn({ err: error }, 'its partitions wait for the end of its session'),
     );
   }
+  const neighbours = createNeighbours({
+    own: shown.life.name,
+    members: () => admin.members(group),
+    deathOf,
+    dismiss: takeOut,
+    log,
+  });
   const member = await joinGroup(
     createClient(config.kafka, log),
     {
@@ -109,12 +119,14 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       maxFetchBytes,
       fetchWaitMs,
       concurrency: started.partitions,
+      life: shown.life,
     },
     {
       ...processor,
       onAssigned: (partitions, memberId) => {
         post.leaveWord(memberId);
         processor.onAssigned(partitions);
+        void neighbours.look();
       },
     },
     log,
@@ -128,6 +140,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
         'no longer ready',
         async () => {
           routes.stop();
+          neighbours.stop();
           health.notReady('group', 'stopping');
         },
       ],

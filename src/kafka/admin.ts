@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
 import { asAppError, factOf } from './failure.ts';
-import type { Admin as KafkaAdmin } from './kafkajs.ts';
+import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
+import { decodeMembership, type Life } from './membership.ts';
 
 export type TopicState = {
   readonly partitions: number;
@@ -34,7 +35,16 @@ export type Admin = {
   readonly remove: (topics: readonly string[]) => Promise<void>;
   /** The group's committed offsets by partition. May be stale for a partition whose lease was not taken before. */
   readonly committedOffsets: (group: string, topic: string) => Promise<ReadonlyMap<number, number>>;
+  /** Who is in a group of processors; not known while it rebalances. */
+  readonly members: (group: string) => Promise<readonly Member[] | undefined>;
   readonly close: () => Promise<void>;
+};
+
+type Member = {
+  readonly memberId: string;
+  /** The address from which the broker is spoken to. */
+  readonly host: string;
+  readonly life: Life | undefined;
 };
 
 const topicResource = 2;
@@ -73,6 +83,7 @@ export async function connectAdmin(client: Client): Promise<Admin> {
             .filter(([, offset]) => offset >= 0),
         );
       }),
+    members: (group) => tried(`describe the group ${group}`, () => membersOf(admin, group)),
     close: () => admin.disconnect(),
   };
 }
@@ -87,6 +98,22 @@ async function patiently<T>(request: () => Promise<T>): Promise<T> {
       await sleep(100);
     }
   }
+}
+
+async function membersOf(
+  admin: KafkaAdmin,
+  groupId: string,
+): Promise<readonly Member[] | undefined> {
+  const { groups } = await patiently(() => admin.describeGroups([groupId]));
+  const [group] = groups;
+  // In other states the broker leaves out what the members said of themselves.
+  if (group?.state !== 'Stable') return undefined;
+  return group.members.map(({ memberId, clientHost, memberMetadata }) => ({
+    memberId,
+    // Java's way to show an address: a name, then a slash.
+    host: clientHost.slice(clientHost.indexOf('/') + 1),
+    life: decodeMembership(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData).life,
+  }));
 }
 
 async function describe(

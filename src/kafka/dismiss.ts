@@ -10,15 +10,16 @@ import { createCluster } from './internals.ts';
 /** The coordinator's answer where the session has ended already. */
 const unknownMember = 'UNKNOWN_MEMBER_ID';
 
-/** @throws AppError, where the coordinator can not be asked */
-export async function dismiss(client: Client, group: string, memberId: string): Promise<void> {
+/** Answers whether it was a member still. @throws AppError, where the coordinator can not be asked */
+export async function dismiss(client: Client, group: string, memberId: string): Promise<boolean> {
   const cluster = createCluster(client);
   try {
     await cluster.connect();
     const coordinator = await cluster.findGroupCoordinator({ groupId: group });
     await coordinator.leaveGroup({ groupId: group, memberId });
+    return true;
   } catch (error) {
-    if ((error as { type?: string }).type === unknownMember) return;
+    if ((error as { type?: string }).type === unknownMember) return false;
     throw asAppError(error, `take the member ${memberId} out of the group ${group}`);
   } finally {
     await cluster.disconnect().catch(() => undefined);

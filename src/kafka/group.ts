@@ -6,6 +6,7 @@ import { assign } from './assignment.ts';
 import type { Client } from './client.ts';
 import { asAppError } from './failure.ts';
 import { AssignerProtocol, type Consumer, type EachBatchPayload } from './kafkajs.ts';
+import { decodeMembership, encodeMembership, type Life, type Membership } from './membership.ts';
 import { forgetMessages } from './repairs/decode-messages.ts';
 
 export type InputRecord = {
@@ -40,6 +41,8 @@ export type GroupOptions = {
   readonly maxFetchBytes: number;
   readonly fetchWaitMs: number;
   readonly concurrency: number;
+  /** Of this process, for its neighbours. */
+  readonly life?: Life;
 };
 
 export type GroupHandlers = {
@@ -57,6 +60,9 @@ export type Group = {
   readonly leave: () => Promise<void>;
 };
 
+/** Its answer is how a member learns that the group changes, so this is what a rebalance waits for. */
+const heartbeatMs = 1_000;
+
 /** While one commits, the next is prepared. */
 const partitionsAtOnce = 2;
 
@@ -70,7 +76,7 @@ export async function joinGroup(
   const consumer = client.consumer({
     groupId: options.group,
     sessionTimeout: options.sessionTimeoutMs,
-    heartbeatInterval: Math.min(3_000, Math.floor(options.sessionTimeoutMs / 5)),
+    heartbeatInterval: Math.min(heartbeatMs, Math.floor(options.sessionTimeoutMs / 5)),
     rebalanceTimeout: 60_000,
     maxBytesPerPartition: options.maxFetchBytes,
     // Of all partitions: as much as is worked on at once. More would only wait in memory, and outlive collections of garbage. (KafkaJS asks in random order: none starves.)
@@ -80,7 +86,7 @@ export async function joinGroup(
     // Raw is never written in a transaction; and KafkaJS's read_committed filter is unsound.
     readUncommitted: true,
     allowAutoTopicCreation: false,
-    partitionAssigners: [stickyAssigner(options.topic, () => owned)],
+    partitionAssigners: [stickyAssigner(options.topic, () => ({ owned, life: options.life }))],
   });
   const ended = endOf(consumer, handlers, log);
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
@@ -151,7 +157,7 @@ function fatalCauseOf(error: Error): Error {
 type Assigner = NonNullable<Parameters<Client['consumer']>[0]['partitionAssigners']>[number];
 
 /** Members say what they own when they join; `assign` keeps it where it can. */
-function stickyAssigner(topic: string, ownedNow: () => readonly number[]): Assigner {
+function stickyAssigner(topic: string, ourselves: () => Membership): Assigner {
   const { MemberAssignment, MemberMetadata } = AssignerProtocol;
   const name = 'VoucherbusSticky';
   const version = 1;
@@ -160,13 +166,17 @@ function stickyAssigner(topic: string, ownedNow: () => readonly number[]): Assig
     version,
     protocol: ({ topics }) => ({
       name,
-      metadata: MemberMetadata.encode({ version, topics, userData: encodeOwned(ownedNow()) }),
+      metadata: MemberMetadata.encode({
+        version,
+        topics,
+        userData: encodeMembership(ourselves()),
+      }),
     }),
     assign: async ({ members }) => {
       const partitions = cluster.findTopicPartitionMetadata(topic).map((one) => one.partitionId);
       const owners = members.map(({ memberId, memberMetadata }) => ({
         id: memberId,
-        owned: decodeOwned(MemberMetadata.decode(memberMetadata)?.userData),
+        owned: decodeMembership(MemberMetadata.decode(memberMetadata)?.userData).owned,
       }));
       return [...assign(owners, partitions)].map(([memberId, list]) => ({
         memberId,
@@ -178,13 +188,4 @@ function stickyAssigner(topic: string, ownedNow: () => readonly number[]): Assig
       }));
     },
   });
-}
-
-function encodeOwned(partitions: readonly number[]): Buffer {
-  return Buffer.from(Int32Array.from(partitions).buffer);
-}
-
-function decodeOwned(bytes: Buffer | undefined): readonly number[] {
-  if (!bytes) return [];
-  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => bytes.readInt32LE(4 * i));
 }

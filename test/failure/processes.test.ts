@@ -71,6 +71,38 @@ test('a processor killed at each step of its transaction: every publication once
   await flow.check();
 });
 
+test.each(['1', '2'])(
+  'of two processors with %s workers each, one is killed: the other has its partitions long before its session ends, and every publication comes once',
+  async (workers) => {
+    await using deployment = await aDeployment(4, {
+      PROCESSOR_WORKERS: workers,
+      SESSION_TIMEOUT: '5m',
+    });
+    const bridge = await deployment.start('bridge');
+    const victim = await deployment.start('processor');
+    const other = await deployment.start('processor');
+    const partitions = ({ admin }: typeof other) => metric(admin, 'voucherbus_assigned_partitions');
+    await until(
+      async () => (await partitions(victim)) === 2 && (await partitions(other)) === 2,
+      'each has its half',
+    );
+    let isEnough = false;
+    const flow = startFlow(deployment, bridge.url, {
+      count: 2_000,
+      concurrency: 20,
+      perSecond: 300,
+      isEnough: () => isEnough,
+    });
+    await until(async () => flow.begun() > 500, 'some of it was sent');
+    victim.child.kill('SIGKILL');
+    await until(async () => (await partitions(other)) === 4, 'the other has all partitions');
+    const facts = await other.child.said('a processor has died and is taken out of the group');
+    expect(facts).toMatchObject({ host: '127.0.0.1', level: 'warn' });
+    isEnough = true;
+    await flow.check();
+  },
+);
+
 test("somebody else takes a partition's transactional id again and again: the processor says so, takes it back, and every publication comes once", async () => {
   await using deployment = await aDeployment(2);
   const bridge = await deployment.start('bridge');

@@ -382,4 +382,22 @@ export const mutants: readonly Mutant[] = [
     edits: [['        place.word = message.text;\n', '']],
     caughtBy: [...integration('workers'), '-t', 'taken out of the group'],
   },
+  {
+    name: 'nobody looks whether the neighbours live',
+    file: 'commands/run-processor.ts',
+    edits: [['        void neighbours.look();\n', '']],
+    caughtBy: failure('processes', 'long before its session ends'),
+  },
+  {
+    name: 'whoever refuses a connection is taken for dead, met or not',
+    file: 'admin/alive.ts',
+    edits: [['hasMet && (end', '(end']],
+    caughtBy: unit('admin/alive'),
+  },
+  {
+    name: 'whoever closes a connection is taken for dead',
+    file: 'admin/alive.ts',
+    edits: [["if (end === 'met') {", "if (end === 'met') return true;\n    if (end === 'met') {"]],
+    caughtBy: unit('admin/alive'),
+  },
 ];

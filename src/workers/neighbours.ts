@@ -1,0 +1,101 @@
+/**
+ * The other processes of the group. When one of them dies, its members are taken out of the group at once, so that their partitions need not wait
+ * for the end of a session. Whoever dies with its host, or hangs, is not seen here: that is what the session is for.
+ */
+
+import { messageOf } from '../errors.ts';
+import type { Life } from '../kafka/membership.ts';
+import type { Log } from '../observability/log.ts';
+
+export type Neighbour = {
+  readonly memberId: string;
+  /** As the broker sees it. */
+  readonly host: string;
+  readonly life: Life | undefined;
+};
+
+export type NeighboursOptions = {
+  /** The name of our own process. */
+  readonly own: string;
+  /** Who is in the group now, where that is known. */
+  readonly members: () => Promise<readonly Neighbour[] | undefined>;
+  /** Resolves with true when it has died. */
+  readonly deathOf: (host: string, life: Life, signal: AbortSignal) => Promise<boolean>;
+  /** Answers whether it was a member still. */
+  readonly dismiss: (memberId: string) => Promise<boolean>;
+  readonly log: Log;
+};
+
+export type Neighbours = {
+  /** Watches those who are in the group now, and no others. */
+  readonly look: () => Promise<void>;
+  readonly stop: () => void;
+};
+
+/** One process. */
+type Watched = { memberIds: readonly string[]; readonly watch: AbortController };
+
+export function createNeighbours(options: NeighboursOptions): Neighbours {
+  const { own, members, deathOf, dismiss, log } = options;
+  const watched = new Map<string, Watched>();
+  let isStopped = false;
+
+  const dismissAll = async ({ memberIds }: Watched, host: string) => {
+    for (const memberId of memberIds) {
+      try {
+        // Every neighbour asks for it; the first is answered with true.
+        if (await dismiss(memberId)) {
+          log.warn({ memberId, host }, 'a processor has died and is taken out of the group');
+        }
+      } catch (error) {
+        log.warn({ memberId, host, err: error }, 'a processor has died, its session must end');
+      }
+    }
+  };
+
+  const watch = async (host: string, life: Life, one: Watched) => {
+    const hasDied = await deathOf(host, life, one.watch.signal);
+    if (watched.get(life.name) === one) watched.delete(life.name);
+    if (hasDied && !isStopped) await dismissAll(one, host);
+  };
+
+  const look = async () => {
+    const now = await members();
+    if (now === undefined) return;
+    const byName = Map.groupBy(now, ({ life }) => life?.name ?? own);
+    byName.delete(own); // and those that do not say where they are seen
+    for (const [name, { watch }] of watched) {
+      if (byName.has(name)) continue;
+      watch.abort();
+      watched.delete(name);
+    }
+    for (const [name, list] of byName) {
+      const [{ host, life } = {}] = list;
+      if (isStopped || !host || !life) continue;
+      const memberIds = list.map(({ memberId }) => memberId);
+      const known = watched.get(name);
+      if (known) {
+        known.memberIds = memberIds;
+        continue;
+      }
+      const one: Watched = { memberIds, watch: new AbortController() };
+      watched.set(name, one);
+      void watch(host, life, one);
+    }
+  };
+
+  /** One after the other: an earlier answer must not come last. */
+  let looking = Promise.resolve();
+  return {
+    look: () => {
+      looking = looking.then(look).catch((error: unknown) => {
+        log.info({ reason: messageOf(error) }, 'the neighbours are not known');
+      });
+      return looking;
+    },
+    stop: () => {
+      isStopped = true;
+      for (const { watch } of watched.values()) watch.abort();
+    },
+  };
+}

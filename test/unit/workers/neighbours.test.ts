@@ -1,0 +1,104 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { createLog } from '../../../src/observability/log.ts';
+import { createNeighbours, type Neighbour } from '../../../src/workers/neighbours.ts';
+
+/** A group whose members the test names, and whose processes it lets die. */
+function aGroup() {
+  let members: readonly Neighbour[] | undefined = [];
+  let problem: Error | undefined;
+  const watched = new Map<string, (hasDied: boolean) => void>();
+  const dismissed: string[] = [];
+  const neighbours = createNeighbours({
+    own: 'own',
+    members: async () => {
+      if (problem) throw problem;
+      return members;
+    },
+    deathOf: (_, { name }, signal) =>
+      new Promise((resolve) => {
+        const end = (hasDied: boolean) => {
+          watched.delete(name);
+          resolve(hasDied);
+        };
+        watched.set(name, end);
+        signal.addEventListener('abort', () => end(false));
+      }),
+    dismiss: async (memberId) => {
+      dismissed.push(memberId);
+      if (memberId.includes('unlucky')) throw new Error('the coordinator is away');
+      return true;
+    },
+    log: createLog('silent', 'processor'),
+  });
+  return {
+    ...neighbours,
+    join: async (...names: readonly string[]) => {
+      members = names.map((name) => {
+        const [process = ''] = name.split('/');
+        return { memberId: name, host: '10.0.0.1', life: { port: 9464, name: process } };
+      });
+      await neighbours.look();
+    },
+    /** A look while the group rebalances. */
+    lookInBetween: async () => {
+      members = undefined;
+      await neighbours.look();
+    },
+    fail: (error: Error | undefined) => {
+      problem = error;
+    },
+    die: async (name: string) => {
+      watched.get(name)?.(true);
+      await turn();
+    },
+    watched: () => [...watched.keys()].sort(),
+    dismissed,
+  };
+}
+
+test('all members of a process that dies are taken out; our own process is not watched, nor is one that does not say where', async () => {
+  const group = aGroup();
+  await group.join('own/1', 'own/2', 'b/1', 'b/2', 'c/1');
+  expect(group.watched()).toEqual(['b', 'c']);
+  await group.die('b');
+  expect(group.dismissed).toEqual(['b/1', 'b/2']);
+  expect(group.watched()).toEqual(['c']);
+});
+
+test('who leaves is not watched any more; who stays is watched on, under its new names', async () => {
+  const group = aGroup();
+  await group.join('own/1', 'b/1', 'c/1');
+  await group.join('own/1', 'c/2');
+  expect(group.watched()).toEqual(['c']);
+  await group.die('c');
+  expect(group.dismissed).toEqual(['c/2']);
+});
+
+test('while the group rebalances, or can not be asked, those known are watched on', async () => {
+  const group = aGroup();
+  await group.join('own/1', 'b/1');
+  await group.lookInBetween();
+  group.fail(new Error('the coordinator is away'));
+  await group.look();
+  expect(group.watched()).toEqual(['b']);
+  group.fail(undefined);
+  await group.join('own/1', 'b/1', 'c/1');
+  expect(group.watched()).toEqual(['b', 'c']);
+});
+
+test('one that can not be taken out does not keep the others in', async () => {
+  const group = aGroup();
+  await group.join('own/1', 'b/unlucky', 'b/2');
+  await group.die('b');
+  expect(group.dismissed).toEqual(['b/unlucky', 'b/2']);
+});
+
+test('once stopped, nobody is watched and nobody taken out', async () => {
+  const group = aGroup();
+  await group.join('own/1', 'b/1');
+  group.stop();
+  await group.join('own/1', 'b/1', 'c/1');
+  expect(group.watched()).toEqual([]);
+  expect(group.dismissed).toEqual([]);
+});
