@@ -9,9 +9,6 @@ import type { Life } from '../kafka/membership.ts';
 
 export const alivePath = '/alive';
 
-/** As much of an answer as is read. */
-const longestName = 100;
-
 const answerWithinMs = 2_000;
 const betweenAttemptsMs = 100;
 
@@ -22,51 +19,43 @@ const maxAttempts = 20;
 const keepAliveMs = 10_000;
 
 /** Resolves when the process has died (true), or can not be watched any more, by `signal` or because it can not be reached (false). Never rejects. */
-export async function deathOf(host: string, life: Life, signal: AbortSignal): Promise<boolean> {
-  // Before we have met it, a refusal says nothing: behind another network's gate the address may be somebody else's.
+export async function deathOf(life: Life, signal: AbortSignal): Promise<boolean> {
+  // Before we have met it, a refusal says nothing: in our network the address may be somebody else's.
   let hasMet = false;
   for (let attempts = 0; attempts < maxAttempts && !signal.aborted; attempts += 1) {
-    const end = await attend(host, life, signal);
-    if (end === 'met') {
+    const answer = await attend(life, signal);
+    if (answer === life.name) {
       hasMet = true;
       attempts = 0;
-    } else if (hasMet && (end === 'refused' || end === 'another')) return true;
+    } else if (hasMet && answer !== undefined) return true;
     await sleep(betweenAttemptsMs);
   }
   return false;
 }
 
-/** One connection until its end: it was the one we look for; nobody listens there; somebody else answers there; or no answer that says anything. */
-function attend(
-  host: string,
-  { port, name }: Life,
-  signal: AbortSignal,
-): Promise<'met' | 'refused' | 'another' | 'unknown'> {
+/** Of one connection, when it ends or is of no use: the name that answered; 'refused', where nobody listens; undefined, where nothing is known. */
+function attend({ host, port, name }: Life, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const asked = get({ host, port, path: alivePath, agent: false, signal });
+    const timeout = answerWithinMs;
+    const asked = get({ host, port, path: alivePath, agent: false, timeout, signal });
     asked.setSocketKeepAlive(true, keepAliveMs);
-    asked.setTimeout(answerWithinMs, () => asked.destroy());
+    asked.on('timeout', () => asked.destroy());
     asked.on('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'ECONNREFUSED' ? 'refused' : 'unknown'),
+      resolve(error.code === 'ECONNREFUSED' ? 'refused' : undefined),
     );
     asked.on('response', (response) => {
       let said = '';
-      let isMet = false;
       response.setEncoding('latin1');
       response.on('data', (text: string) => {
-        if (isMet) return;
         said += text;
-        if (said.length > longestName || response.statusCode !== 200) asked.destroy();
-        if (!said.endsWith('\n')) return;
-        isMet = said === `${name}\n`;
-        asked.setTimeout(0);
-        if (!isMet) {
-          resolve('another');
-          asked.destroy();
-        }
+        if (said === `${name}\n`) asked.setTimeout(0);
+        else if (said.length > name.length) asked.destroy();
       });
       response.on('error', () => undefined); // its close comes too
-      response.on('close', () => resolve(isMet ? 'met' : 'unknown'));
+      response.on('close', () => {
+        const isWhole = response.statusCode === 200 && said.endsWith('\n');
+        resolve(isWhole ? said.trimEnd() : undefined);
+      });
     });
   });
 }

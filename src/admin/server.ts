@@ -2,13 +2,17 @@
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { Life } from '../kafka/membership.ts';
 import type { Status } from '../observability/health.ts';
 import { metricsContentType } from '../observability/metrics.ts';
 import { alivePath } from './alive.ts';
 import { listen } from './listen.ts';
 
-export type AdminServer = { readonly life: Life; readonly close: () => Promise<void> };
+export type AdminServer = {
+  readonly port: number;
+  /** What it answers on /alive. */
+  readonly name: string;
+  readonly close: () => Promise<void>;
+};
 
 /** What is shown: one process, or several workers as one. */
 export type Shown = {
@@ -36,7 +40,8 @@ export async function startAdminServer(
   });
   const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT');
   return {
-    life: { port, name },
+    port,
+    name,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

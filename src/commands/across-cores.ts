@@ -4,7 +4,6 @@ import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
-import type { Life } from '../kafka/membership.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -43,7 +42,7 @@ export type Service = {
 /** Set for its workers by the supervisor. */
 const numberVariable = 'VOUCHERBUS_WORKER';
 const wordVariable = 'VOUCHERBUS_WORD';
-const lifeVariable = 'VOUCHERBUS_LIFE';
+const adminVariable = 'VOUCHERBUS_ADMIN';
 
 export async function acrossCores(
   service: Service,
@@ -66,7 +65,7 @@ function alone({ runs }: Service, operation: Config<'operation'>['operation']): 
         status,
         metrics: () => registry.metrics(),
       });
-      adminPort = server.life.port;
+      adminPort = server.port;
       return server;
     },
     word: undefined,
@@ -83,8 +82,8 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
       show: async (health, metrics) => {
         metrics.workers.set(1);
         answerSupervisor(health, metrics);
-        const life = JSON.parse(process.env[lifeVariable] ?? '{}') as Life;
-        return { life, close: async () => {} };
+        const { port, name } = JSON.parse(process.env[adminVariable] ?? '{}') as AdminServer;
+        return { port, name, close: async () => {} };
       },
       word: process.env[wordVariable],
       leaveWord: (text) => void leaveWord(text),
@@ -107,7 +106,7 @@ async function supervise(
     environmentOf: (place, word) => ({
       [numberVariable]: String(place),
       [wordVariable]: word,
-      [lifeVariable]: JSON.stringify(admin.life),
+      [adminVariable]: JSON.stringify(admin),
     }),
     readyWith,
     garbagePercent,
@@ -119,7 +118,7 @@ async function supervise(
   workers.start();
   const announce = () =>
     void workers.running.then((facts) =>
-      log.info({ ...facts, adminPort: admin.life.port, workers: count }, runs),
+      log.info({ ...facts, adminPort: admin.port, workers: count }, runs),
     );
   return await runUntilStopped(
     log,

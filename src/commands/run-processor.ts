@@ -1,5 +1,6 @@
 /** One worker of `voucherbus processor`: what it is made of, and how it starts and ends. */
 
+import { hostname } from 'node:os';
 import { deathOf } from '../admin/alive.ts';
 import { createDecoder } from '../codec/decoder.ts';
 import type { Batch, RawWebhook } from '../codec/records.ts';
@@ -9,6 +10,7 @@ import type { Config } from '../config/config.ts';
 import { createClient } from '../kafka/client.ts';
 import { dismiss } from '../kafka/dismiss.ts';
 import { joinGroup } from '../kafka/group.ts';
+import { ownAddress } from '../kafka/own-address.ts';
 import { createReader } from '../kafka/reader.ts';
 import { createHealth } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
@@ -103,13 +105,17 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       log.warn({ err: error }, 'its partitions wait for the end of its session'),
     );
   }
+  const { port, name } = shown;
+  const life = { host: await ownAddress(config.kafka.brokers), port, hostname: hostname(), name };
   const neighbours = createNeighbours({
-    own: shown.life.name,
+    own: life,
     members: () => admin.members(group),
     deathOf,
     dismiss: takeOut,
     log,
   });
+  // Also one that had our place, and died: the group would wait for it when we join.
+  await neighbours.look();
   const member = await joinGroup(
     createClient(config.kafka, log),
     {
@@ -119,7 +125,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       maxFetchBytes,
       fetchWaitMs,
       concurrency: started.partitions,
-      life: shown.life,
+      life,
     },
     {
       ...processor,

@@ -42,8 +42,6 @@ export type Admin = {
 
 type Member = {
   readonly memberId: string;
-  /** The address from which the broker is spoken to. */
-  readonly host: string;
   readonly life: Life | undefined;
 };
 
@@ -108,10 +106,8 @@ async function membersOf(
   const [group] = groups;
   // In other states the broker leaves out what the members said of themselves.
   if (group?.state !== 'Stable') return undefined;
-  return group.members.map(({ memberId, clientHost, memberMetadata }) => ({
+  return group.members.map(({ memberId, memberMetadata }) => ({
     memberId,
-    // Java's way to show an address: a name, then a slash.
-    host: clientHost.slice(clientHost.indexOf('/') + 1),
     life: decodeMembership(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData).life,
   }));
 }

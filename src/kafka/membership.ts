@@ -1,7 +1,15 @@
 /** What a processor says of itself when it joins its group: Kafka keeps it as the member's user data, and tells it to whoever describes the group. */
 
-/** Of one process: where it says that it lives (`admin/alive.ts`), and a name that no other process has, nor itself after a restart. */
-export type Life = { readonly port: number; readonly name: string };
+/** Of one process: where it says that it lives (`admin/alive.ts`). */
+export type Life = {
+  /** Its address towards the brokers, and the port on which it listens for its neighbours. */
+  readonly host: string;
+  readonly port: number;
+  /** Of its machine or container: an address may mean another one elsewhere. */
+  readonly hostname: string;
+  /** No other process has it, nor the same one after a restart. */
+  readonly name: string;
+};
 
 export type Membership = {
   /** The partitions that it has, whose state it holds. */
@@ -18,22 +26,19 @@ export function decodeMembership(bytes: Buffer | undefined): Membership {
   const { owned, life } = parsed(bytes);
   return {
     owned: Array.isArray(owned) ? owned.filter((one) => Number.isInteger(one)) : [],
-    life:
-      typeof life?.port === 'number' && typeof life.name === 'string'
-        ? { port: life.port, name: life.name }
-        : undefined,
+    life: isLife(life) ? life : undefined,
   };
 }
 
-type Unchecked = {
-  readonly owned?: unknown;
-  readonly life?: { readonly port?: unknown; readonly name?: unknown } | null;
-};
-
-function parsed(bytes: Buffer | undefined): Unchecked {
+function parsed(bytes: Buffer | undefined): { readonly [key in keyof Membership]?: unknown } {
   try {
-    return (JSON.parse(String(bytes)) as Unchecked | null) ?? {};
+    return (JSON.parse(String(bytes)) as object | null) ?? {};
   } catch {
     return {};
   }
+}
+
+function isLife(value: unknown): value is Life {
+  const { host, port, hostname, name } = (value ?? {}) as Partial<Life>;
+  return typeof port === 'number' && [host, hostname, name].every((one) => typeof one === 'string');
 }

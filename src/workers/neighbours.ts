@@ -7,27 +7,22 @@ import { messageOf } from '../errors.ts';
 import type { Life } from '../kafka/membership.ts';
 import type { Log } from '../observability/log.ts';
 
-export type Neighbour = {
-  readonly memberId: string;
-  /** As the broker sees it. */
-  readonly host: string;
-  readonly life: Life | undefined;
-};
+export type Neighbour = { readonly memberId: string; readonly life: Life | undefined };
 
 export type NeighboursOptions = {
-  /** The name of our own process. */
-  readonly own: string;
+  /** Ourselves. */
+  readonly own: Life;
   /** Who is in the group now, where that is known. */
   readonly members: () => Promise<readonly Neighbour[] | undefined>;
   /** Resolves with true when it has died. */
-  readonly deathOf: (host: string, life: Life, signal: AbortSignal) => Promise<boolean>;
+  readonly deathOf: (life: Life, signal: AbortSignal) => Promise<boolean>;
   /** Answers whether it was a member still. */
   readonly dismiss: (memberId: string) => Promise<boolean>;
   readonly log: Log;
 };
 
 export type Neighbours = {
-  /** Watches those who are in the group now, and no others. */
+  /** Watches those who are in the group now, and no others. First called before we join. */
   readonly look: () => Promise<void>;
   readonly stop: () => void;
 };
@@ -40,47 +35,47 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
   const watched = new Map<string, Watched>();
   let isStopped = false;
 
-  const dismissAll = async ({ memberIds }: Watched, host: string) => {
+  const dismissAll = async (memberIds: readonly string[], { host, port }: Life) => {
     for (const memberId of memberIds) {
       try {
         // Every neighbour asks for it; the first is answered with true.
-        if (await dismiss(memberId)) {
-          log.warn({ memberId, host }, 'a processor has died and is taken out of the group');
-        }
+        if (!(await dismiss(memberId))) continue;
+        log.warn({ memberId, host, port }, 'a processor has died and is taken out of the group');
       } catch (error) {
-        log.warn({ memberId, host, err: error }, 'a processor has died, its session must end');
+        const facts = { memberId, host, port, err: error };
+        log.warn(facts, 'a processor has died, its partitions wait for the end of its session');
       }
     }
   };
 
-  const watch = async (host: string, life: Life, one: Watched) => {
-    const hasDied = await deathOf(host, life, one.watch.signal);
+  const watch = async (life: Life, one: Watched) => {
+    const hasDied = await deathOf(life, one.watch.signal);
     if (watched.get(life.name) === one) watched.delete(life.name);
-    if (hasDied && !isStopped) await dismissAll(one, host);
+    if (hasDied && !isStopped) await dismissAll(one.memberIds, life);
   };
 
   const look = async () => {
     const now = await members();
-    if (now === undefined) return;
-    const byName = Map.groupBy(now, ({ life }) => life?.name ?? own);
-    byName.delete(own); // and those that do not say where they are seen
+    if (now === undefined || isStopped) return;
+    const byName = Map.groupBy(now, ({ life }) => life?.name);
     for (const [name, { watch }] of watched) {
       if (byName.has(name)) continue;
       watch.abort();
       watched.delete(name);
     }
     for (const [name, list] of byName) {
-      const [{ host, life } = {}] = list;
-      if (isStopped || !host || !life) continue;
+      const [{ life } = {}] = list;
+      if (name === undefined || life === undefined || name === own.name) continue;
       const memberIds = list.map(({ memberId }) => memberId);
       const known = watched.get(name);
-      if (known) {
-        known.memberIds = memberIds;
-        continue;
+      if (known) known.memberIds = memberIds;
+      // We could not listen there if it lived.
+      else if (isSamePlace(life, own)) await dismissAll(memberIds, life);
+      else {
+        const one: Watched = { memberIds, watch: new AbortController() };
+        watched.set(name, one);
+        void watch(life, one);
       }
-      const one: Watched = { memberIds, watch: new AbortController() };
-      watched.set(name, one);
-      void watch(host, life, one);
     }
   };
 
@@ -98,4 +93,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       for (const { watch } of watched.values()) watch.abort();
     },
   };
+}
+
+function isSamePlace(one: Life, other: Life): boolean {
+  return one.host === other.host && one.port === other.port && one.hostname === other.hostname;
 }

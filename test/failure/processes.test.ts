@@ -7,6 +7,7 @@ import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
 import { seedOf, startFlow } from '../support/flow.ts';
 import { places } from '../support/kill-at.ts';
+import { freePort } from '../support/ports.ts';
 import { bounded, soakTest } from '../support/soak.ts';
 
 const load = { count: 20_000, concurrency: 40, perSecond: 2_000 };
@@ -76,11 +77,13 @@ test.each(['1', '2'])(
   async (workers) => {
     await using deployment = await aDeployment(4, {
       PROCESSOR_WORKERS: workers,
+      ADMIN_HOST: '0.0.0.0', // towards a broker that is elsewhere, our address is not 127.0.0.1
       SESSION_TIMEOUT: '5m',
     });
     const bridge = await deployment.start('bridge');
-    const victim = await deployment.start('processor');
     const other = await deployment.start('processor');
+    // It comes later: the other learns of it by the rebalance.
+    const victim = await deployment.start('processor');
     const partitions = ({ admin }: typeof other) => metric(admin, 'voucherbus_assigned_partitions');
     await until(
       async () => (await partitions(victim)) === 2 && (await partitions(other)) === 2,
@@ -97,11 +100,29 @@ test.each(['1', '2'])(
     victim.child.kill('SIGKILL');
     await until(async () => (await partitions(other)) === 4, 'the other has all partitions');
     const facts = await other.child.said('a processor has died and is taken out of the group');
-    expect(facts).toMatchObject({ host: '127.0.0.1', level: 'warn' });
+    expect(facts).toMatchObject({ level: 'warn', port: Number(new URL(victim.admin).port) });
     isEnough = true;
     await flow.check();
   },
 );
+
+test('the only processor is killed and started again in its place: it does not wait for its own ghost', async () => {
+  const settings = { ADMIN_PORT: String(await freePort()), SESSION_TIMEOUT: '5m' };
+  await using deployment = await aDeployment(4, settings);
+  const bridge = await deployment.start('bridge', { ADMIN_PORT: '0' });
+  const victim = await deployment.start('processor');
+  const flow = startFlow(deployment, bridge.url, {
+    count: 2_000,
+    concurrency: 20,
+    perSecond: 300,
+  });
+  await until(async () => flow.begun() > 500, 'some of it was sent');
+  victim.child.kill('SIGKILL');
+  await victim.child.exited;
+  const heir = await deployment.start('processor');
+  await flow.check();
+  expect(await metric(heir.admin, 'voucherbus_assigned_partitions')).toBe(4);
+});
 
 test("somebody else takes a partition's transactional id again and again: the processor says so, takes it back, and every publication comes once", async () => {
   await using deployment = await aDeployment(2);

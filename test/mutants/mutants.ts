@@ -391,13 +391,19 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'whoever refuses a connection is taken for dead, met or not',
     file: 'admin/alive.ts',
-    edits: [['hasMet && (end', '(end']],
+    edits: [['hasMet && answer', 'answer']],
     caughtBy: unit('admin/alive'),
   },
   {
     name: 'whoever closes a connection is taken for dead',
     file: 'admin/alive.ts',
-    edits: [["if (end === 'met') {", "if (end === 'met') return true;\n    if (end === 'met') {"]],
+    edits: [['      hasMet = true;\n', '      return true;\n']],
     caughtBy: unit('admin/alive'),
+  },
+  {
+    name: 'whoever had our place before us stays in the group until its session ends',
+    file: 'workers/neighbours.ts',
+    edits: [['isSamePlace(life, own)', 'false']],
+    caughtBy: failure('processes', 'its own ghost'),
   },
 ];

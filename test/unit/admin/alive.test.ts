@@ -19,8 +19,8 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   const server = new URL('../../../src/admin/server.ts', import.meta.url).href;
   const script = `
     const { startAdminServer } = await import('${server}');
-    const { life } = await startAdminServer({ adminHost: '${host}', adminPort: ${port} }, {});
-    console.log(JSON.stringify(life));`;
+    const { port, name } = await startAdminServer({ adminHost: '${host}', adminPort: ${port} }, {});
+    console.log(JSON.stringify({ host: '${host}', port, hostname: '', name }));`;
   const args = ['--input-type=module', '-e', script];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -28,12 +28,12 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   return { child, life: JSON.parse(line) as Life };
 }
 
-/** What is known of it so far. */
+/** What is known of it so far */
 function watch({ onTestFinished }: TestContext, life: Life) {
   const watching = new AbortController();
   onTestFinished(() => watching.abort());
   let seen: boolean | undefined;
-  const end = deathOf(host, life, watching.signal).then((hasDied) => {
+  const end = deathOf(life, watching.signal).then((hasDied) => {
     seen = hasDied;
     return hasDied;
   });

@@ -3,6 +3,14 @@ import { expect, test } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { createNeighbours, type Neighbour } from '../../../src/workers/neighbours.ts';
 
+/** Each on an address of its own, but for those of one place: a, a@later. */
+const lifeOf = (name: string) => ({
+  host: `10.0.0.${name.charCodeAt(0)}`,
+  port: 9464,
+  hostname: `pod-${name.charAt(0)}`,
+  name,
+});
+
 /** A group whose members the test names, and whose processes it lets die. */
 function aGroup() {
   let members: readonly Neighbour[] | undefined = [];
@@ -10,12 +18,12 @@ function aGroup() {
   const watched = new Map<string, (hasDied: boolean) => void>();
   const dismissed: string[] = [];
   const neighbours = createNeighbours({
-    own: 'own',
+    own: lifeOf('own'),
     members: async () => {
       if (problem) throw problem;
       return members;
     },
-    deathOf: (_, { name }, signal) =>
+    deathOf: ({ name }, signal) =>
       new Promise((resolve) => {
         const end = (hasDied: boolean) => {
           watched.delete(name);
@@ -36,7 +44,7 @@ function aGroup() {
     join: async (...names: readonly string[]) => {
       members = names.map((name) => {
         const [process = ''] = name.split('/');
-        return { memberId: name, host: '10.0.0.1', life: { port: 9464, name: process } };
+        return { memberId: name, life: lifeOf(process) };
       });
       await neighbours.look();
     },
@@ -101,4 +109,11 @@ test('once stopped, nobody is watched and nobody taken out', async () => {
   await group.join('own/1', 'b/1', 'c/1');
   expect(group.watched()).toEqual([]);
   expect(group.dismissed).toEqual([]);
+});
+
+test('whoever had our own place has died', async () => {
+  const group = aGroup();
+  await group.join('own@earlier/1', 'b/1', 'b/2');
+  expect(group.dismissed).toEqual(['own@earlier/1']);
+  expect(group.watched()).toEqual(['b']);
 });
