@@ -130,13 +130,13 @@ const topics = {
 };
 
 const operation = {
-  adminHost: setting('ADMIN_HOST', kind.text(), 'Address of /livez, /readyz, /metrics', {
+  adminHost: setting('ADMIN_HOST', kind.text(), 'Address of /livez, /readyz, /metrics, /alive', {
     default: '0.0.0.0',
   }),
   adminPort: setting(
     'ADMIN_PORT',
     kind.integer(0, 65535),
-    'Port of /livez, /readyz, /metrics; 0 takes a free one',
+    'Port of /livez, /readyz, /metrics, /alive; 0 takes a free one',
     { default: '9464' },
   ),
   logLevel: setting(

@@ -40,7 +40,7 @@ export type Admin = {
   readonly close: () => Promise<void>;
 };
 
-type Member = {
+export type Member = {
   readonly memberId: string;
   readonly life: Life | undefined;
 };

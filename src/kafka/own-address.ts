@@ -10,7 +10,8 @@ export async function ownAddress(brokers: readonly string[]): Promise<string> {
   try {
     return await Promise.any(brokers.map(addressTowards));
   } catch (error) {
-    throw asAppError(error, `find our own address on the way to ${brokers.join(', ')}`);
+    const [first] = (error as AggregateError).errors;
+    throw asAppError(first, `find our own address on the way to ${brokers.join(', ')}`);
   }
 }
 

@@ -4,16 +4,15 @@
  */
 
 import { messageOf } from '../errors.ts';
+import type { Member } from '../kafka/admin.ts';
 import type { Life } from '../kafka/membership.ts';
 import type { Log } from '../observability/log.ts';
-
-export type Neighbour = { readonly memberId: string; readonly life: Life | undefined };
 
 export type NeighboursOptions = {
   /** Ourselves. */
   readonly own: Life;
   /** Who is in the group now, where that is known. */
-  readonly members: () => Promise<readonly Neighbour[] | undefined>;
+  readonly members: () => Promise<readonly Member[] | undefined>;
   /** Resolves with true when it has died. */
   readonly deathOf: (life: Life, signal: AbortSignal) => Promise<boolean>;
   /** Answers whether it was a member still. */

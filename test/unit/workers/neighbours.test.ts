@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { Member } from '../../../src/kafka/admin.ts';
 import { createLog } from '../../../src/observability/log.ts';
-import { createNeighbours, type Neighbour } from '../../../src/workers/neighbours.ts';
+import { createNeighbours } from '../../../src/workers/neighbours.ts';
 
 /** Each on an address of its own, but for those of one place: a, a@later. */
 const lifeOf = (name: string) => ({
@@ -13,7 +14,7 @@ const lifeOf = (name: string) => ({
 
 /** A group whose members the test names, and whose processes it lets die. */
 function aGroup() {
-  let members: readonly Neighbour[] | undefined = [];
+  let members: readonly Member[] | undefined = [];
   let problem: Error | undefined;
   const watched = new Map<string, (hasDied: boolean) => void>();
   const dismissed: string[] = [];
