@@ -28,7 +28,7 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   return { child, life: JSON.parse(line) as Life };
 }
 
-/** What is known of it so far */
+/** What is known of it so far. */
 function watch({ onTestFinished }: TestContext, life: Life) {
   const watching = new AbortController();
   onTestFinished(() => watching.abort());
