@@ -167,11 +167,11 @@ export class FastLane {
 
   #store(verified: Verified, { request, source, place, startedAt }: Taken): void {
     const { metrics, config } = this.#context;
-    metrics.signatures.inc({ source, secret: verified.secretName });
+    metrics.signatures.count(source, verified.secretName);
     const receipt = { source, contentType: request.contentType, receivedAtMs: Date.now() };
     const deadline = new Deadline(config.answerTimeoutMs);
     store({ verified, receipt }, place, deadline, this.#context, (outcome) => {
-      metrics.webhooks.inc({ source, outcome: nameOf(outcome) });
+      metrics.webhooks.count(source, nameOf(outcome));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
       this.#guard(() => this.#answer(outcome));
     });
@@ -216,7 +216,7 @@ export class FastLane {
   readonly #giveUp = () => {
     const source = this.#begun?.source ?? noSource;
     this.#forget();
-    this.#context.metrics.webhooks.inc({ source, outcome: problems.tooMany.slug });
+    this.#context.metrics.webhooks.count(source, problems.tooMany.slug);
     const socket = this.#socket;
     socket.off('data', this.#received);
     socket.end(writtenOut(problemAnswer(problems.tooMany), 'closes'), 'latin1');
@@ -234,7 +234,7 @@ export class FastLane {
   /** The client is gone before its body was complete: nobody to answer, nothing to store. */
   readonly #abort = () => {
     if (!this.#begun) return;
-    this.#context.metrics.webhooks.inc({ source: this.#begun.source, outcome: 'aborted' });
+    this.#context.metrics.webhooks.count(this.#begun.source, 'aborted');
     this.#forget();
   };
 

@@ -27,7 +27,7 @@ export async function handle(
     const body = await reading.catch(() => undefined);
     if (body === undefined) {
       // The client is gone before its body was complete: nobody to answer, nothing to store.
-      metrics.webhooks.inc({ source, outcome: 'aborted' });
+      metrics.webhooks.count(source, 'aborted');
       response.destroy();
       return;
     }
@@ -75,7 +75,7 @@ async function verifyAndStore(
     place.leave();
     return verified;
   }
-  context.metrics.signatures.inc({ source, secret: verified.secretName });
+  context.metrics.signatures.count(source, verified.secretName);
   const contentType = request.headers['content-type'];
   const receipt = { source, contentType, receivedAtMs: Date.now() };
   return new Promise((resolve) => {
@@ -89,7 +89,7 @@ function answer(
   source: string,
   { metrics, rawTopic }: BridgeContext,
 ): void {
-  metrics.webhooks.inc({ source, outcome: nameOf(outcome) });
+  metrics.webhooks.count(source, nameOf(outcome));
   const { status, headers, body } = answerTo(outcome, rawTopic);
   response.writeHead(status, headers);
   response.end(body, 'latin1');
@@ -103,7 +103,7 @@ async function refuse(
   source: string,
   metrics: Metrics,
 ): Promise<void> {
-  metrics.webhooks.inc({ source, outcome: problem.slug });
+  metrics.webhooks.count(source, problem.slug);
   response.setHeader('connection', 'close');
   const { status, headers, body } = problemAnswer(problem);
   response.writeHead(status, headers);

@@ -78,12 +78,12 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
 /** A series that is known in advance starts at 0: an alert on its growth must see the first one. */
 function showSeries({ sources, metrics }: BridgeContext): void {
   const outcomes = Object.values<Problem>(problems).map(({ slug }) => slug);
-  for (const outcome of outcomes) metrics.webhooks.inc({ source: noSource, outcome }, 0);
+  for (const outcome of outcomes) metrics.webhooks.count(noSource, outcome, 0);
   for (const [source, secrets] of sources()) {
     for (const outcome of ['stored', 'spooled', 'aborted', ...outcomes]) {
-      metrics.webhooks.inc({ source, outcome }, 0);
+      metrics.webhooks.count(source, outcome, 0);
     }
-    for (const { name: secret } of secrets) metrics.signatures.inc({ source, secret }, 0);
+    for (const { name: secret } of secrets) metrics.signatures.count(source, secret, 0);
   }
 }
 
@@ -110,6 +110,6 @@ function closeWith(socket: Duplex, problem: Problem, metrics: Metrics): void {
     socket.destroy();
     return;
   }
-  metrics.webhooks.inc({ source: noSource, outcome: problem.slug });
+  metrics.webhooks.count(noSource, problem.slug);
   socket.end(writtenOut(problemAnswer(problem), 'closes'), () => socket.destroy());
 }

@@ -1,6 +1,7 @@
 /** Every metric, in one place: the names are Prometheus', the label values are closed lists (conventions of the README, "Metrics"). */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PairCounter } from './pair-counter.ts';
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -24,11 +25,11 @@ export function createMetrics(build: { readonly version: string }) {
       named('worker_deaths_total', 'Workers that died and were not told to'),
     ),
     // bridge
-    webhooks: new Counter({
+    webhooks: new PairCounter({
       ...named('webhooks_received_total', 'Webhooks by what became of them'),
       labelNames: ['source', 'outcome'],
     }),
-    signatures: new Counter({
+    signatures: new PairCounter({
       ...named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
       labelNames: ['source', 'secret'],
     }),
