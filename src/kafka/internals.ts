@@ -46,16 +46,17 @@ export function createCluster(kafka: object): Cluster {
 }
 
 /** The broker that leads a partition, by the metadata known now. @throws retriable, where there is none */
-export async function leaderOf(
-  cluster: Cluster,
-  topic: string,
-  partition: number,
-): Promise<Broker> {
+export async function leaderOf(cluster: Cluster, topic: string, partition: number): Promise<Broker> {
+  return cluster.findBroker({ nodeId: leaderIdOf(cluster, topic, partition) });
+}
+
+/** Its node id. @throws retriable, where there is none */
+export function leaderIdOf(cluster: Cluster, topic: string, partition: number): number {
   const metadata = cluster
     .findTopicPartitionMetadata(topic)
     .find(({ partitionId }) => partitionId === partition);
   if (metadata === undefined || metadata.leader < 0) throw errorOfCode(leaderNotAvailable);
-  return cluster.findBroker({ nodeId: metadata.leader });
+  return metadata.leader;
 }
 
 const leaderNotAvailable = 5;

@@ -8,7 +8,7 @@
 
 import { ByteReader, ByteWriter, stringSize } from '../bytes.ts';
 import { planRecordBatch, type WritableRecord } from '../encode-batch.ts';
-import { type Broker, type Cluster, errorOfCode, leaderOf, request } from '../internals.ts';
+import { type Broker, type Cluster, errorOfCode, leaderIdOf, request } from '../internals.ts';
 
 type Partitioner = (choice: {
   topic: string;
@@ -109,21 +109,22 @@ async function plan(context: Context, { topicMessages }: SendOptions): Promise<r
     }
     throw error;
   }
-  const parcels = new Map<string, Parcel>();
+  const byTopic = new Map<string, Map<number, Parcel>>();
   for (const { topic, messages } of topicMessages) {
     const partitionMetadata = cluster.findTopicPartitionMetadata(topic);
     if (partitionMetadata.length === 0) throw errorOfCode(3); // UNKNOWN_TOPIC_OR_PARTITION
+    const parcels = byTopic.get(topic) ?? new Map<number, Parcel>();
+    byTopic.set(topic, parcels);
     for (const message of messages) {
       const partition = Number(
         message.partition ?? partitioner({ topic, partitionMetadata, message }),
       );
-      const key = keyOf({ topicName: topic, partition });
-      const parcel = parcels.get(key);
+      const parcel = parcels.get(partition);
       if (parcel) parcel.records.push(message);
-      else parcels.set(key, { topic, partition, records: [message], sequence: undefined });
+      else parcels.set(partition, { topic, partition, records: [message], sequence: undefined });
     }
   }
-  return [...parcels.values()];
+  return [...byTopic.values()].flatMap((parcels) => [...parcels.values()]);
 }
 
 /** One attempt at everything not yet acknowledged: one request to each leader, all at once. Answers what failed. */
@@ -140,18 +141,21 @@ async function sendPending(
     );
   }
   const failures: unknown[] = [];
-  const byLeader = new Map<Broker, Parcel[]>();
+  const byLeader = new Map<number, Parcel[]>();
   for (const parcel of pending) {
     try {
-      const leader = await leaderOf(cluster, parcel.topic, parcel.partition);
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), parcel]);
+      const nodeId = leaderIdOf(cluster, parcel.topic, parcel.partition);
+      const parcels = byLeader.get(nodeId);
+      if (parcels) parcels.push(parcel);
+      else byLeader.set(nodeId, [parcel]);
     } catch (error) {
       failures.push(error);
     }
   }
   await Promise.all(
-    [...byLeader].map(async ([leader, parcels]) => {
+    [...byLeader].map(async ([nodeId, parcels]) => {
       try {
+        const leader = await cluster.findBroker({ nodeId });
         for (const one of await produce(eosManager, leader, parcels, options)) {
           if (one.errorCode === 0 || one.errorCode === duplicateSequence) acknowledged.push(one);
           else failures.push(errorOfCode(one.errorCode));
