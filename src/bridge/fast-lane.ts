@@ -18,6 +18,7 @@ import type { Connections } from './connections.ts';
 import { type BridgeContext, noSource } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { Place } from './in-flight.ts';
+import { readThroughOneBuffer } from './one-buffer.ts';
 import { type PlainRequest, readPlainRequest } from './plain-request.ts';
 import { problems } from './problem.ts';
 import { admit, authenticate } from './receive.ts';
@@ -46,6 +47,7 @@ export class FastLane {
   readonly #context: BridgeContext;
   readonly #connections: Connections;
   readonly #toNode: (socket: Socket) => void;
+  readonly #stopReading: () => void;
   #begun: Begun | undefined;
   #isAnswering = false;
   #hasAnswered = false;
@@ -70,11 +72,11 @@ export class FastLane {
     this.#toNode = toNode;
     socket.setTimeout(context.config.answerTimeoutMs);
     for (const [event, listener] of this.#listeners) socket.on(event, listener);
+    this.#stopReading = readThroughOneBuffer(socket, this.#received);
   }
 
-  get #listeners(): readonly (readonly [string, (chunk: Buffer) => void])[] {
+  get #listeners(): readonly (readonly [string, () => void])[] {
     return [
-      ['data', this.#received],
       ['end', this.#ended],
       ['timeout', this.#silent],
       ['close', this.#abort],
@@ -195,6 +197,7 @@ export class FastLane {
   #leave(unanswered: Buffer): void {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
+    this.#stopReading();
     socket.setTimeout(0);
     socket.pause();
     this.#toNode(socket);
@@ -218,7 +221,7 @@ export class FastLane {
     this.#forget();
     this.#context.metrics.webhooks.count(source, problems.tooMany.slug);
     const socket = this.#socket;
-    socket.off('data', this.#received);
+    this.#stopReading();
     socket.end(writtenOut(problemAnswer(problems.tooMany), 'closes'), 'latin1');
     socket.resume();
     setTimeout(() => socket.destroy(), lingerMs);

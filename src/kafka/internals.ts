@@ -46,7 +46,11 @@ export function createCluster(kafka: object): Cluster {
 }
 
 /** The broker that leads a partition, by the metadata known now. @throws retriable, where there is none */
-export async function leaderOf(cluster: Cluster, topic: string, partition: number): Promise<Broker> {
+export async function leaderOf(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+): Promise<Broker> {
   return cluster.findBroker({ nodeId: leaderIdOf(cluster, topic, partition) });
 }
 

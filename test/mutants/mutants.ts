@@ -279,6 +279,12 @@ export const mutants: readonly Mutant[] = [
     caughtBy: unit('bridge/plain-request'),
   },
   {
+    name: 'what is read next is written over what was read before',
+    file: 'bridge/one-buffer.ts',
+    edits: [['    slab = Buffer', '    if (slab.length === 0) slab = Buffer']],
+    caughtBy: unit('bridge/one-buffer'),
+  },
+  {
     name: 'an event too large for its topic ends the process',
     file: 'processor/limits.ts',
     edits: [['if (bytes > limit) return', 'if (bytes < 0) return']],
