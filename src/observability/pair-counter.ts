@@ -18,8 +18,9 @@ export class PairCounter<Label extends string> extends Counter<Label> {
 
   /** @param by 0 shows the series before anything has happened */
   count(first: string, second: string, by = 1): void {
-    const counts = this.#counts.get(first) ?? new Map<string, number>();
-    this.#counts.set(first, counts.set(second, (counts.get(second) ?? 0) + by));
+    const counts = this.#counts.get(first);
+    if (counts) counts.set(second, (counts.get(second) ?? 0) + by);
+    else this.#counts.set(first, new Map([[second, by]]));
   }
 
   /** Asked by prom-client for everything that it shows. */

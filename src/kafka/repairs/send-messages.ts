@@ -109,12 +109,12 @@ async function plan(context: Context, { topicMessages }: SendOptions): Promise<r
     }
     throw error;
   }
-  const byTopic = new Map<string, Map<number, Parcel>>();
+  const planned = new Map<string, Map<number, Parcel>>();
   for (const { topic, messages } of topicMessages) {
     const partitionMetadata = cluster.findTopicPartitionMetadata(topic);
     if (partitionMetadata.length === 0) throw errorOfCode(3); // UNKNOWN_TOPIC_OR_PARTITION
-    const parcels = byTopic.get(topic) ?? new Map<number, Parcel>();
-    byTopic.set(topic, parcels);
+    const parcels = planned.get(topic) ?? new Map<number, Parcel>();
+    planned.set(topic, parcels);
     for (const message of messages) {
       const partition = Number(
         message.partition ?? partitioner({ topic, partitionMetadata, message }),
@@ -124,7 +124,7 @@ async function plan(context: Context, { topicMessages }: SendOptions): Promise<r
       else parcels.set(partition, { topic, partition, records: [message], sequence: undefined });
     }
   }
-  return [...byTopic.values()].flatMap((parcels) => [...parcels.values()]);
+  return [...planned.values()].flatMap((parcels) => [...parcels.values()]);
 }
 
 /** One attempt at everything not yet acknowledged: one request to each leader, all at once. Answers what failed. */
