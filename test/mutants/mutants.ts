@@ -275,7 +275,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a request that is chunked is taken for one with a length',
     file: 'bridge/plain-request.ts',
-    edits: [["  'transfer-encoding',\n", '']],
+    edits: [["'transfer-encoding', ", '']],
     caughtBy: unit('bridge/plain-request'),
   },
   {
