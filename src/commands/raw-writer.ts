@@ -4,6 +4,7 @@ import type { Write } from '../bridge/keeper.ts';
 import { rawRecord } from '../bridge/record.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
+import { Space } from '../codec/space.ts';
 import { createEncoder } from '../codec/wire.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -38,11 +39,17 @@ export function openRawWriter(
     const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
     opened = {
       close: writer.close,
-      write: (webhooks, timeoutMs) =>
-        writer.write(
-          webhooks.map(({ verified, receipt }) => rawRecord(verified, receipt, encode)),
-          timeoutMs,
-        ),
+      write: async (webhooks, timeoutMs) => {
+        const space = new Space();
+        const records = webhooks.map(({ verified, receipt }) =>
+          rawRecord(verified, receipt, encode, space),
+        );
+        try {
+          return await writer.write(records, timeoutMs);
+        } finally {
+          space.giveBack();
+        }
+      },
     };
   };
   return {

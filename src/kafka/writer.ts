@@ -36,9 +36,12 @@ export async function openWriter(client: Client, topic: string): Promise<Writer>
     const partitions = topics[0]?.partitions.length ?? 0;
     return {
       write: async (records, timeoutMs) => {
-        const messages = records.map((record) => ({
-          ...record,
-          partition: record.partition ?? partitionOf(record.key, partitions),
+        const messages = records.map(({ key, value, headers, timestamp, partition }) => ({
+          key,
+          value,
+          headers,
+          timestamp,
+          partition: partition ?? partitionOf(key, partitions),
         }));
         try {
           const sent = await producer.send({
