@@ -73,16 +73,13 @@ const defaultTimeoutMs = 30_000;
 export function createSendMessages(context: Context) {
   return async (options: SendOptions): Promise<readonly Acknowledged[]> => {
     const acknowledged: Acknowledged[] = [];
-    let pending: readonly Parcel[] | undefined;
+    let parcels: readonly Parcel[] | undefined;
     return context.retrier(async (bail) => {
       try {
-        pending ??= await plan(context, options);
+        parcels ??= await plan(context, options);
+        const pending = notIn(acknowledged, parcels);
         const failures = await sendPending(context, options, pending, acknowledged);
-        const done = new Set(acknowledged.map(keyOf));
-        pending = pending.filter(
-          ({ topic, partition }) => !done.has(keyOf({ topicName: topic, partition })),
-        );
-        if (pending.length === 0) return acknowledged;
+        if (acknowledged.length === parcels.length) return acknowledged;
         throw failures.find((failure) => !isRetriable(failure)) ?? failures[0];
       } catch (error) {
         await recover(context.cluster, error, bail);
@@ -92,8 +89,12 @@ export function createSendMessages(context: Context) {
   };
 }
 
-const keyOf = ({ topicName, partition }: { topicName: string; partition: number }) =>
-  `${topicName} ${partition}`;
+/** Those of the parcels that are still to be sent. */
+function notIn(acknowledged: readonly Acknowledged[], parcels: readonly Parcel[]) {
+  if (acknowledged.length === 0) return parcels;
+  const done = new Set(acknowledged.map(({ topicName, partition }) => `${topicName} ${partition}`));
+  return parcels.filter(({ topic, partition }) => !done.has(`${topic} ${partition}`));
+}
 
 /** Chooses each record's partition, once. */
 async function plan(context: Context, { topicMessages }: SendOptions): Promise<readonly Parcel[]> {
@@ -246,8 +247,7 @@ function decodeResponse(body: Buffer): readonly Acknowledged[] {
         const partition = reader.int32();
         const errorCode = reader.int16();
         const baseOffset = String(reader.int64());
-        reader.int64(); // log append time
-        reader.int64(); // log start offset
+        reader.position += 16; // log append time, log start offset
         return { topicName, partition, errorCode, baseOffset };
       });
     })
