@@ -1,6 +1,6 @@
 /** Binds a server to its port, or says which setting to change. */
 
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import { AppError, messageOf } from '../errors.ts';
 
 /** Answers the port in use, which the system has chosen where 0 was asked. @throws AppError PORT_UNAVAILABLE */

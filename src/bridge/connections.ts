@@ -1,17 +1,32 @@
 /** The open connections, and how many answers each still waits for. */
 
-import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 export class Connections {
+  readonly #max: number;
   readonly #open = new Map<Duplex, number>();
   readonly #toEnd = new WeakSet<Duplex>();
 
-  constructor(server: Server) {
-    server.on('connection', (socket) => {
-      this.#open.set(socket, 0);
-      socket.once('close', () => this.#open.delete(socket));
-    });
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** A new one. False: it is one too many, and closed. */
+  add(socket: Duplex): boolean {
+    if (this.#open.size >= this.#max) {
+      socket.destroy();
+      return false;
+    }
+    this.#open.set(socket, 0);
+    socket.once('close', () => this.#open.delete(socket));
+    return true;
+  }
+
+  /** Settles when none is open any more. */
+  async allEnded(): Promise<void> {
+    for (const socket of this.#open.keys()) {
+      await new Promise((resolve) => socket.once('close', resolve));
+    }
   }
 
   /** A request on it is to be answered. */

@@ -4,7 +4,6 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { listen } from '../admin/listen.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { keepAliveMs, problemAnswer, writtenOut } from './answer.ts';
 import { Connections } from './connections.ts';
@@ -25,7 +24,17 @@ const maxHeaderSize = 16 * 1024;
 /** So long it goes on after it was told to stop, telling each connection to close with its answer. Whoever looks at /readyz sends elsewhere by then. */
 const lastRequestsMs = 500;
 
-export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Promise<Bridge> {
+/** Brings connections to the server. */
+export type Listen = (server: Server) => Promise<{
+  readonly port: number;
+  /** Settles when no more come. */
+  readonly stop: () => Promise<void>;
+}>;
+
+export async function startBridge(
+  given: Omit<BridgeContext, 'isStopping'>,
+  listen: Listen,
+): Promise<Bridge> {
   const { config, metrics, batcher } = given;
   const { answerTimeoutMs } = config;
   let isStopping = false;
@@ -39,13 +48,10 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
     requestTimeout: 2 * answerTimeoutMs,
     connectionsCheckingInterval: 1_000,
   });
-  server.maxConnections = config.maxConnections;
-  // As one of several workers too; else node:cluster would hand the connection from one full worker to the next, for ever.
-  Object.assign(server, { dropMaxConnection: true });
+  const connections = new Connections(config.maxConnections);
   const toNode = beforeNode(server, (socket) => {
-    new FastLane(socket, context, connections, toNode);
+    if (connections.add(socket)) new FastLane(socket, context, connections, toNode);
   });
-  const connections = new Connections(server);
   server.on('request', (request, response) => {
     connections.begin(request.socket);
     response.once('close', () => connections.answered(request.socket));
@@ -58,7 +64,7 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
     // Only the error's code is looked at: the rest quotes what was received.
     if (!connections.endAfterAnswer(socket)) closeWith(socket, problemOf(error.code), metrics);
   });
-  const port = await listen(server, config.port, config.host, 'BRIDGE_PORT');
+  const { port, stop } = await listen(server);
   return {
     port,
     close: async () => {
@@ -66,11 +72,12 @@ export async function startBridge(given: Omit<BridgeContext, 'isStopping'>): Pro
       // Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
       await sleep(lastRequestsMs);
       // A process that was held up for longer than that has yet to see what came meanwhile: connections, then what they sent.
+      await stop();
       for (let turns = 0; turns < 3; turns += 1) await nextTurn();
-      const closed = new Promise((resolve) => server.close(resolve));
+      server.close();
       connections.endSilent();
       await batcher.drain();
-      await closed;
+      await connections.allEnded();
     },
   };
 }

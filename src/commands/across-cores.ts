@@ -1,15 +1,25 @@
 /** A long-running service on all the cores it is given: in this process where that is one, else in workers under a supervisor. */
 
 import cluster from 'node:cluster';
+import type { Server } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { listen } from '../admin/listen.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
+import type { Listen } from '../bridge/server.ts';
 import type { Config } from '../config/config.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Facts } from '../workers/messages.ts';
+import { untilAllAccepted } from '../workers/shared-port.ts';
 import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
-import { announceTo, answerSupervisor, confess, leaveWord } from '../workers/worker.ts';
+import {
+  announceTo,
+  answerSupervisor,
+  confess,
+  leaveWord,
+  takeConnections,
+} from '../workers/worker.ts';
 import { version } from './environment.ts';
 import { runUntilStopped } from './lifetime.ts';
 
@@ -20,6 +30,8 @@ export type Post = {
   readonly of: number;
   /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
   readonly show: (health: Health, metrics: Metrics) => Promise<AdminServer>;
+  /** Brings the connections of the service's address to the server. */
+  readonly listen: Listen;
   /** The last word of the worker that had this post before, and died. */
   readonly word: string | undefined;
   /** Leaves word to the next one, should this one die. */
@@ -35,6 +47,8 @@ export type Service = {
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
   readonly garbagePercent: SupervisorOptions['garbagePercent'];
+  /** Where it takes connections, and by which setting. */
+  readonly address?: { readonly port: number; readonly host: string; readonly setting: string };
   /** Until it is stopped; answers the exit code. */
   readonly work: (post: Post) => Promise<number>;
 };
@@ -54,7 +68,7 @@ export async function acrossCores(
   return await supervise(service, count, operation);
 }
 
-function alone({ runs }: Service, operation: Config<'operation'>['operation']): Post {
+function alone({ runs, address }: Service, operation: Config<'operation'>['operation']): Post {
   let adminPort: number | undefined;
   return {
     number: 1,
@@ -68,10 +82,20 @@ function alone({ runs }: Service, operation: Config<'operation'>['operation']): 
       adminPort = server.port;
       return server;
     },
+    listen: async (server) => ({
+      port: await bind(server, address),
+      // It stops to listen when it is closed.
+      stop: () => untilAllAccepted(server),
+    }),
     word: undefined,
     leaveWord: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
   };
+}
+
+async function bind(server: Server, address: Service['address']): Promise<number> {
+  if (!address) throw new Error('a service that listens has an address');
+  return await listen(server, address.port, address.host, address.setting);
 }
 
 async function asWorker({ work }: Service, of: number): Promise<number> {
@@ -85,6 +109,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
         const { port, name } = JSON.parse(process.env[adminVariable] ?? '{}') as AdminServer;
         return { port, name, close: async () => {} };
       },
+      listen: takeConnections,
       word: process.env[wordVariable],
       leaveWord: (text) => void leaveWord(text),
       announce: (_, facts) => void announceTo(facts),
@@ -96,7 +121,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
 }
 
 async function supervise(
-  { name, runs, readyWith, garbagePercent }: Service,
+  { name, runs, readyWith, garbagePercent, address }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
@@ -110,6 +135,7 @@ async function supervise(
     }),
     readyWith,
     garbagePercent,
+    bind: address && ((server) => bind(server, address)),
     log,
     metrics: createMetrics({ version }),
   });

@@ -49,7 +49,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     maxBytes: config.bridge.maxInFlightBytes,
   });
   const sources = followSources(config.webhook, io, log, metrics);
-  const bridge = await startBridge({
+  const context = {
     config: config.bridge,
     sources: sources.current,
     rawTopic: createCatalog(config.topics).raw,
@@ -57,7 +57,8 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     inFlight,
     log,
     metrics,
-  });
+  };
+  const bridge = await startBridge(context, post.listen);
   const refreshed = setInterval(() => {
     metrics.webhooksInFlight.set(inFlight.requests);
     metrics.bytesInFlight.set(inFlight.bytes);

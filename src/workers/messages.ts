@@ -7,8 +7,15 @@ import type { Snapshot } from '../observability/together.ts';
 /** What a service says of itself once it runs: its ports and paths. */
 export type Facts = Readonly<Record<string, unknown>>;
 
-/** From the supervisor: how are you? The answer is also the sign that the worker's event loop turns. */
-export type Question = { readonly ask: number };
+export type ToWorker =
+  /** How are you? The answer is also the sign that the worker's event loop turns. */
+  | { readonly kind: 'ask'; readonly ask: number }
+  /** The port whose connections it is given from now on. */
+  | { readonly kind: 'port'; readonly port: number }
+  /** One of them, which comes beside it. */
+  | { readonly kind: 'connection' }
+  /** There are no more. */
+  | { readonly kind: 'last-connection' };
 
 export type Look = { readonly status: Status; readonly metrics: Snapshot };
 
@@ -19,5 +26,12 @@ export type FromWorker =
   | { readonly kind: 'running'; readonly facts: Facts }
   /** What whoever takes its place should know, if it dies now. */
   | { readonly kind: 'will'; readonly text: string }
+  | AboutConnections
   /** It ends by itself, for this reason. */
   | { readonly kind: 'failed'; readonly failure: Failure };
+
+export type AboutConnections =
+  /** It can be given some; it wants no more. */
+  | { readonly kind: 'takes-connections' | 'takes-no-connections' }
+  /** It has taken so many of those it was given, and has so many now. */
+  | { readonly kind: 'has-connections'; readonly taken: number; readonly open: number };

@@ -13,7 +13,8 @@ import type { Metrics } from '../observability/metrics.ts';
 import { countedIn, type Snapshot, snapshotOf, textOf } from '../observability/together.ts';
 import { afterDeath } from './after-death.ts';
 import { leanArguments, leanEnvironment } from './lean.ts';
-import type { Facts, Failure, FromWorker, Look } from './messages.ts';
+import type { Facts, Failure, FromWorker, Look, ToWorker } from './messages.ts';
+import { type Bind, SharedPort } from './shared-port.ts';
 
 export type SupervisorOptions = {
   readonly count: number;
@@ -23,6 +24,8 @@ export type SupervisorOptions = {
   readonly readyWith: 'one' | 'all';
   /** How much garbage a worker may hold (`lean.ts`). */
   readonly garbagePercent: number;
+  /** Where the workers take connections. */
+  readonly bind: Bind | undefined;
   readonly log: Log;
   /** Of the supervisor itself. */
   readonly metrics: Metrics;
@@ -66,7 +69,7 @@ const hungAfterMs = 30_000;
 const killAfterMs = 40_000;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { count, environmentOf, readyWith, garbagePercent, log, metrics } = options;
+  const { count, environmentOf, readyWith, garbagePercent, bind, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
   const asked = new Map<number, () => void>();
@@ -75,8 +78,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let hasAnyRun = false;
   let past: Snapshot = [];
   const places = Array.from({ length: count }, (_, i) => aPlace(i + 1));
+  const sharedPort = bind && new SharedPort(bind);
 
-  const heard = (place: Place, message: FromWorker) => {
+  const heard = (place: Place, worker: Worker, message: FromWorker) => {
     place.answeredAt = performance.now();
     switch (message.kind) {
       case 'look':
@@ -90,6 +94,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         return;
       case 'failed':
         place.failure = message.failure;
+        return;
+      default:
+        sharedPort?.heard(worker, message).catch(ended.reject);
     }
   };
 
@@ -101,7 +108,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     });
     const now = performance.now();
     Object.assign(place, { worker, startedAt: now, answeredAt: now, failure: undefined });
-    worker.on('message', (message: FromWorker) => heard(place, message));
+    worker.on('message', (message: FromWorker) => heard(place, worker, message));
     worker.on('exit', (code, signal) => void died(place, code, signal));
     log.debug({ worker: place.number, workerPid: worker.process.pid }, 'a worker was started');
   };
@@ -110,6 +117,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const { look, failure, number, worker } = place;
     place.worker = undefined;
     place.look = undefined;
+    if (worker) void sharedPort?.lost(worker);
     if (look) past = await countedIn([past, look.metrics]);
     if (isStopping) return;
     metrics.workerDeaths.inc();
@@ -142,8 +150,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       missing -= 1;
       if (missing === 0) all.resolve();
     });
+    const question: ToWorker = { kind: 'ask', ask: number };
     // A worker that dies just now is seen by its end.
-    for (const { worker } of alive) worker?.send({ ask: number }, () => undefined);
+    for (const { worker } of alive) worker?.send(question, () => undefined);
     if (missing > 0) await Promise.race([all.promise, sleep(answerWithinMs)]);
     asked.delete(number);
   };
@@ -182,6 +191,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       isStopping = true;
       clearInterval(watching);
       await Promise.all(places.map(end));
+      sharedPort?.close();
     },
   };
 }
