@@ -46,7 +46,7 @@ export type Service = {
   readonly runs: string;
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
-  readonly garbagePercent: SupervisorOptions['garbagePercent'];
+  readonly tuning: SupervisorOptions['tuning'];
   /** Where it takes connections, and by which setting. */
   readonly address?: { readonly port: number; readonly host: string; readonly setting: string };
   /** Until it is stopped; answers the exit code. */
@@ -121,7 +121,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
 }
 
 async function supervise(
-  { name, runs, readyWith, garbagePercent, address }: Service,
+  { name, runs, readyWith, tuning, address }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
@@ -134,7 +134,7 @@ async function supervise(
       [adminVariable]: JSON.stringify(admin),
     }),
     readyWith,
-    garbagePercent,
+    tuning,
     bind: address && ((server) => bind(server, address)),
     log,
     metrics: createMetrics({ version }),

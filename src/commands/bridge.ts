@@ -18,7 +18,7 @@ export const command: Command = {
         runs: 'the bridge is ready',
         workers: config.bridge.workers,
         readyWith: 'one',
-        garbagePercent: 100,
+        tuning: { garbagePercent: 100, isCompiledSoon: true },
         address: { port: config.bridge.port, host: config.bridge.host, setting: 'BRIDGE_PORT' },
         // Loaded where it runs: the supervisor needs none of it.
         work: async (post) => (await import('./run-bridge.ts')).runBridge(config, post, io),

@@ -18,7 +18,7 @@ export const command: Command = {
         runs: 'the processor is running',
         workers: config.processor.workers,
         readyWith: 'all',
-        garbagePercent: 60,
+        tuning: { garbagePercent: 60, isCompiledSoon: false },
         // Loaded where it runs: the supervisor needs none of it.
         work: async (post) => (await import('./run-processor.ts')).runProcessor(config, post),
       },

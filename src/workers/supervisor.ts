@@ -12,7 +12,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { countedIn, type Snapshot, snapshotOf, textOf } from '../observability/together.ts';
 import { afterDeath } from './after-death.ts';
-import { leanArguments, leanEnvironment } from './lean.ts';
+import { leanArguments, leanEnvironment, type Tuning } from './lean.ts';
 import type { Facts, Failure, FromWorker, Look, ToWorker } from './messages.ts';
 import { type Bind, SharedPort } from './shared-port.ts';
 
@@ -22,8 +22,7 @@ export type SupervisorOptions = {
   readonly environmentOf: (place: number, word: string | undefined) => NodeJS.ProcessEnv;
   /** Whether the service is ready when one of them is, or only when all are. */
   readonly readyWith: 'one' | 'all';
-  /** How much garbage a worker may hold (`lean.ts`). */
-  readonly garbagePercent: number;
+  readonly tuning: Tuning;
   /** Where the workers take connections. */
   readonly bind: Bind | undefined;
   readonly log: Log;
@@ -69,7 +68,7 @@ const hungAfterMs = 30_000;
 const killAfterMs = 40_000;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { count, environmentOf, readyWith, garbagePercent, bind, log, metrics } = options;
+  const { count, environmentOf, readyWith, tuning, bind, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
   const asked = new Map<number, () => void>();
@@ -100,7 +99,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     }
   };
 
-  cluster.setupPrimary({ execArgv: [...leanArguments(garbagePercent), ...process.execArgv] });
+  cluster.setupPrimary({ execArgv: [...leanArguments(tuning), ...process.execArgv] });
   const fill = (place: Place) => {
     const worker = cluster.fork({
       ...leanEnvironment(),
