@@ -377,6 +377,24 @@ export const mutants: readonly Mutant[] = [
     caughtBy: integration('workers'),
   },
   {
+    name: 'connections go to the worker that has the most',
+    file: 'workers/shared-port.ts',
+    edits: [['load(taker) < load(least)', 'load(taker) > load(least)']],
+    caughtBy: unit('workers/shared-port'),
+  },
+  {
+    name: 'a connection on its way to a worker that dies is forgotten',
+    file: 'workers/shared-port.ts',
+    edits: [['    for (const socket of given) this.#give(socket);\n', '']],
+    caughtBy: unit('workers/shared-port'),
+  },
+  {
+    name: 'a port is closed over what waits to be accepted',
+    file: 'workers/shared-port.ts',
+    edits: [['      await untilAllAccepted(this.#server);\n', '']],
+    caughtBy: unit('workers/shared-port'),
+  },
+  {
     name: 'what a worker has counted is forgotten when it dies',
     file: 'workers/supervisor.ts',
     edits: [['    if (look) past = await countedIn([past, look.metrics]);\n', '']],
