@@ -103,6 +103,18 @@ test('a port that is taken is named with its setting', async () => {
   expect(messages).toContain('(ADMIN_PORT)');
 });
 
+test.each(['1', '2'])("the bridge's own port too, with %s workers", async (workers) => {
+  await using deployment = await aDeployment(1);
+  const { url } = await deployment.start('bridge');
+  const { code, messages } = await run(['bridge'], {
+    ...deployment.env,
+    BRIDGE_PORT: new URL(url).port,
+    BRIDGE_WORKERS: workers,
+  });
+  expect(code).toBe(1);
+  expect(messages).toContain('(BRIDGE_PORT)');
+});
+
 test('topics: plan shows, apply makes, a second plan has nothing to do, growth of raw is refused', async () => {
   const env = { ...fresh, TOPIC_PREFIX: `topics-${Date.now()}` };
   const raw = `${env.TOPIC_PREFIX}.webhooks.raw`;
