@@ -91,11 +91,14 @@ test.concurrent('a worker that hangs gets no more, and what was on its way to it
   const { workers, connections } = await aPort(2, context);
   const [hung, other] = workers as [Worker, Worker];
   hung.process.kill('SIGSTOP');
-  const early = connections(10);
+  const early = Array.from({ length: 10 }, () => connections(1));
+  let answered = 0;
+  for (const one of early) void one.then(() => (answered += 1));
+  await vi.waitFor(() => context.expect(answered).toBe(5), { timeout: 20_000 });
   await sleep(500);
   context.expect(shares(await connections(4), [hung, other])).toEqual([0, 4]);
   hung.process.kill('SIGKILL');
-  context.expect(shares(await early, [hung, other])).toEqual([0, 10]);
+  context.expect(shares((await Promise.all(early)).flat(), [hung, other])).toEqual([0, 10]);
 });
 
 test.concurrent('while there is no worker connections wait for one', async (context) => {
