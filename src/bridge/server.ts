@@ -3,8 +3,10 @@
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Metrics } from '../observability/metrics.ts';
+import { someTurns } from '../workers/shared-port.ts';
+import type { Listen } from '../workers/worker.ts';
 import { keepAliveMs, problemAnswer, writtenOut } from './answer.ts';
 import { Connections } from './connections.ts';
 import { type BridgeContext, noSource } from './context.ts';
@@ -23,13 +25,6 @@ const maxHeaderSize = 16 * 1024;
 
 /** So long it goes on after it was told to stop, telling each connection to close with its answer. Whoever looks at /readyz sends elsewhere by then. */
 const lastRequestsMs = 500;
-
-/** Brings connections to the server. */
-export type Listen = (server: Server) => Promise<{
-  readonly port: number;
-  /** Settles when no more come. */
-  readonly stop: () => Promise<void>;
-}>;
 
 export async function startBridge(
   given: Omit<BridgeContext, 'isStopping'>,
@@ -73,7 +68,7 @@ export async function startBridge(
       await sleep(lastRequestsMs);
       // A process that was held up for longer than that has yet to see what came meanwhile: connections, then what they sent.
       await stop();
-      for (let turns = 0; turns < 3; turns += 1) await nextTurn();
+      await someTurns();
       server.close();
       connections.endSilent();
       await batcher.drain();

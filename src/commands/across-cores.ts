@@ -1,22 +1,20 @@
 /** A long-running service on all the cores it is given: in this process where that is one, else in workers under a supervisor. */
 
 import cluster from 'node:cluster';
-import type { Server } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { listen } from '../admin/listen.ts';
 import { type AdminServer, startAdminServer } from '../admin/server.ts';
-import type { Listen } from '../bridge/server.ts';
 import type { Config } from '../config/config.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Facts } from '../workers/messages.ts';
-import { untilAllAccepted } from '../workers/shared-port.ts';
+import { type Bind, untilAllAccepted } from '../workers/shared-port.ts';
 import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
 import {
   announceTo,
   answerSupervisor,
   confess,
+  type Listen,
   leaveWord,
   takeConnections,
 } from '../workers/worker.ts';
@@ -30,7 +28,7 @@ export type Post = {
   readonly of: number;
   /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
   readonly show: (health: Health, metrics: Metrics) => Promise<AdminServer>;
-  /** Brings the connections of the service's address to the server. */
+  /** For a service that has a port. */
   readonly listen: Listen;
   /** The last word of the worker that had this post before, and died. */
   readonly word: string | undefined;
@@ -47,8 +45,8 @@ export type Service = {
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
   readonly tuning: SupervisorOptions['tuning'];
-  /** Where it takes connections, and by which setting. */
-  readonly address?: { readonly port: number; readonly host: string; readonly setting: string };
+  /** To the port where it takes connections. */
+  readonly bind?: Bind;
   /** Until it is stopped; answers the exit code. */
   readonly work: (post: Post) => Promise<number>;
 };
@@ -68,7 +66,7 @@ export async function acrossCores(
   return await supervise(service, count, operation);
 }
 
-function alone({ runs, address }: Service, operation: Config<'operation'>['operation']): Post {
+function alone({ name, runs, bind }: Service, operation: Config<'operation'>['operation']): Post {
   let adminPort: number | undefined;
   return {
     number: 1,
@@ -82,20 +80,15 @@ function alone({ runs, address }: Service, operation: Config<'operation'>['opera
       adminPort = server.port;
       return server;
     },
-    listen: async (server) => ({
-      port: await bind(server, address),
+    listen: async (server) => {
+      if (!bind) throw new Error(`a ${name} has no port`);
       // It stops to listen when it is closed.
-      stop: () => untilAllAccepted(server),
-    }),
+      return { port: await bind(server), stop: () => untilAllAccepted(server) };
+    },
     word: undefined,
     leaveWord: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
   };
-}
-
-async function bind(server: Server, address: Service['address']): Promise<number> {
-  if (!address) throw new Error('a service that listens has an address');
-  return await listen(server, address.port, address.host, address.setting);
 }
 
 async function asWorker({ work }: Service, of: number): Promise<number> {
@@ -121,7 +114,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
 }
 
 async function supervise(
-  { name, runs, readyWith, tuning, address }: Service,
+  { name, runs, readyWith, tuning, bind }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
@@ -135,7 +128,7 @@ async function supervise(
     }),
     readyWith,
     tuning,
-    bind: address && ((server) => bind(server, address)),
+    bind,
     log,
     metrics: createMetrics({ version }),
   });

@@ -1,5 +1,6 @@
 /** `voucherbus bridge`: receives webhooks until it is stopped. */
 
+import { listen } from '../admin/listen.ts';
 import { acrossCores } from './across-cores.ts';
 import type { Command } from './command.ts';
 import { configOf } from './environment.ts';
@@ -19,7 +20,7 @@ export const command: Command = {
         workers: config.bridge.workers,
         readyWith: 'one',
         tuning: { garbagePercent: 100, isCompiledSoon: true },
-        address: { port: config.bridge.port, host: config.bridge.host, setting: 'BRIDGE_PORT' },
+        bind: (server) => listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT'),
         // Loaded where it runs: the supervisor needs none of it.
         work: async (post) => (await import('./run-bridge.ts')).runBridge(config, post, io),
       },

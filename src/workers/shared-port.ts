@@ -34,7 +34,6 @@ export class SharedPort {
     (socket) => this.#accepted(socket),
   );
   #port: Promise<number> | undefined;
-  #isOpen = true;
   readonly #takers = new Map<Worker, Taker>();
   /** For want of a worker. */
   readonly #waiting: Socket[] = [];
@@ -68,7 +67,6 @@ export class SharedPort {
 
   close(): void {
     this.#server.close();
-    this.#isOpen = false;
     for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
 
@@ -112,7 +110,7 @@ export class SharedPort {
   #give(socket: Socket): void {
     const taker = this.#next();
     if (!taker) {
-      if (this.#isOpen) this.#waiting.push(socket);
+      if (this.#server.listening) this.#waiting.push(socket);
       else socket.destroy();
       return;
     }
@@ -154,7 +152,7 @@ export async function untilAllAccepted(server: Server): Promise<void> {
 const longestBacklog = 511;
 
 /** For what has reached this process by now, and for what follows from it. */
-async function someTurns(): Promise<void> {
+export async function someTurns(): Promise<void> {
   for (let turns = 0; turns < 3; turns += 1) await nextTurn();
 }
 

@@ -22,16 +22,18 @@ export function announceTo(facts: Facts): Promise<void> {
   return tell({ kind: 'running', facts });
 }
 
+/** Brings connections to the server. */
+export type Listen = (server: Server) => Promise<{
+  readonly port: number;
+  /** Settles when no more come. */
+  readonly stop: () => Promise<void>;
+}>;
+
 /** Of connections that were given to it, how often it says how many of them are left. */
 const openEveryMs = 50;
 
-/**
- * From now on the server has connections of the port that all workers share, as if it had accepted them. Answers the port, and how it is given no more: that
- * settles when the last has come.
- */
-export async function takeConnections(
-  server: Server,
-): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> {
+/** From now on the server has connections of the port that all workers share, as if it had accepted them. */
+export const takeConnections: Listen = async (server) => {
   const port = Promise.withResolvers<number>();
   const last = Promise.withResolvers<void>();
   let open = 0;
@@ -70,7 +72,7 @@ export async function takeConnections(
       return last.promise;
     },
   };
-}
+};
 
 /** Leaves word to whoever takes this worker's place after its death; the last one counts. */
 export function leaveWord(text: string): Promise<void> {
