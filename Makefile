@@ -3,8 +3,11 @@
 # The Node of package.json, not the machine's.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export KEEP MINUTES
+# Version 2 (a plugin of docker) or 1.29 (a program of its own), whichever is installed.
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure soak mutants demo recovery bench bench-quick hot-path flat endurance fmt up down clean
+.PHONY: help check test unit integration failure stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +22,8 @@ integration: node_modules ## the integration tests alone
 	@npm run -s integration
 failure: node_modules ## the failure suite alone: processes, brokers, network, clocks (about nine minutes)
 	@npm run -s failure
+stack: node_modules ## the image and docker-compose.yml: builds, starts, kills a processor, verifies, removes
+	@npm run -s stack
 soak: node_modules ## the failure suite unbounded, again and again with new seeds (MINUTES=60)
 	@npm run -s soak
 mutants: node_modules ## plants faults one by one and shows that the tests catch each
@@ -40,9 +45,11 @@ bench-quick: node_modules ## whether a change has made the processor slower (und
 fmt: node_modules ## formats, and applies the linter's safe fixes
 	@npm run -s fmt
 up: ## the production-like stack of docker-compose.yml, built from this folder
-	docker compose up --build --detach --wait
+	$(COMPOSE) up --build --detach
+	@$(COMPOSE) exec -T bridge $(WAIT_READY)
+	@$(COMPOSE) exec -T processor $(WAIT_READY)
 down: ## stops it and removes its data
-	docker compose down --volumes
+	$(COMPOSE) down --volumes --remove-orphans
 clean: ## removes what was installed and downloaded
 	rm -rf node_modules .cache coverage
 

@@ -1,4 +1,4 @@
-/** Three suites: unit (no network, parallel), integration (one real cluster), failure (processes killed; every event arrives once). */
+/** Four suites: unit (no network, parallel), integration (one real cluster), failure (processes killed; every event arrives once), stack (the image, in compose). */
 
 import { defineConfig } from 'vitest/config';
 
@@ -28,6 +28,15 @@ export default defineConfig({
           ...onCluster,
           testTimeout: 300_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'stack',
+          include: ['test/stack/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 180_000,
         },
       },
     ],

