@@ -8,6 +8,7 @@ import { digestOf } from '../src/codec/digest.ts';
 import type { Batch } from '../src/codec/records.ts';
 import { schemas } from '../src/codec/schemas.ts';
 import { createEncoder } from '../src/codec/wire.ts';
+import { noIdentity } from '../src/journal/identity.ts';
 import { restore } from '../src/journal/restore.ts';
 import { createReader } from '../src/kafka/reader.ts';
 import { openWriter } from '../src/kafka/writer.ts';
@@ -98,6 +99,9 @@ export async function fillJournal(
         to: from / perRecord + 1,
         receivedUntil: now,
         processedAt: now,
+        lastTimestamp: -1,
+        identity: noIdentity,
+        deployment: null,
         routesVersion: 'builtin',
         labels: [catalog.publications.other],
         entries,
@@ -119,6 +123,10 @@ async function restoreOurs({ client, catalog, registry }: Setting, ids: number) 
     decoder,
     // Nothing is in raw here: the journal stands in for it, its end being far enough.
     raw: catalog.journal,
+    found: {
+      identity: noIdentity,
+      deployment: { group: 'bench', partitions: 1, topicIds: {}, isAdopted: false },
+    },
     journal: catalog.journal,
     partition: 0,
     windowMs: catalog.windowMs,

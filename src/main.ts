@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   reference: () => import('./commands/reference.ts'),
   trace: () => import('./commands/trace.ts'),
   'dead-letters': () => import('./commands/dead-letters.ts'),
+  adopt: () => import('./commands/adopt.ts'),
   health: () => import('./commands/health.ts'),
   config: () => import('./commands/config.ts'),
 };

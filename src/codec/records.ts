@@ -27,11 +27,21 @@ export type Entry = {
   readonly label: number;
 };
 
+export type Deployment = {
+  readonly group: string;
+  readonly partitions: number;
+  readonly topicIds: Readonly<Record<string, string>>;
+  readonly isAdopted: boolean;
+};
+
 export type Batch = {
   readonly from: number;
   readonly to: number;
   readonly receivedUntil: number;
   readonly processedAt: number;
+  readonly lastTimestamp: number;
+  readonly identity: Buffer;
+  readonly deployment: Deployment | null;
   readonly routesVersion: string;
   readonly labels: readonly string[];
   readonly entries: readonly Entry[];

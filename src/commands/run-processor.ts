@@ -7,6 +7,7 @@ import type { Batch, RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
 import { createEncoder } from '../codec/wire.ts';
 import type { Config } from '../config/config.ts';
+import { checkOwner } from '../journal/owner.ts';
 import { createClient } from '../kafka/client.ts';
 import { dismiss } from '../kafka/dismiss.ts';
 import { joinGroup } from '../kafka/group.ts';
@@ -15,6 +16,7 @@ import { createReader } from '../kafka/reader.ts';
 import { createHealth } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { watchDeployment } from '../processor/deployment-watch.ts';
 import { readTopicLimits } from '../processor/limits.ts';
 import { createProcessor } from '../processor/processor.ts';
 import { publicationTopicsOf } from '../topics/catalog.ts';
@@ -61,14 +63,26 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     log,
     metrics,
   );
+  const topics = () => routes.current().catalog.topics.map(({ name }) => name);
+  const deployment = await watchDeployment({
+    admin,
+    group: config.processor.group,
+    core: catalog,
+    topics,
+  });
+  const decoder = createDecoder<Batch>(schemas.Batch.type, registry);
+  const committed = await admin.committedOffsets(config.processor.group, catalog.raw);
+  await checkOwner({ reader, decoder, core: catalog, committed, ...deployment.current() });
   const processor = createProcessor({
     // Not the consumer's client: KafkaJS shares committed offsets between all users of one.
     client: createClient(config.kafka, log),
     admin,
     reader,
-    decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+    decoder,
     rawDecoder: createDecoder<RawWebhook>(schemas.RawWebhook.type, registry),
     catalog,
+    windowMs: catalog.windowMs,
+    deployment,
     group: config.processor.group,
     transactionTimeoutMs: config.processor.transactionTimeoutMs,
     limits: {
@@ -90,9 +104,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       cloudEvent: encoders.constants,
       encodeBatch: createEncoder(schemas.Batch.type, schemaId(catalog.journal)),
     },
-    topicLimits: await readTopicLimits(admin, () =>
-      routes.current().catalog.topics.map(({ name }) => name),
-    ),
+    topicLimits: await readTopicLimits(admin, topics),
     health,
     log,
     metrics,
@@ -140,13 +152,14 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
   const announce = () => post.announce(log, { group });
   return runUntilStopped(
     log,
-    member.ended,
+    Promise.race([member.ended, deployment.ended]),
     [
       [
         'no longer ready',
         async () => {
           routes.stop();
           neighbours.stop();
+          deployment.stop();
           health.notReady('group', 'stopping');
         },
       ],

@@ -3,7 +3,13 @@
 import { createDecoder } from '../codec/decoder.ts';
 import type { Batch } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
-import { digestOfRedrive, type Redrive, redriveLabel, redriveOf } from '../dead-letters/redrive.ts';
+import {
+  digestOfRedrive,
+  letterName,
+  type Redrive,
+  redriveLabel,
+  redriveOf,
+} from '../dead-letters/redrive.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
 import { rangeOf } from '../kafka/reader.ts';
 import type { Scene } from '../topics/scene.ts';
@@ -12,6 +18,8 @@ import { nameOf, type Place } from './place.ts';
 
 export type Letter = {
   readonly place: Place;
+  /** By what the processor remembers it (dead-letters/redrive.ts). */
+  readonly name: string;
   readonly reason: string;
   readonly stage: string;
   /** JSON path in the webhook's body. */
@@ -48,8 +56,9 @@ export async function visitLetters(
   onProgress: OnProgress,
   visit: (letter: Letter) => void,
 ): Promise<void> {
-  const { reader, catalog, partitions } = scene;
+  const { reader, admin, catalog, partitions } = scene;
   const topic = catalog.deadLetters;
+  const topicId = (await admin.identify([topic])).get(topic)?.id ?? '';
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   for (const partition of filter.partition === undefined ? all : [filter.partition]) {
     const redriven = await redrivenIn(scene, partition);
@@ -62,7 +71,8 @@ export async function visitLetters(
       from,
       to,
       visit: (record) => {
-        const letter = letterOf(record, { topic, partition, offset: record.offset }, redriven);
+        const place = { topic, partition, offset: record.offset };
+        const letter = letterOf(record, place, letterName(nameOf(place), topicId), redriven);
         if (passes(letter, filter)) visit(letter);
       },
       onFetch: async (next) =>
@@ -71,11 +81,17 @@ export async function visitLetters(
   }
 }
 
-function letterOf(record: ReadRecord, place: Place, redriven: ReadonlySet<string>): Letter {
+function letterOf(
+  record: ReadRecord,
+  place: Place,
+  name: string,
+  redriven: ReadonlySet<string>,
+): Letter {
   const error = (name: string) => record.header(`voucherbus.error.${name}`) ?? '';
   const origin = (name: string) => record.header(`__streams.errors.${name}`) ?? '';
   return {
     place,
+    name,
     reason: error('reason'),
     stage: error('stage'),
     path: error('path'),
@@ -88,7 +104,7 @@ function letterOf(record: ReadRecord, place: Place, redriven: ReadonlySet<string
     },
     key: record.key?.toString(),
     redrive: redriveOf((name) => record.header(name)),
-    isRedriven: redriven.has(digestOfRedrive(nameOf(place)).toString('hex')),
+    isRedriven: redriven.has(digestOfRedrive(name).toString('hex')),
     record,
   };
 }

@@ -6,7 +6,6 @@
 import { isOfLetter, redriveHeaders } from '../dead-letters/redrive.ts';
 import type { KeyedRecord, Writer } from '../kafka/writer.ts';
 import type { Letter } from './letters.ts';
-import { nameOf } from './place.ts';
 
 export type RedriveRules = {
   readonly by: string;
@@ -49,13 +48,13 @@ export async function redrive(
 }
 
 function recordOf(letter: Letter, { by, isVouched }: RedriveRules): KeyedRecord {
-  const { record, origin, place } = letter;
+  const { record, origin, name: letterName } = letter;
   const own = record.headers.filter(([name]) => !isOfLetter(name));
   const headers: Record<string, (Buffer | string)[]> = {};
   for (const [name, value] of own) {
     if (value) headers[name] = [...(headers[name] ?? []), value];
   }
-  const mark = { letter: nameOf(place), attempt: attemptOf(letter), by, isVouched };
+  const mark = { letter: letterName, attempt: attemptOf(letter), by, isVouched };
   return {
     partition: origin.partition,
     key: record.key ?? '',

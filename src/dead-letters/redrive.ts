@@ -6,7 +6,7 @@
 import { digestOf } from '../codec/digest.ts';
 
 export type Redrive = {
-  /** The letter, as topic/partition@offset. */
+  /** The letter, as `letterName` writes it. */
   readonly letter: string;
   /** 1 for the first time. */
   readonly attempt: number;
@@ -26,6 +26,11 @@ const names = {
 
 /** The header of a record's that has the name, as text. */
 export type HeaderOf = (name: string) => string | undefined;
+
+/** The topic's id belongs to it: a dead-letter topic that was deleted and made again counts its letters from 0 again. */
+export function letterName(place: string, topicId: string): string {
+  return `${place}#${topicId}`;
+}
 
 /** Undefined where the record came from the bridge. */
 export function redriveOf(header: HeaderOf): Redrive | undefined {

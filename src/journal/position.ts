@@ -24,19 +24,21 @@ export function agreePosition(claims: Claims): number {
     );
   }
   if (journal === undefined && isJournalVirgin && committed !== undefined && committed > rawStart) {
-    throw broken(
-      `${name}: the group's committed offset is ${committed}, but the journal is empty and was never written: expected its records. Without them repeats would pass; if the journal was deleted on purpose, delete the group's offsets as well`,
-    );
+    throw broken(describeLostJournal(name, committed));
   }
   // Group offsets expire after 7 days without members, the journal does not: it wins. Where neither is left, no record that raw still
   // holds was ever processed: the journal outlives raw.
   const position = journal ?? committed ?? rawStart;
   if (position > rawEnd) {
     throw broken(
-      `${name}: the position is ${position}, raw ends at ${rawEnd}: expected at most that. Was the raw topic deleted and made again? Then delete the journal and the group too`,
+      `${name}: the position is ${position}, raw ends at ${rawEnd}: expected at most that. Was the raw topic deleted and made again, or truncated? \`voucherbus adopt\` shows what accepting it would mean, and does it`,
     );
   }
   return position;
+}
+
+export function describeLostJournal(name: string, committed: number): string {
+  return `${name}: the group's committed offset is ${committed}, but the journal is empty and was never written: expected its records. Without them repeats would pass; if the journal was deleted on purpose, \`voucherbus adopt\` goes on from the group's offset and lets what was created before be parked`;
 }
 
 function broken(message: string): AppError {

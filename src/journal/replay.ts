@@ -27,7 +27,8 @@ export type Replay = {
 
 /**
  * A record is void if a later one starts at or before its `from`, or if its `to` lies beyond the committed offset: then its transaction was
- * aborted, and a reader that filters well never shows it. The last record is held back until the next one, or the end, has judged it.
+ * aborted, and a reader that filters well never shows it. The last record is held back until the next one, or the end, has judged it. After an
+ * adoption offsets count in another log, and may be lower.
  */
 export function replay({
   name,
@@ -55,7 +56,7 @@ export function replay({
   return {
     add: (batch) => {
       state ??= stateFrom(batch);
-      if (pending && batch.from > pending.from) apply(pending);
+      if (pending && (pending.deployment?.isAdopted || batch.from > pending.from)) apply(pending);
       pending = batch;
     },
     finish: () => {

@@ -1,10 +1,11 @@
 /** Brings one partition's state back: reads its journal, and checks it against the group's offset and the raw topic. */
 
 import type { Decoder } from '../codec/decoder.ts';
-import type { Batch } from '../codec/records.ts';
+import type { Batch, Deployment } from '../codec/records.ts';
 import { AppError } from '../errors.ts';
 import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
+import { describeTruncation, ownerProblems } from './identity.ts';
 import { agreePosition } from './position.ts';
 import { replay } from './replay.ts';
 import type { PartitionState } from './state.ts';
@@ -19,6 +20,8 @@ export type RestoreOptions = {
   readonly nowMs: number;
   /** Read after the lease was taken, for before it can be stale. */
   readonly committed: number | undefined;
+  /** What is there now: the journal must belong to it. */
+  readonly found: { readonly identity: Buffer; readonly deployment: Deployment };
   /** Awaited after each fetch: heartbeats, progress. */
   readonly onProgress: (progress: Progress) => Promise<void>;
 };
@@ -37,10 +40,49 @@ const keptFrom = (nowMs: number, windowMs: number) => nowMs - 2 * windowMs;
 /** An eighth of the window later: the clocks of the processors that wrote the journal may disagree by that much. */
 const coveredFrom = (nowMs: number, windowMs: number) => keptFrom(nowMs, windowMs) + windowMs / 8;
 
-/** Call only while holding the partition's lease: before, the journal can still grow. @throws AppError */
+/** Call only while holding the partition's lease: before, the journal can still grow. @throws AppError ASSUMPTION_BROKEN, where the journal belongs to another deployment, or does not agree with the group */
 export async function restore(options: RestoreOptions): Promise<Restored> {
+  const { raw, partition, committed } = options;
+  const replayed = await replayJournal(options);
+  const { state, journalPosition, isJournalVirgin, rawStart, rawEnd } = replayed;
+  const isSame = await isSameLog(options, replayed);
+  const problems = [
+    ...ownerProblems(state, options.found, options),
+    ...(isSame ? [] : [describeTruncation(raw, partition, state.position)]),
+  ];
+  if (problems.length > 0) throw new AppError('ASSUMPTION_BROKEN', 'fatal', problems.join('; '));
+  const position = agreePosition({
+    name: `${raw}/${partition}`,
+    committed,
+    journal: journalPosition,
+    isJournalVirgin,
+    rawStart,
+    rawEnd,
+  });
+  return { state, lostRecords: Math.max(0, rawStart - position) };
+}
+
+export type Replayed = Awaited<ReturnType<typeof replayJournal>>;
+
+/** Whether the record before the position is still the one that was processed, as far as that can be told. */
+export async function isSameLog(
+  { reader, raw, partition }: Pick<RestoreOptions, 'reader' | 'raw' | 'partition'>,
+  { state, rawStart, rawEnd }: Replayed,
+): Promise<boolean> {
+  const before = state.position - 1;
+  if (state.lastTimestamp < 0 || before < rawStart) return true;
+  if (before >= rawEnd) return false;
+  let found: number | undefined;
+  const visit = ({ timestampMs }: ReadRecord) => {
+    found = timestampMs;
+  };
+  await reader.read({ topic: raw, partition, from: before, to: before + 1, maxBytes: 1, visit });
+  return found === state.lastTimestamp;
+}
+
+/** What the journal tells, whether it belongs to this deployment or not. */
+export async function replayJournal(options: RestoreOptions) {
   const { reader, raw, journal, partition, committed, windowMs, nowMs } = options;
-  const name = `${raw}/${partition}`;
   const [rawStart, rawEnd, start, from, to] = await Promise.all([
     reader.offsetOf(raw, partition, 'start'),
     reader.offsetOf(raw, partition, 'end'),
@@ -49,13 +91,13 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     reader.offsetOf(journal, partition, 'end'),
   ]);
   const first = Math.max(start, from);
-  // The journal outlives raw. Where it begins later than what raw still holds, somebody truncated it, and only since its first record is no
-  // id missing; where nothing is left of it, only from now on.
+  // The journal outlives raw. Where it begins later than what raw still holds, somebody truncated it or made it again, and only since its first
+  // record is no id missing; where nothing is left of it, only from now on.
   const coveredFromMs = (batch: Batch | undefined) => {
-    if (first === 0) return undefined;
     const usual = coveredFrom(nowMs, windowMs);
     const isTruncated = first === start && (batch?.from ?? committed ?? rawStart) > rawStart;
-    return isTruncated ? Math.max(usual, batch?.processedAt ?? nowMs) : usual;
+    if (isTruncated) return Math.max(usual, batch?.processedAt ?? nowMs);
+    return first === 0 ? undefined : usual;
   };
   const { add, finish } = replay({
     name: `${journal}/${partition}`,
@@ -65,16 +107,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     fallback: committed ?? rawStart,
   });
   await readBatches(options, first, to, add);
-  const { state, journalPosition } = finish();
-  const position = agreePosition({
-    name,
-    committed,
-    journal: journalPosition,
-    isJournalVirgin: to === 0,
-    rawStart,
-    rawEnd,
-  });
-  return { state, lostRecords: Math.max(0, rawStart - position) };
+  return { ...finish(), isJournalVirgin: to === 0, rawStart, rawEnd };
 }
 
 async function readBatches(

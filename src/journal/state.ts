@@ -3,7 +3,8 @@
  * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
  */
 
-import type { Batch, Outcome } from '../codec/records.ts';
+import type { Batch, Deployment, Outcome } from '../codec/records.ts';
+import { noIdentity } from './identity.ts';
 import { Window } from './window.ts';
 
 /** A dead letter does not count as seen: mended and sent again, it passes. */
@@ -13,6 +14,10 @@ export class PartitionState {
   readonly #window: Window;
   #position: number;
   #streamTimeMs = 0;
+  #lastTimestamp = -1;
+  #identity: Buffer = noIdentity;
+  #deployment: Deployment | undefined;
+  #deploymentAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param coveredFromMs ids forwarded before this may be missing from the journal that this starts from; undefined: none is */
   constructor(position: number, windowMs: number, coveredFromMs: number | undefined) {
@@ -28,6 +33,26 @@ export class PartitionState {
   /** Latest arrival time of any applied batch, in milliseconds since 1970. */
   get streamTimeMs(): number {
     return this.#streamTimeMs;
+  }
+
+  /** Kafka's timestamp of the raw record before the position; -1 where it is not known. */
+  get lastTimestamp(): number {
+    return this.#lastTimestamp;
+  }
+
+  /** Of the last batch. */
+  get identity(): Buffer {
+    return this.#identity;
+  }
+
+  /** The deployment to which the position belongs; undefined where the journal does not say. */
+  get deployment(): Deployment | undefined {
+    return this.#deployment;
+  }
+
+  /** When the journal said so last, in milliseconds since 1970. */
+  get deploymentAtMs(): number {
+    return this.#deploymentAtMs;
   }
 
   get size(): number {
@@ -56,5 +81,11 @@ export class PartitionState {
     );
     this.#window.forget(this.#streamTimeMs);
     this.#position = batch.to;
+    this.#lastTimestamp = batch.lastTimestamp;
+    this.#identity = batch.identity;
+    if (batch.deployment) {
+      this.#deployment = batch.deployment;
+      this.#deploymentAtMs = batch.processedAt;
+    }
   }
 }

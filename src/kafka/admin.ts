@@ -4,8 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
 import { asAppError, factOf } from './failure.ts';
+import { createCluster } from './internals.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
 import { decodeMembership, type Life } from './membership.ts';
+import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
 
 export type TopicState = {
   readonly partitions: number;
@@ -27,6 +29,8 @@ export type Admin = {
   readonly brokerCount: () => Promise<number>;
   /** The topics of these names that exist. */
   readonly describe: (topics: readonly string[]) => Promise<ReadonlyMap<string, TopicState>>;
+  /** Which topics stand under these names now; the names of those that do not exist are left out. */
+  readonly identify: (topics: readonly string[]) => Promise<ReadonlyMap<string, TopicMetadata>>;
   readonly create: (spec: TopicSpec) => Promise<void>;
   readonly addPartitions: (topic: string, total: number) => Promise<void>;
   /** Sets these and keeps the topic's other overrides (the request by itself would drop them). */
@@ -37,6 +41,8 @@ export type Admin = {
   readonly committedOffsets: (group: string, topic: string) => Promise<ReadonlyMap<number, number>>;
   /** Who is in a group of processors; not known while it rebalances. */
   readonly members: (group: string) => Promise<readonly Member[] | undefined>;
+  /** How many members a group has, in whatever state it is. */
+  readonly memberCount: (group: string) => Promise<number>;
   readonly close: () => Promise<void>;
 };
 
@@ -49,6 +55,7 @@ const topicResource = 2;
 
 export async function connectAdmin(client: Client): Promise<Admin> {
   const admin = client.admin();
+  const cluster = createCluster(client);
   const tried = <T>(what: string, run: () => Promise<T>): Promise<T> =>
     run().catch((error: unknown) => {
       throw asAppError(error, what);
@@ -58,6 +65,8 @@ export async function connectAdmin(client: Client): Promise<Admin> {
     brokerCount: () =>
       tried('describe the cluster', async () => (await admin.describeCluster()).brokers.length),
     describe: (topics) => tried('describe topics', () => describe(admin, topics)),
+    identify: (topics) =>
+      tried('read the ids of topics', () => patiently(() => fetchTopicMetadata(cluster, topics))),
     create: (spec) => tried(`create ${spec.topic}`, () => create(admin, spec)),
     addPartitions: (topic, count) =>
       tried(`add partitions to ${topic}`, async () => {
@@ -82,7 +91,14 @@ export async function connectAdmin(client: Client): Promise<Admin> {
         );
       }),
     members: (group) => tried(`describe the group ${group}`, () => membersOf(admin, group)),
-    close: () => admin.disconnect(),
+    memberCount: (group) =>
+      tried(`describe the group ${group}`, async () => {
+        const { groups } = await patiently(() => admin.describeGroups([group]));
+        return groups[0]?.members.length ?? 0;
+      }),
+    close: async () => {
+      await Promise.all([admin.disconnect(), cluster.disconnect()]);
+    },
   };
 }
 

@@ -48,15 +48,20 @@ export class ByteWriter {
     return this;
   }
 
-  /** A varint of at most 32 bits. */
-  varint(value: number): this {
-    let rest = ((value << 1) ^ (value >> 31)) >>> 0;
+  /** An UNSIGNED_VARINT of at most 32 bits. */
+  unsignedVarint(value: number): this {
+    let rest = value >>> 0;
     while (rest > 0x7f) {
       this.buffer[this.position++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
     this.buffer[this.position++] = rest;
     return this;
+  }
+
+  /** A varint of at most 32 bits. */
+  varint(value: number): this {
+    return this.unsignedVarint((value << 1) ^ (value >> 31));
   }
 
   /** A varint of at most 53 bits. */
@@ -141,8 +146,8 @@ export class ByteReader {
     return this.buffer.subarray(this.position - length, this.position);
   }
 
-  /** A varint of at most 32 bits. */
-  varint(): number {
+  /** An UNSIGNED_VARINT of at most 32 bits. */
+  unsignedVarint(): number {
     let value = 0;
     let shift = 0;
     let byte: number;
@@ -151,7 +156,31 @@ export class ByteReader {
       value |= (byte & 0x7f) << shift;
       shift += 7;
     } while (byte & 0x80);
+    return value >>> 0;
+  }
+
+  /** A varint of at most 32 bits. */
+  varint(): number {
+    const value = this.unsignedVarint();
     return (value >>> 1) ^ -(value & 1);
+  }
+
+  /** COMPACT_STRING or COMPACT_NULLABLE_STRING. */
+  compactString(): string | null {
+    return this.bytes(this.unsignedVarint() - 1)?.toString('utf8') ?? null;
+  }
+
+  /** COMPACT_ARRAY: runs `read` for each element. */
+  compactArray<T>(read: () => T): T[] {
+    return Array.from({ length: Math.max(0, this.unsignedVarint() - 1) }, read);
+  }
+
+  /** The tagged fields that end a flexible structure: none of them is known here. */
+  skipTags(): void {
+    for (let left = this.unsignedVarint(); left > 0; left -= 1) {
+      this.unsignedVarint();
+      this.position += this.unsignedVarint();
+    }
   }
 
   /** A varint of at most 53 bits. */

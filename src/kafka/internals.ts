@@ -6,12 +6,18 @@ import { requirePart } from './repairs/version.ts';
 export type Broker = {
   readonly nodeId: number;
   isConnected(): boolean;
+  /** By API key; null before the first connection. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
   readonly connectionPool: { send(request: object): Promise<unknown> };
 };
 
 type PartitionMetadata = { readonly partitionId: number; readonly leader: number };
 
 export type Cluster = {
+  readonly brokerPool: {
+    /** Any broker; one that answered lately, if there is one (`repairs/broker-away.ts`). */
+    findConnectedBroker(): Promise<Broker>;
+  };
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   isConnected(): boolean;

@@ -4,6 +4,7 @@ import type { Batch, Entry, Outcome } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { digestOfRedrive, type Redrive, redriveLabel } from '../dead-letters/redrive.ts';
 import { enrich, type PersonalField, type ReferenceOf } from '../enrichment/enrich.ts';
+import { noIdentity } from '../journal/identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Publication } from '../voucherify/publication.ts';
@@ -29,7 +30,7 @@ type Memory = Pick<PartitionState, 'position' | 'streamTimeMs' | 'hasSeen' | 'is
  * @param records looked at one after the other, none of them twice: each may be gone before the next is made
  * @param take is given each record's decision, in order
  * @param tooLarge stands in for every event to forward: its topic would refuse it
- * @returns what the journal will say, and what the state becomes once it is committed
+ * @returns what the journal will say (but for the deployment's identity), and what the state becomes once it is committed
  */
 export function decide(
   records: Iterable<Decoded>,
@@ -43,6 +44,7 @@ export function decide(
   const draft = new Set<string>();
   const journal = new Entries(memory.position);
   let streamTimeMs = memory.streamTimeMs;
+  let lastTimestamp = -1;
   const decisionOn = (record: Decoded): Decision => {
     const { content } = record;
     if (record.redrive && !isFirst(record.redrive, draft, memory)) return { kind: 'duplicate' };
@@ -65,6 +67,7 @@ export function decide(
   for (const record of records) {
     // A bridge whose clock runs ahead must not make the processor forget.
     streamTimeMs = Math.max(streamTimeMs, Math.min(record.receivedAtMs, nowMs));
+    lastTimestamp = record.timestampMs;
     const decision = decisionOn(record);
     journal.add(record, decision);
     take(decision);
@@ -74,6 +77,9 @@ export function decide(
     to: journal.to,
     receivedUntil: streamTimeMs,
     processedAt: nowMs,
+    lastTimestamp,
+    identity: noIdentity,
+    deployment: null,
     routesVersion: rules.routes.version,
     labels: journal.labels,
     entries: journal.entries,

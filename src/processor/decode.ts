@@ -11,6 +11,8 @@ import { readWebhook } from '../voucherify/webhook.ts';
 
 export type Decoded = {
   readonly offset: number;
+  /** Kafka's. */
+  readonly timestampMs: number;
   /** When the bridge received it, by its clock; Kafka's timestamp where the record can not be read. */
   readonly receivedAtMs: number;
   /** Of the publication id, else of the record's key. */
@@ -31,19 +33,28 @@ const lastDateMs = 8.64e15;
 export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
   const raw = decoder.decode(record.value);
   const offset = Number(record.offset);
+  const timestampMs = Number(record.timestamp);
   const redrive = redriveOf((name) => record.header(name));
   const digestOfKey = () => (record.key ? digestOf(record.key) : noDigest);
   if ('kind' in raw) {
-    const receivedAtMs = Number(record.timestamp);
+    const receivedAtMs = timestampMs;
     const content = broken('decode', raw);
-    return { offset, receivedAtMs, digest: digestOfKey(), source: '', redrive, content };
+    return {
+      offset,
+      timestampMs,
+      receivedAtMs,
+      digest: digestOfKey(),
+      source: '',
+      redrive,
+      content,
+    };
   }
   const { receivedAt, source } = raw;
   // Whoever writes to raw may write any long there; what no Date can be counts as the nearest one.
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(raw);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
-  return { offset, receivedAtMs, digest, source, redrive, content };
+  return { offset, timestampMs, receivedAtMs, digest, source, redrive, content };
 }
 
 function contentOf({ body }: RawWebhook): Decoded['content'] {

@@ -5,11 +5,14 @@ import type { Batch, RawWebhook } from '../codec/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import type { Lookups } from '../enrichment/lookups.ts';
 import { AppError } from '../errors.ts';
+import { isDeploymentDue } from '../journal/identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional.ts';
 import { type Decision, decide, type Rules } from './decide.ts';
 import { type Decoded, decodeRecord } from './decode.ts';
+import type { DeploymentWatch } from './deployment-watch.ts';
+import { whileBeating } from './heartbeat.ts';
 import { excessOf, type TopicLimits, textOf } from './limits.ts';
 import { Tally } from './tally.ts';
 import { type Assembly, Draft } from './transaction.ts';
@@ -22,6 +25,8 @@ export type PrepareContext = {
   /** Of the raw records of one transaction. */
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
   readonly topicLimits: TopicLimits;
+  readonly deployment: Pick<DeploymentWatch, 'current'>;
+  readonly windowMs: number;
   /** Undefined: nothing is looked up. */
   readonly lookups: Pick<Lookups, 'complete'> | undefined;
 };
@@ -46,15 +51,19 @@ export async function prepare(
   state: PartitionState,
   partition: number,
   heartbeat: () => Promise<void>,
-  { rawDecoder, rules: rulesNow, assembly, limits, topicLimits, lookups }: PrepareContext,
+  context: PrepareContext,
 ): Promise<Work | undefined> {
+  const { rawDecoder, rules: rulesNow, assembly, limits, topicLimits, lookups } = context;
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
-  await rawDecoder.prepare(slice.map(({ value }) => value));
+  await whileBeating(rawDecoder.prepare(slice.map(({ value }) => value)), heartbeat);
   const read = (record: InputRecord) => decodeRecord(record, rawDecoder);
   const decoded = lookups ? await completed(slice.map(read), state, lookups, heartbeat) : undefined;
   const nowMs = Date.now();
   const rules = rulesNow();
+  const { identity, deployment: found } = context.deployment.current();
+  const isDue = isDeploymentDue(state, found, nowMs, context.windowMs);
+  const belonging = { identity, deployment: isDue ? found : null };
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);
     const draft = new Draft(partition, rules, nowMs, assembly);
@@ -66,7 +75,7 @@ export async function prepare(
       size += 1;
     };
     const records = decoded?.slice(0, count) ?? oneByOne(taken, read);
-    const batch = decide(records, state, rules, nowMs, take, tooLarge);
+    const batch = { ...decide(records, state, rules, nowMs, take, tooLarge), ...belonging };
     const transaction = draft.closedWith(batch);
     return { size, batch, tally, transaction, giveBack: () => draft.giveBack() };
   };
@@ -125,21 +134,4 @@ async function completed(
     const content = record.content.kind === 'publication' && byOld.get(record.content);
     return content ? { ...record, content } : record;
   });
-}
-
-const betweenHeartbeatsMs = 1_000;
-
-/** The vendor may take longer than the group's patience. */
-async function whileBeating<T>(work: Promise<T>, heartbeat: () => Promise<void>): Promise<T> {
-  // Should a heartbeat end this, nobody waits for it any more.
-  work.catch(() => undefined);
-  for (;;) {
-    const timer = Promise.withResolvers<'late'>();
-    const id = setTimeout(() => timer.resolve('late'), betweenHeartbeatsMs);
-    const first = await Promise.race([work.then((value) => ({ value })), timer.promise]).finally(
-      () => clearTimeout(id),
-    );
-    if (first !== 'late') return first.value;
-    await heartbeat();
-  }
 }

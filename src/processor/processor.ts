@@ -8,6 +8,7 @@ import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
+import { whileBeating } from './heartbeat.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
 import { explained } from './limits.ts';
 import { Linger } from './linger.ts';
@@ -66,6 +67,8 @@ export function createProcessor(context: ProcessorContext): Processor {
     let failures = 0;
     for (let rest = batch.records; rest.length > 0 && batch.isWanted(); ) {
       try {
+        // After the fetch: if the topics are still the same now, the records came from the log to which the position belongs.
+        await whileBeating(context.deployment.verify(), batch.heartbeat);
         const lease =
           leases.get(partition) ??
           (await takeLease(

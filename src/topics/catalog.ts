@@ -117,3 +117,11 @@ export function publicationTopicsOf({ publications, routed }: Catalog): readonly
 export function subjectOf(topic: string): string {
   return `${topic}-value`;
 }
+
+/** The transactional id that guards a partition of the journal, and so all that is written for the same partition of raw. */
+export function transactionalIdOf(
+  { journal }: Pick<Catalog, 'journal'>,
+  partition: number,
+): string {
+  return `${journal}.${partition}`;
+}

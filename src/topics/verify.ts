@@ -24,9 +24,16 @@ function partitionProblems(
 ): readonly string[] {
   const count = existing.get(raw)?.partitions;
   if (count === undefined) return [];
-  return topics.flatMap(({ name }) => {
+  return topics.flatMap(({ name, partitions }) => {
     const own = existing.get(name)?.partitions;
-    if (own === undefined || name === raw) return [];
+    if (own === undefined) return [];
+    if (name === raw) {
+      return own === partitions
+        ? []
+        : [
+            `${name} has ${own} partitions, PARTITIONS is ${partitions}: expected the same. If partitions were added to it, publication ids have moved away from the memory of them: create a second deployment under a new TOPIC_PREFIX`,
+          ];
+    }
     if (name === journal && own !== count) {
       return [`${name} has ${own} partitions: expected ${count}, as many as ${raw}`];
     }

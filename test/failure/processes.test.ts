@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openTransactional } from '../../src/kafka/transactional.ts';
+import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
 import { seedOf, startFlow } from '../support/flow.ts';
@@ -131,7 +132,7 @@ test("somebody else takes a partition's transactional id again and again: the pr
   const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 20 });
   for (let thefts = 0; thefts < 8; thefts += 1) {
     await sleep(500);
-    const id = `${deployment.prefix}.${deployment.catalog.raw}.0`;
+    const id = transactionalIdOf(deployment.catalog, 0);
     await (await openTransactional(deployment.client, id, 15_000)).close();
   }
   await flow.check();

@@ -7,6 +7,7 @@ import type { Batch } from '../../src/codec/records.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { createEncoder } from '../../src/codec/wire.ts';
 import { messageOf } from '../../src/errors.ts';
+import { noIdentity } from '../../src/journal/identity.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { factOf } from '../../src/kafka/failure.ts';
 import { errorOfCode } from '../../src/kafka/internals.ts';
@@ -15,6 +16,7 @@ import { openWriter } from '../../src/kafka/writer.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { type LeaseContext, takeLease } from '../../src/processor/lease.ts';
+import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { aDeployment, type Deployment } from '../support/deployment.ts';
 
 const windowMs = 60_000;
@@ -24,6 +26,9 @@ const batchOf = (from: number, to: number, processedAt = Date.now()): Batch => (
   to,
   receivedUntil: processedAt,
   processedAt,
+  lastTimestamp: -1,
+  identity: noIdentity,
+  deployment: null,
   routesVersion: 'builtin',
   labels: ['t'],
   entries: Array.from({ length: to - from }, (_, i) => ({
@@ -47,6 +52,11 @@ const transactionOf = ({ catalog, prefix, schemaId }: Deployment, batch: Batch):
   };
 };
 
+const found = (group: string) => ({
+  deployment: { group, partitions: 1, topicIds: {}, isAdopted: false },
+  identity: noIdentity,
+});
+
 const restored = async (
   { reader, registry, catalog, admin, prefix }: Deployment,
   committed?: number,
@@ -61,6 +71,7 @@ const restored = async (
     windowMs,
     nowMs: Date.now(),
     committed: committed ?? offsets.get(0),
+    found: found(prefix),
     onProgress: async () => {},
   });
 };
@@ -138,17 +149,20 @@ const leaseContext = ({
   decoder: createDecoder<Batch>(schemas.Batch.type, registry),
   catalog,
   group: prefix,
+  deployment: { current: () => found(prefix), verify: async () => {} },
   transactionTimeoutMs: 15_000,
   log: createLog('silent', 'test'),
   metrics: createMetrics({ version: 'test' }),
 });
 
-const leaseId = ({ prefix, catalog }: Deployment) => `${prefix}.${catalog.raw}.0`;
-
 test('whom the group does not know any more takes no lease, and fences nobody', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const owner = await openTransactional(deployment.client, leaseId(deployment), 15_000);
+  const owner = await openTransactional(
+    deployment.client,
+    transactionalIdOf(deployment.catalog, 0),
+    15_000,
+  );
   const unknownMember = errorOfCode(25);
   const heartbeat = () => Promise.reject(unknownMember);
   await expect(takeLease(0, 'assigned', heartbeat, leaseContext(deployment))).rejects.toBe(
@@ -161,7 +175,11 @@ test('whom the group does not know any more takes no lease, and fences nobody', 
 test('the position is read when the earlier owner can change it no more', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const owner = await openTransactional(deployment.client, leaseId(deployment), 15_000);
+  const owner = await openTransactional(
+    deployment.client,
+    transactionalIdOf(deployment.catalog, 0),
+    15_000,
+  );
   await owner.commit(transactionOf(deployment, batchOf(0, 3)));
   const context = leaseContext(deployment);
   let late: unknown;
@@ -247,4 +265,19 @@ test('raw records that retention deleted before they were processed are counted'
   });
   await kafka.disconnect();
   expect(await restored(deployment)).toMatchObject({ lostRecords: 5 });
+});
+
+test('a log that was truncated and written again is told by the record before the position', async () => {
+  await using deployment = await aDeployment(1);
+  await fillRaw(deployment, 10);
+  const raw = await deployment.readAll(deployment.catalog.raw);
+  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const processed = { ...batchOf(0, 4), lastTimestamp: raw[3]?.timestampMs ?? 0 };
+  await producer.commit(transactionOf(deployment, processed));
+  expect((await restored(deployment)).state.position).toBe(4);
+  await producer.commit(transactionOf(deployment, { ...batchOf(4, 6), lastTimestamp: 1 }));
+  await expect(restored(deployment)).rejects.toThrow('the log was truncated');
+  await producer.commit(transactionOf(deployment, { ...batchOf(6, 14), lastTimestamp: 1 }));
+  await expect(restored(deployment)).rejects.toThrow('the log was truncated');
+  await producer.close();
 });

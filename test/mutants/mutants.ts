@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'each process has transactional ids of its own',
     file: 'processor/lease.ts',
-    edits: [['const id = `', 'const id = process.pid + `']],
+    edits: [['const id = transactionalIdOf(', 'const id = process.pid + transactionalIdOf(']],
     caughtBy: zombie,
   },
   {
@@ -188,9 +188,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the restore believes a record that a later one contradicts',
     file: 'journal/replay.ts',
-    edits: [
-      ['if (pending && batch.from > pending.from) apply(pending);', 'if (pending) apply(pending);'],
-    ],
+    edits: [['pending.deployment?.isAdopted || batch.from > pending.from', 'true']],
     caughtBy: unit('journal/replay'),
   },
   {
@@ -202,8 +200,32 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a truncated journal counts as whole',
     file: 'journal/restore.ts',
-    edits: [['isTruncated ? ', 'isTruncated && nowMs < 0 ? ']],
+    edits: [['if (isTruncated)', 'if (isTruncated && nowMs < 0)']],
     caughtBy: failure('positions', 'truncated the journal'),
+  },
+  {
+    name: 'a topic that was made again is believed at start',
+    file: 'journal/identity.ts',
+    edits: [['id !== undefined && id !== expected', 'id === expected']],
+    caughtBy: unit('journal/identity'),
+  },
+  {
+    name: 'a topic that is made again under a running processor goes unnoticed',
+    file: 'processor/deployment-watch.ts',
+    edits: [['if (differences.length > 0)', 'if (differences.length > 99)']],
+    caughtBy: integration('identity'),
+  },
+  {
+    name: 'a log that was truncated is believed',
+    file: 'journal/restore.ts',
+    edits: [['return found === state.lastTimestamp;', 'return true;']],
+    caughtBy: integration('lease'),
+  },
+  {
+    name: 'letters of a dead-letter topic that was made again are taken for the earlier ones',
+    file: 'dead-letters/redrive.ts',
+    edits: [['{topicId}', '{topicId.length}']],
+    caughtBy: unit('console/redrive'),
   },
   {
     name: 'the group offset and the journal may differ',

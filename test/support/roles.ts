@@ -2,6 +2,7 @@
 
 import { ByteWriter, stringSize } from '../../src/kafka/bytes.ts';
 import { createCluster, request } from '../../src/kafka/internals.ts';
+import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { type Deployment, until } from './deployment.ts';
 import type { Broker, Brokers } from './way.ts';
 
@@ -30,7 +31,7 @@ export async function brokerOf(
         case 'group coordinator':
           return (await coordinator(prefix, 0)).nodeId;
         case 'transaction coordinator':
-          return (await coordinator(`${prefix}.${catalog.raw}.0`, 1)).nodeId;
+          return (await coordinator(transactionalIdOf(catalog, 0), 1)).nodeId;
       }
     } catch {
       return undefined;

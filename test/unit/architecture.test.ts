@@ -55,6 +55,7 @@ const pure = [
   'enrichment/breaker.ts',
   'enrichment/enrich.ts',
   'journal/digest-set.ts',
+  'journal/identity.ts',
   'journal/position.ts',
   'journal/replay.ts',
   'journal/state.ts',

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Letter } from '../../../src/console/letters.ts';
 import { attemptOf, triageOf } from '../../../src/console/redrive.ts';
-import { isOfLetter, redriveHeaders, redriveOf } from '../../../src/dead-letters/redrive.ts';
+import {
+  isOfLetter,
+  letterName,
+  redriveHeaders,
+  redriveOf,
+} from '../../../src/dead-letters/redrive.ts';
 
 const rules = { by: 'ann', isVouched: false, maxAttempts: 5 };
 const aLetter = (changes: Partial<Letter> = {}) =>
@@ -30,4 +35,10 @@ test('the attempt counts up, and travels in headers', () => {
   expect(redriveOf(() => undefined)).toBeUndefined();
   expect(Object.keys(headers).every(isOfLetter)).toBe(true);
   expect(['ce_id', 'voucherbus.source'].some(isOfLetter)).toBe(false);
+});
+
+test('a letter is told from one with the same number in a topic that was made again', () => {
+  expect(letterName('dlq/0@1', 'tjxwEXBYTzObYXVEfFZTlg')).not.toBe(
+    letterName('dlq/0@1', 'x8Dl0E13Rp-cL990qjsyoQ'),
+  );
 });

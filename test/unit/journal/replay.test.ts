@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/codec/digest.ts';
 import type { Batch } from '../../../src/codec/records.ts';
+import { noIdentity } from '../../../src/journal/identity.ts';
 import { replay } from '../../../src/journal/replay.ts';
 
 const batch = (from: number, to: number, ...ids: string[]): Batch => ({
@@ -8,6 +9,9 @@ const batch = (from: number, to: number, ...ids: string[]): Batch => ({
   to,
   receivedUntil: to,
   processedAt: to,
+  lastTimestamp: -1,
+  identity: noIdentity,
+  deployment: null,
   routesVersion: 'builtin',
   labels: ['t'],
   entries: ids.map((id, offset) => ({
@@ -29,7 +33,7 @@ const replayed = (batches: readonly Batch[], committed?: number) => {
   for (const one of batches) add(one);
   const { state, journalPosition } = finish();
   const remembers = (id: string) => state.hasSeen(digestOf(id));
-  return { journalPosition, position: state.position, remembers };
+  return { journalPosition, position: state.position, remembers, state };
 };
 
 test('batches that join are the state', () => {
@@ -72,4 +76,26 @@ test('a batch that starts inside another stops the start', () => {
   expect(() => replayed([batch(0, 4), batch(2, 6)], 6)).toThrow(
     'starts at raw offset 2, the one before it ended at 4',
   );
+});
+
+test('after an adoption offsets count in another log, and the ids are kept', () => {
+  const adoption: Batch = {
+    ...batch(4, 0),
+    deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },
+  };
+  const { state, journalPosition } = replayed(
+    [batch(0, 4, 'a', 'b'), adoption, batch(0, 2, 'c')],
+    2,
+  );
+  expect([state.position, journalPosition, state.size]).toEqual([2, 2, 3]);
+  expect(state.deployment?.group).toBe('g');
+});
+
+test('an adoption that was the last thing to happen is where the partition goes on', () => {
+  const adoption: Batch = {
+    ...batch(4, 0),
+    deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },
+  };
+  const { state, journalPosition } = replayed([batch(0, 4, 'a'), adoption], 0);
+  expect([state.position, journalPosition, state.size]).toEqual([0, 0, 1]);
 });

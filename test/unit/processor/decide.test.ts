@@ -32,6 +32,7 @@ const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now):
   });
   return {
     offset,
+    timestampMs: receivedAtMs,
     receivedAtMs,
     digest: digestOf(content.id),
     source: 'voucherify',
@@ -42,6 +43,7 @@ const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now):
 
 const other = (offset: number, content: Decoded['content']): Decoded => ({
   offset,
+  timestampMs: now,
   receivedAtMs: now,
   digest: digestOf('k'),
   source: '',

@@ -72,6 +72,7 @@ function arrivalsOf(
       return deliveries.map(({ delay, spooled }) => {
         const receivedAtMs = createdAtMs + delay;
         const record = {
+          timestampMs: receivedAtMs,
           receivedAtMs,
           digest: digestOf(id),
           source: '',

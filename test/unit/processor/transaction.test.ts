@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/codec/digest.ts';
 import { schemas } from '../../../src/codec/schemas.ts';
 import { createEncoder, payloadOf } from '../../../src/codec/wire.ts';
+import { noIdentity } from '../../../src/journal/identity.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { InputRecord } from '../../../src/kafka/group.ts';
 import { decide } from '../../../src/processor/decide.ts';
@@ -36,6 +37,7 @@ const assembly: Assembly = {
 const content = aPublication({ publicationId: 'pub_1', createdAt: '2026-11-24T11:59:00.500Z' });
 const good: Decoded = {
   offset: 7,
+  timestampMs: now,
   receivedAtMs: now,
   digest: digestOf('pub_1'),
   source: 'voucherify',
@@ -152,6 +154,9 @@ test("the journal's record carries every decision and the time by which restores
     from: 7,
     to: 11,
     receivedUntil: now,
+    lastTimestamp: now,
+    identity: noIdentity,
+    deployment: null,
     routesVersion: 'builtin',
     labels: ['out', 'invalid-json', 'voucher.created'],
   });

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/codec/digest.ts';
 import type { Outcome } from '../../../src/codec/records.ts';
+import { noIdentity } from '../../../src/journal/identity.ts';
 import type { Evidence, Place } from '../../../src/verify/evidence.ts';
 import type { Fate, History, Sent } from '../../../src/verify/history.ts';
 import { judge } from '../../../src/verify/judge.ts';
@@ -36,6 +37,9 @@ const batchOf = (from: number, to: number, entries: ReturnType<typeof entry>[]) 
   to,
   receivedUntil: 0,
   processedAt: 0,
+  lastTimestamp: -1,
+  identity: noIdentity,
+  deployment: null,
   routesVersion: 'builtin',
   labels: ['gifts', 'invalid-json', 'voucher.published'],
   entries,

@@ -1,0 +1,105 @@
+/** Whose journal it is, asked of all its partitions before any of them is worked on. */
+
+import type { Decoder } from '../codec/decoder.ts';
+import type { Batch, Deployment } from '../codec/records.ts';
+import { AppError } from '../errors.ts';
+import type { ReadRecord } from '../kafka/decode-batch.ts';
+import type { Reader } from '../kafka/reader.ts';
+import { type CoreTopics, noIdentity, ownerProblems } from './identity.ts';
+import { describeLostJournal } from './position.ts';
+
+export type OwnerOptions = {
+  readonly reader: Reader;
+  readonly decoder: Decoder<Batch>;
+  readonly core: CoreTopics;
+  readonly deployment: Deployment;
+  readonly identity: Buffer;
+  /** The group's offsets by partition: before a lease is taken they may be stale, so lower than they are. */
+  readonly committed: ReadonlyMap<number, number>;
+};
+
+/**
+ * A partition whose journal is empty tells nothing by itself: if partitions were added, or another group wrote the journal, the others tell.
+ * @throws AppError ASSUMPTION_BROKEN, fatal, where the journal belongs to another deployment
+ */
+export async function checkOwner(options: OwnerOptions): Promise<void> {
+  const { reader, core, deployment, identity, committed } = options;
+  const problems = new Set<string>();
+  const check = async (partition: number) => {
+    const offset = committed.get(partition) ?? 0;
+    if ((await reader.offsetOf(core.journal, partition, 'end')) === 0) {
+      if (offset > (await reader.offsetOf(core.raw, partition, 'start'))) {
+        problems.add(describeLostJournal(`${core.raw}/${partition}`, offset));
+      }
+      return;
+    }
+    const last = await lastBatch(options, partition);
+    if (!last || last.identity.equals(noIdentity) || last.identity.equals(identity)) return;
+    const owner = {
+      identity: last.identity,
+      deployment: await lastDeployment(options, partition),
+    };
+    for (const one of ownerProblems(owner, { identity, deployment }, core)) problems.add(one);
+  };
+  await Promise.all(Array.from({ length: deployment.partitions }, (_, p) => check(p)));
+  if (problems.size === 0) return;
+  throw new AppError('ASSUMPTION_BROKEN', 'fatal', [...problems].join('; '));
+}
+
+/** Looked for from the end: first in a few offsets, then in ten times as many. */
+const firstLook = 20;
+
+async function lastBatch(options: OwnerOptions, partition: number): Promise<Batch | undefined> {
+  const { reader, core } = options;
+  const [start, end] = await Promise.all([
+    reader.offsetOf(core.journal, partition, 'start'),
+    reader.offsetOf(core.journal, partition, 'end'),
+  ]);
+  for (let count = firstLook, from = end; from > start; count *= 10) {
+    from = Math.max(start, end - count);
+    const batches = await readBatches(options, partition, from, end);
+    if (batches.length > 0) return batches.at(-1);
+  }
+  return undefined;
+}
+
+/** What the journal says of its deployment, last. */
+async function lastDeployment(
+  options: OwnerOptions,
+  partition: number,
+): Promise<Deployment | undefined> {
+  const { reader, core } = options;
+  const [start, end] = await Promise.all([
+    reader.offsetOf(core.journal, partition, 'start'),
+    reader.offsetOf(core.journal, partition, 'end'),
+  ]);
+  const batches = await readBatches(options, partition, start, end);
+  return batches.findLast(({ deployment }) => deployment !== null)?.deployment ?? undefined;
+}
+
+/** What cannot be decoded is left out: the restore says so. */
+async function readBatches(
+  { reader, decoder, core }: OwnerOptions,
+  partition: number,
+  from: number,
+  to: number,
+): Promise<readonly Batch[]> {
+  const batches: Batch[] = [];
+  let fetched: ReadRecord[] = [];
+  await reader.read({
+    topic: core.journal,
+    partition,
+    from,
+    to,
+    visit: (record) => fetched.push(record),
+    onFetch: async () => {
+      await decoder.prepare(fetched.map(({ value }) => value));
+      for (const { value } of fetched) {
+        const batch = decoder.decode(value);
+        if (!('kind' in batch)) batches.push(batch);
+      }
+      fetched = [];
+    },
+  });
+  return batches;
+}
