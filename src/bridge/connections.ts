@@ -6,6 +6,8 @@ export class Connections {
   readonly #max: number;
   readonly #open = new Map<Duplex, number>();
   readonly #toEnd = new WeakSet<Duplex>();
+  /** Whether the last request on it is whole. */
+  readonly #last = new WeakMap<Duplex, { readonly complete: boolean }>();
 
   constructor(max: number) {
     this.#max = max;
@@ -29,8 +31,9 @@ export class Connections {
     }
   }
 
-  /** A request on it is to be answered. */
-  begin(socket: Duplex): void {
+  /** A request on it is to be answered. @param request where its body may still be on its way */
+  begin(socket: Duplex, request?: { readonly complete: boolean }): void {
+    if (request) this.#last.set(socket, request);
     this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
   }
 
@@ -40,9 +43,11 @@ export class Connections {
     if (left === 0 && this.#toEnd.has(socket)) socket.end();
   }
 
-  /** What follows on it can not be read, but a webhook that was read before is still to be answered. False: none is. */
+  /** What follows on it cannot be read, but a webhook that was read before is still to be answered. False: none is. */
   endAfterAnswer(socket: Duplex): boolean {
-    if ((this.#open.get(socket) ?? 0) === 0) return false;
+    // What cannot be read may be the rest of the last request: that one is never whole, and its answer is the refusal.
+    const broken = this.#last.get(socket)?.complete === false ? 1 : 0;
+    if ((this.#open.get(socket) ?? 0) <= broken) return false;
     this.#toEnd.add(socket);
     return true;
   }

@@ -6,6 +6,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Batcher } from './batcher.ts';
 import type { InFlight } from './in-flight.ts';
+import type { Refusals } from './refusals.ts';
 
 export type BridgeContext = {
   readonly config: BridgeConfig;
@@ -14,6 +15,7 @@ export type BridgeContext = {
   readonly rawTopic: string;
   readonly batcher: Batcher;
   readonly inFlight: InFlight;
+  readonly refusals: Refusals;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly isStopping: () => boolean;

@@ -130,12 +130,12 @@ export class FastLane {
   }
 
   /** Undefined where its body is not to be read. */
-  #sourceOf({ url, contentType, contentLength, forwardedFor }: PlainRequest): string | undefined {
+  #sourceOf({ url, contentLength, forwardedFor, signature }: PlainRequest): string | undefined {
     const { config, sources } = this.#context;
     const address = config.allowedSenders && this.#socket.remoteAddress;
-    const head = { method: 'POST', url, contentType, contentLength, address, forwardedFor };
+    const head = { method: 'POST', url, contentLength, address, forwardedFor, signature };
     const admitted = admit(head, config, sources());
-    return 'source' in admitted ? admitted.source : undefined;
+    return admitted.status === undefined ? admitted.source : undefined;
   }
 
   #goOn(begun: Begun, chunk: Buffer): void {
@@ -168,7 +168,8 @@ export class FastLane {
   }
 
   #store(verified: Verified, { request, source, place, startedAt }: Taken): void {
-    const { metrics, config } = this.#context;
+    const { metrics, config, refusals } = this.#context;
+    refusals.verified(source);
     metrics.signatures.count(source, verified.secretName);
     const receipt = { source, contentType: request.contentType, receivedAtMs: Date.now() };
     const deadline = new Deadline(config.answerTimeoutMs);

@@ -8,7 +8,7 @@ import { type Body, readBody } from './body.ts';
 import { type BridgeContext, noSource } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { Problem } from './problem.ts';
-import { admit, authenticate } from './receive.ts';
+import { admit, authenticate, senderOf } from './receive.ts';
 import { store } from './store.ts';
 
 export async function handle(
@@ -17,8 +17,13 @@ export async function handle(
   context: BridgeContext,
 ): Promise<void> {
   const { metrics, config, log, inFlight } = context;
-  const admitted = admit(headOf(request), config, context.sources());
-  if ('status' in admitted) return refuse(request, response, admitted, noSource, metrics);
+  const head = headOf(request);
+  const admitted = admit(head, config, context.sources());
+  if (admitted.status !== undefined) {
+    const { source: asked = noSource } = admitted;
+    context.refusals.note(admitted, asked, senderOf(head, config));
+    return refuse(request, response, admitted, asked, metrics);
+  }
   const { source } = admitted;
   const startedAt = performance.now();
   const deadline = new Deadline(config.answerTimeoutMs);
@@ -48,13 +53,14 @@ export async function handle(
 function headOf(request: IncomingMessage) {
   const { method, url, headers, socket } = request;
   const forwardedFor = headers['x-forwarded-for'];
+  const signature = headers[signatureHeader];
   return {
     method,
     url,
-    contentType: headers['content-type'],
     contentLength: headers['content-length'],
     address: socket.remoteAddress,
     forwardedFor: typeof forwardedFor === 'string' ? forwardedFor : forwardedFor?.join(','),
+    signature: typeof signature === 'string' ? signature : undefined,
   };
 }
 
@@ -73,8 +79,10 @@ async function verifyAndStore(
   );
   if ('status' in verified) {
     place.leave();
+    context.refusals.note(verified, source, undefined);
     return verified;
   }
+  context.refusals.verified(source);
   context.metrics.signatures.count(source, verified.secretName);
   const contentType = request.headers['content-type'];
   const receipt = { source, contentType, receivedAtMs: Date.now() };

@@ -53,11 +53,6 @@ export const problems = {
     status: 413,
     title: 'The body is over the limit (BODY_MAX_BYTES)',
   },
-  wrongMediaType: {
-    slug: 'wrong-media-type',
-    status: 415,
-    title: 'Expected application/json',
-  },
   headersTooLarge: {
     slug: 'headers-too-large',
     status: 431,

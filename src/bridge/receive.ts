@@ -1,17 +1,17 @@
 /** Which answer a request gets, before and after its body is read. Pure: `handle.ts` carries it out. */
 
 import type { Senders } from '../config/senders.ts';
-import { type Unverified, type Verified, verify } from '../voucherify/signature.ts';
+import { isSignature, type Unverified, type Verified, verify } from '../voucherify/signature.ts';
 import { type Problem, problems } from './problem.ts';
 
 export type RequestHead = {
   readonly method: string | undefined;
   readonly url: string | undefined;
-  readonly contentType: string | undefined;
   readonly contentLength: string | undefined;
   /** Of the connection. */
   readonly address: string | undefined;
   readonly forwardedFor: string | undefined;
+  readonly signature: string | undefined;
 };
 
 export type Limits = {
@@ -24,30 +24,41 @@ export type Limits = {
 
 type Secrets = Parameters<typeof verify>[2];
 
-/** The source under which it arrives, where its body may be read. */
+/** @param source undefined where it names none that is known */
+type Refused = Problem & { readonly source?: string };
+
+/** The source under which it arrives, where its body may be read. Its media type says nothing: what is signed is stored, whatever it is called. */
 export function admit(
   head: RequestHead,
   limits: Limits,
   sources: { readonly has: (source: string) => boolean },
-): { readonly source: string } | Problem {
+): { readonly source: string; readonly status?: undefined } | Refused {
   if (!isAllowed(head, limits)) return problems.senderNotAllowed;
-  const path = head.url?.split('?', 1)[0] ?? '';
+  const path = pathOf(head.url ?? '');
   const source = path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : '';
   if (!sources.has(source)) return problems.unknownPath;
   if (head.method !== 'POST') return problems.wrongMethod;
-  if (!isAccepted(head.contentType)) return problems.wrongMediaType;
-  if (Number(head.contentLength ?? 0) > limits.maxBodyBytes) return problems.tooLarge;
+  if (!head.signature) return { ...problems.noSignature, source };
+  if (!isSignature(head.signature)) return { ...problems.wrongSignature, source };
+  if (Number(head.contentLength ?? 0) > limits.maxBodyBytes)
+    return { ...problems.tooLarge, source };
   return { source };
 }
 
 const pathPrefix = '/webhooks/';
+
+/** Of the target in any form: a proxy may send the absolute one (RFC 9112 3.2.2). */
+function pathOf(url: string): string {
+  if (/^https?:\/\//i.test(url)) return URL.canParse(url) ? new URL(url).pathname : '';
+  return url.split('?', 1)[0] ?? '';
+}
 
 function isAllowed(
   { address, forwardedFor }: RequestHead,
   { allowedSenders, trustedProxyHops }: Limits,
 ): boolean {
   if (!allowedSenders) return true;
-  const sender = senderOf(address, forwardedFor, trustedProxyHops);
+  const sender = senderOf({ address, forwardedFor }, { trustedProxyHops });
   return sender !== undefined && allowedSenders.has(sender);
 }
 
@@ -56,29 +67,25 @@ function isAllowed(
  * What stands further left was written by who knows whom. Undefined where fewer proxies wrote than are trusted.
  */
 export function senderOf(
-  connection: string | undefined,
-  forwardedFor: string | undefined,
-  trustedProxies: number,
+  { address, forwardedFor }: Pick<RequestHead, 'address' | 'forwardedFor'>,
+  { trustedProxyHops }: Pick<Limits, 'trustedProxyHops'>,
 ): string | undefined {
-  if (trustedProxies === 0) return connection && withoutMapping(connection);
-  const written = (forwardedFor ?? '').split(',').map((address) => address.trim());
-  const sender = written.at(-trustedProxies);
-  return sender ? withoutMapping(sender) : undefined;
+  if (trustedProxyHops === 0) return address && withoutMapping(address);
+  const written = (forwardedFor ?? '').split(',').map((item) => item.trim());
+  const sender = written.at(-trustedProxyHops);
+  return sender ? withoutMapping(withoutPort(sender)) : undefined;
+}
+
+/** Some proxies write the port too: 192.0.2.1:443, [2001:db8::1]:443, [2001:db8::1]. */
+function withoutPort(address: string): string {
+  const [, bracketed, v4] =
+    /^(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/.exec(address) ?? [];
+  return bracketed ?? v4 ?? address;
 }
 
 /** An IPv4 address as a socket for both families shows it. */
 function withoutMapping(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, '');
-}
-
-/**
- * The vendor documents application/json; distributions can also send plain strings. What has no media type is taken: refusing a webhook for 24
- * hours disables it.
- */
-function isAccepted(contentType: string | undefined): boolean {
-  if (contentType === undefined || contentType === '') return true;
-  const mediaType = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  return /^(application\/(json|[\w.-]+\+json)|text\/plain)$/.test(mediaType);
 }
 
 export function authenticate(

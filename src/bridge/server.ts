@@ -23,9 +23,6 @@ export type Bridge = {
 /** Node's own limit for the request line and the headers together, given here so that nobody's NODE_OPTIONS lifts it. */
 const maxHeaderSize = 16 * 1024;
 
-/** So long it goes on after it was told to stop, telling each connection to close with its answer. Whoever looks at /readyz sends elsewhere by then. */
-const lastRequestsMs = 500;
-
 export async function startBridge(
   given: Omit<BridgeContext, 'isStopping'>,
   listen: Listen,
@@ -38,6 +35,8 @@ export async function startBridge(
   const server = createServer({
     keepAliveTimeout: keepAliveMs,
     maxHeaderSize,
+    // Whatever --insecure-http-parser in NODE_OPTIONS says.
+    insecureHTTPParser: false,
     headersTimeout: answerTimeoutMs,
     // The deadline of each request ends it before; this is for what comes so slowly that even its head takes most of it.
     requestTimeout: 2 * answerTimeoutMs,
@@ -48,7 +47,7 @@ export async function startBridge(
     if (connections.add(socket)) new FastLane(socket, context, connections, toNode);
   });
   server.on('request', (request, response) => {
-    connections.begin(request.socket);
+    connections.begin(request.socket, request);
     response.once('close', () => connections.answered(request.socket));
     void handle(request, response, context);
   });
@@ -64,8 +63,8 @@ export async function startBridge(
     port,
     close: async () => {
       isStopping = true;
-      // Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
-      await sleep(lastRequestsMs);
+      // Each connection is told to close with its answer; whoever looks at /readyz sends elsewhere by the end of it. Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
+      await sleep(config.shutdownDelayMs);
       // A process that was held up for longer than that has yet to see what came meanwhile: connections, then what they sent.
       await stop();
       await someTurns();

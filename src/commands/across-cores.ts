@@ -45,6 +45,8 @@ export type Service = {
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
   readonly tuning: SupervisorOptions['tuning'];
+  /** What a worker may need to stop beyond the usual. */
+  readonly shutdownDelayMs?: number;
   /** To the port where it takes connections. */
   readonly bind?: Bind;
   /** Until it is stopped; answers the exit code. */
@@ -114,7 +116,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
 }
 
 async function supervise(
-  { name, runs, readyWith, tuning, bind }: Service,
+  { name, runs, readyWith, tuning, shutdownDelayMs = 0, bind }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
@@ -128,6 +130,7 @@ async function supervise(
     }),
     readyWith,
     tuning,
+    killAfterMs: killAfterMs + shutdownDelayMs,
     bind,
     log,
     metrics: createMetrics({ version }),
@@ -143,12 +146,15 @@ async function supervise(
     log,
     workers.ended,
     [
-      ['workers stopped', workers.stop, stopLimitMs],
+      ['workers stopped', workers.stop, stopLimitMs + shutdownDelayMs],
       ['admin closed', admin.close],
     ],
     announce,
   );
 }
+
+/** Longer than each step of a worker's own shutdown may take. */
+const killAfterMs = 40_000;
 
 /** For all the steps of a worker together. */
 const stopLimitMs = 42_000;

@@ -20,6 +20,7 @@ export const command: Command = {
         workers: config.bridge.workers,
         readyWith: 'one',
         tuning: { garbagePercent: 100, isCompiledSoon: true },
+        shutdownDelayMs: config.bridge.shutdownDelayMs,
         bind: (server) => listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT'),
         // Loaded where it runs: the supervisor needs none of it.
         work: async (post) => (await import('./run-bridge.ts')).runBridge(config, post, io),

@@ -1,6 +1,8 @@
 /** What runs when a service is told to stop: its steps in order, each with its name in the log. A second signal does not wait. */
 
+import cluster from 'node:cluster';
 import type { Log } from '../observability/log.ts';
+import type { ToWorker } from '../workers/messages.ts';
 
 export type Step = readonly [name: string, run: () => Promise<unknown>, limitMs?: number];
 
@@ -11,7 +13,7 @@ const stepLimitMs = 15_000;
 const interrupted = 130;
 
 /**
- * Waits for SIGTERM or SIGINT, then runs the steps and answers the exit code.
+ * Waits for SIGTERM or SIGINT (a worker: for its supervisor's word), then runs the steps and answers the exit code.
  * @param announce says that the service runs, once it can be stopped
  * @param ended rejects when the service can not go on: the steps run all the same, then it is thrown
  */
@@ -44,13 +46,18 @@ export async function runUntilStopped(
 function nextSignals() {
   const first = Promise.withResolvers<string>();
   const second = Promise.withResolvers<string>();
+  let count = 0;
+  const stop = (signal: string) => {
+    count += 1;
+    first.resolve(signal);
+    if (count > 1) second.resolve(signal);
+  };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    let count = 0;
-    process.on(signal, () => {
-      count += 1;
-      first.resolve(signal);
-      if (count > 1) second.resolve(signal);
-    });
+    // systemd and cri-o send it to every process of the group: a worker is told by its supervisor alone, else it would count two.
+    process.on(signal, () => (cluster.isWorker ? undefined : stop(signal)));
+  }
+  if (cluster.isWorker) {
+    process.on('message', ({ kind }: ToWorker) => (kind === 'stop' ? stop('stop') : undefined));
   }
   return { first: first.promise, second: second.promise };
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher } from '../bridge/batcher.ts';
 import { InFlight } from '../bridge/in-flight.ts';
 import type { Keeper } from '../bridge/keeper.ts';
+import { Refusals } from '../bridge/refusals.ts';
 import { startBridge } from '../bridge/server.ts';
 import type { BridgeConfig, Config } from '../config/config.ts';
 import { createHealth, type Health } from '../observability/health.ts';
@@ -55,6 +56,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     rawTopic: createCatalog(config.topics).raw,
     batcher,
     inFlight,
+    refusals: new Refusals(log),
     log,
     metrics,
   };
@@ -79,7 +81,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
           health.notReady('bridge', 'stopping');
         },
       ],
-      ['webhooks answered', bridge.close],
+      ['webhooks answered', bridge.close, answeredLimitMs + config.bridge.shutdownDelayMs],
       ['spool closed', keeper.close],
       ['producer closed', raw.close],
       ['admin closed', shown.close],
@@ -87,6 +89,9 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     () => post.announce(log, facts),
   );
 }
+
+/** Longer than ANSWER_TIMEOUT can be. */
+const answeredLimitMs = 15_000;
 
 /** The limits are the whole bridge's: each of its workers has its part of them. */
 function shareOf(config: BridgeConfig, workers: number): BridgeConfig {

@@ -9,13 +9,18 @@ const kafka = {
     default: 'voucherbus',
   }),
   ssl: setting('KAFKA_SSL', kind.flag(), 'Connect with TLS', { default: 'false' }),
-  sslCa: setting('KAFKA_SSL_CA', kind.text(), 'PEM of the certificate authority', {
+  sslCa: setting('KAFKA_SSL_CA', kind.pem('CERTIFICATE'), 'PEM of the certificate authority', {
     optional: true,
   }),
-  sslCert: setting('KAFKA_SSL_CERT', kind.text(), 'PEM of the client certificate (mTLS)', {
-    optional: true,
-  }),
-  sslKey: setting('KAFKA_SSL_KEY', kind.text(), 'PEM of the client key (mTLS)', {
+  sslCert: setting(
+    'KAFKA_SSL_CERT',
+    kind.pem('CERTIFICATE'),
+    'PEM of the client certificate (mTLS)',
+    {
+      optional: true,
+    },
+  ),
+  sslKey: setting('KAFKA_SSL_KEY', kind.pem('PRIVATE KEY'), 'PEM of the client key (mTLS)', {
     optional: true,
     secret: true,
   }),
@@ -61,7 +66,7 @@ const registry = {
     optional: true,
     secret: true,
   }),
-  ca: setting('SCHEMA_REGISTRY_CA', kind.text(), 'PEM of the certificate authority', {
+  ca: setting('SCHEMA_REGISTRY_CA', kind.pem('CERTIFICATE'), 'PEM of the certificate authority', {
     optional: true,
   }),
 };
@@ -175,6 +180,12 @@ const bridge = {
   port: setting('BRIDGE_PORT', kind.integer(0, 65535), 'Port that receives webhooks', {
     default: '8080',
   }),
+  shutdownDelayMs: setting(
+    'SHUTDOWN_DELAY',
+    kind.duration('0s', '30s'),
+    'After SIGTERM webhooks are still taken for so long, while /readyz says not ready: what a load balancer needs to notice (Kubernetes: 5s)',
+    { default: '500ms' },
+  ),
   allowedSenders: setting(
     'ALLOWED_SENDERS',
     kind.senders(),

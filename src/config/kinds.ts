@@ -1,6 +1,8 @@
 /** The kinds of values a setting may have: text from the environment → a checked value, or a sentence that says what was expected. */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+import { messageOf } from '../errors.ts';
 import { sendersOf } from './senders.ts';
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -92,10 +94,47 @@ export const hosts = () =>
       : undefined;
   });
 
+/** Credentials in a URL would stand in log lines, errors and record headers: they have settings of their own. */
 export const httpUrl = () =>
-  parsed('an http:// or https:// URL', (value) =>
-    URL.canParse(value) && /^https?:/.test(value) ? value.replace(/\/+$/, '') : undefined,
-  );
+  parsed('an http:// or https:// URL without user and password in it', (value) => {
+    if (!URL.canParse(value) || !/^https?:/.test(value)) return undefined;
+    const { username, password } = new URL(value);
+    return username === '' && password === '' ? value.replace(/\/+$/, '') : undefined;
+  });
+
+/** PEM text. What is none would be ignored without a word, or fail at the first connection with a message that names no setting. */
+export const pem = (label: 'CERTIFICATE' | 'PRIVATE KEY') =>
+  z.string().transform((text, context) => {
+    const problem = pemProblem(text.trim(), label);
+    if (problem === undefined) return text;
+    context.addIssue({
+      code: 'custom',
+      message: `expected a PEM of a ${label.toLowerCase()}, ${problem}`,
+    });
+    return z.NEVER;
+  });
+
+function pemProblem(text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): string | undefined {
+  if (/^(\.{0,2}\/|[A-Za-z]:\\)[^\n]*$/.test(text)) {
+    return 'found what looks like a path: name the file in the same setting with _FILE at its end';
+  }
+  const [, found] = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text) ?? [];
+  if (found === undefined) return 'found no "-----BEGIN …-----" in it';
+  if (text.includes('\\n')) return 'found a backslash and n where the lines should end';
+  if (!found.endsWith(label)) return `found a ${found.toLowerCase()}`;
+  try {
+    if (label === 'CERTIFICATE') {
+      for (const [one] of text.matchAll(
+        /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
+      )) {
+        new X509Certificate(one);
+      }
+    } else if (!found.includes('ENCRYPTED')) createPrivateKey(text);
+    return undefined;
+  } catch (error) {
+    return `found one that cannot be read (${messageOf(error)})`;
+  }
+}
 
 /** A legal Kafka topic or group name part (letters, digits, dot, underscore, hyphen; Kafka's limit for a topic is 249). */
 export const kafkaName = () =>
@@ -114,9 +153,9 @@ export const pathSegment = () =>
  */
 export const secrets = () =>
   parsed(
-    'one or more secrets separated by commas, each as source/name:secret, name:secret or plain, with names distinct in their source',
+    'one or more secrets separated by commas or line ends, each as source/name:secret, name:secret or plain, without quotes around them, with names distinct in their source',
     (value): readonly Secret[] | undefined => {
-      const list = items(value).map((item, index): Secret => {
+      const list = items(value.replaceAll(/\r?\n/g, ',')).map((item, index): Secret => {
         const [, source, name, key] =
           /^(?:([a-z0-9-]{1,60})\/)?([A-Za-z0-9_-]+):(.+)$/.exec(item) ?? [];
         return name !== undefined && key !== undefined
@@ -128,7 +167,9 @@ export const secrets = () =>
             };
       });
       const names = new Set(list.map(({ source, name }) => `${source}/${name}`));
-      return list.length > 0 && names.size === list.length ? list : undefined;
+      // Quotes that an env file or a YAML file left there: every webhook would be refused.
+      const isQuoted = list.some(({ key }) => /^["'].*["']$/.test(key)) || /^["']/.test(value);
+      return list.length > 0 && names.size === list.length && !isQuoted ? list : undefined;
     },
   );
 

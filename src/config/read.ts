@@ -50,9 +50,22 @@ function readSetting({ env, schema, options }: Setting, sources: Sources): Resul
   }
   const parsed = schema.safeParse(given);
   if (parsed.success) return { value: parsed.data };
-  const shown = options.secret ? 'set' : JSON.stringify(given);
-  return { problem: `${env} is ${shown}: ${parsed.error.issues[0]?.message}` };
+  const shown = options.secret ? 'set' : shownOf(given);
+  const hint = isServiceLink(given) ? `. ${serviceLinkHint}` : '';
+  return { problem: `${env} is ${shown}: ${parsed.error.issues[0]?.message}${hint}` };
 }
+
+/** A long value (a certificate) would hide what is said of it; and userinfo in a URL is a password. */
+function shownOf(value: string): string {
+  const text = value.replace(/:\/\/[^/@\s]*@/, '://…@');
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 60)}…` : text);
+}
+
+/** Kubernetes gives each pod the addresses of the services of its namespace, as <SERVICE>_PORT=tcp://10.0.0.1:80. */
+const isServiceLink = (value: string) => /^tcp:\/\//.test(value);
+
+const serviceLinkHint =
+  'Kubernetes has set it for a service of that name: set it yourself, or enableServiceLinks: false in the pod, or rename the service';
 
 /** An empty variable counts as absent: compose files and CI write `X=` for "not given". */
 function textOf(

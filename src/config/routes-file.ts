@@ -2,7 +2,7 @@
  * The routes file: its form, declared once. The errors with their lines, and the JSON Schema for editors (schemas/routes.schema.json), come from here.
  */
 
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
@@ -98,12 +98,25 @@ export function readRoutes(text: string): Read {
       ),
     };
   }
+  keepNumbersAsWritten(document);
   const parsed = routesFile.safeParse(document.toJS());
   if (parsed.success) return { file: parsed.data };
   const problems = parsed.error.issues.map(({ path, message }) => {
     return `line ${lineOf(offsetOf(document, path))}: ${path.join('.') || 'the file'}: ${message}`;
   });
   return { problems };
+}
+
+/** `01234` and `1.10` are compared with text, digit by digit: as numbers they would be 1234 and 1.1, and never fit. */
+function keepNumbersAsWritten(document: ReturnType<typeof parseDocument>): void {
+  visit(document, {
+    Scalar: (_, node) => {
+      const { value, source } = node;
+      if (typeof value === 'number' && source !== undefined && source !== String(value)) {
+        node.value = source;
+      }
+    },
+  });
 }
 
 type Node = { readonly range?: readonly number[] | null } | undefined;

@@ -17,6 +17,11 @@ export type Verified = {
 
 export type Unverified = 'no-signature' | 'wrong-signature';
 
+/** Whether it can be a signature at all: 64 hex digits. Asked before a body is read, which nobody who has no secret should make us do. */
+export function isSignature(text: string | undefined): boolean {
+  return text !== undefined && /^[0-9a-f]{64}$/.test(text);
+}
+
 /**
  * Tries every secret on the bytes as they came, then on the bytes without insignificant white space: the vendor signs the compact
  * text and does not say that it always sends it. The JSON is never parsed and written again: that would change numbers and escapes.
@@ -27,10 +32,12 @@ export function verify(
   secrets: readonly NamedSecret[],
 ): Verified | Unverified {
   if (signature === undefined || signature === '') return 'no-signature';
+  if (!isSignature(signature)) return 'wrong-signature';
   const given = Buffer.from(signature, 'latin1');
   const asSent = secrets.find(({ key }) => isEqual(given, sign(body, key)));
   if (asSent) return { body, signature, secretName: asSent.name };
   const compact = withoutWhitespace(body);
+  if (compact === undefined || body.length > mostInflated(compact.length)) return 'wrong-signature';
   const asSigned =
     compact.length < body.length
       ? secrets.find(({ key }) => isEqual(given, sign(compact, key)))
@@ -52,18 +59,34 @@ function isEqual(given: Buffer, expected: string): boolean {
   return given.length === bytes.length && timingSafeEqual(given, bytes);
 }
 
-/** JSON's white space outside of strings removed; an escaped quote does not end a string. */
-export function withoutWhitespace(body: Buffer): Buffer {
+/** Somebody who replays a signed body may put white space into it; indentation needs no more than this. */
+const mostInflated = (compactBytes: number) => 8 * compactBytes + 4_096;
+
+/** `{ } [ ] : , "`: beside one of these white space means nothing. */
+const isDelimiter = new Uint8Array(256);
+for (const byte of Buffer.from('{}[]:,"')) isDelimiter[byte] = 1;
+
+/**
+ * JSON's white space outside of strings removed; an escaped quote does not end a string. Undefined where two tokens would become one: `[1 2]` must
+ * not pass for `[12]`.
+ */
+export function withoutWhitespace(body: Buffer): Buffer | undefined {
   const compact = Buffer.allocUnsafe(body.length);
   let length = 0;
   let isInString = false;
+  let isAfterSpace = false;
   for (let i = 0; i < body.length; i += 1) {
     const byte = body[i] as number;
     if (isInString) {
       compact[length++] = byte;
       if (byte === backslash && i + 1 < body.length) compact[length++] = body[++i] as number;
       else if (byte === quote) isInString = false;
-    } else if (!isSpace(byte)) {
+    } else if (isSpace(byte)) isAfterSpace = length > 0;
+    else {
+      if (isAfterSpace && !isDelimiter[byte] && !isDelimiter[compact[length - 1] as number]) {
+        return undefined;
+      }
+      isAfterSpace = false;
       compact[length++] = byte;
       isInString = byte === quote;
     }

@@ -23,6 +23,8 @@ export type SupervisorOptions = {
   /** Whether the service is ready when one of them is, or only when all are. */
   readonly readyWith: 'one' | 'all';
   readonly tuning: Tuning;
+  /** A worker that has not ended by then, after it was told to stop, is killed. */
+  readonly killAfterMs: number;
   /** Where the workers take connections. */
   readonly bind: Bind | undefined;
   readonly log: Log;
@@ -64,11 +66,8 @@ const answerWithinMs = 1_000;
 /** An event loop that has not turned for so long is hung. (Kubernetes' defaults give a process as long: three probes, 10 s apart.) */
 const hungAfterMs = 30_000;
 
-/** Longer than each step of a worker's own shutdown may take. */
-const killAfterMs = 40_000;
-
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { count, environmentOf, readyWith, tuning, bind, log, metrics } = options;
+  const { count, environmentOf, readyWith, tuning, killAfterMs, bind, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
   const asked = new Map<number, () => void>();
@@ -189,7 +188,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     stop: async () => {
       isStopping = true;
       clearInterval(watching);
-      await Promise.all(places.map(end));
+      await Promise.all(places.map((place) => end(place, killAfterMs)));
       sharedPort?.close();
     },
   };
@@ -209,10 +208,12 @@ function aPlace(number: number): Place {
   };
 }
 
-async function end({ worker }: Place): Promise<void> {
+async function end({ worker }: Place, killAfterMs: number): Promise<void> {
   if (worker === undefined) return;
   const exited = once(worker, 'exit');
-  worker.process.kill('SIGTERM');
+  const message: ToWorker = { kind: 'stop' };
+  // A worker that dies just now is seen by its end.
+  worker.send(message, () => undefined);
   const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
   await exited.finally(() => clearTimeout(timer));
 }

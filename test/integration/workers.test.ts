@@ -1,14 +1,18 @@
 /** One command, several workers: they share the work, die and are replaced, are seen as one, and end as one. */
 
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Child } from '../../src/commands/child.ts';
+import { signedHeaders } from '../../src/voucherify/signature.ts';
 import { allOnRaw, startLoad } from '../support/ack-load.ts';
 import { aBody } from '../support/builders.ts';
-import { aDeployment, metric, until } from '../support/deployment.ts';
+import { aDeployment, metric, secret, until } from '../support/deployment.ts';
 import { doors } from '../support/doors.ts';
 import { startFlow } from '../support/flow.ts';
 import { freePort } from '../support/ports.ts';
@@ -224,4 +228,50 @@ test('two bridges with workers can not share a spool, and the second says so', a
     1,
   );
   await rm(directory, { recursive: true, force: true });
+});
+
+test('SIGTERM to every process of the group, as systemd sends it, is one order to stop: what is half sent is answered', async () => {
+  await using deployment = await aDeployment(2, two);
+  const bridge = await deployment.start('bridge');
+  const processor = await deployment.start('processor');
+  await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready');
+  const body = aBody();
+  const { hostname, port, pathname } = new URL(bridge.url);
+  const head = Object.entries(signedHeaders(body, secret)).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  const halfSent = await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const socket = connect(Number(port), hostname);
+      const answered = new Promise<string>((resolve) => {
+        let said = '';
+        socket.on('data', (data) => {
+          said += data;
+        });
+        socket.on('error', () => undefined);
+        socket.on('close', () => resolve(said));
+      });
+      const lines = [
+        `POST ${pathname} HTTP/1.1`,
+        'host: bus',
+        `content-length: ${body.length}`,
+        ...head,
+      ];
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+      socket.write(body.subarray(0, 100));
+      await once(socket, 'connect').catch(() => undefined);
+      return { socket, answered };
+    }),
+  );
+  await sleep(300);
+  for (const { child } of [bridge, processor]) {
+    for (const pid of [child.pid, ...workersOf(child)]) process.kill(pid, 'SIGTERM');
+  }
+  await sleep(200);
+  for (const { socket } of halfSent) socket.write(body.subarray(100));
+  for (const { answered } of halfSent) expect(await answered).toMatch(/^HTTP\/1.1 202 /);
+  expect(await bridge.child.exited).toBe(0);
+  expect(await processor.child.exited).toBe(0);
+  // They have left: nobody waits for the end of their sessions.
+  expect(await deployment.admin.memberCount(deployment.prefix)).toBe(0);
 });

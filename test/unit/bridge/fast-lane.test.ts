@@ -10,6 +10,8 @@ import { FastLane } from '../../../src/bridge/fast-lane.ts';
 import { InFlight } from '../../../src/bridge/in-flight.ts';
 import type { Kept } from '../../../src/bridge/keeper.ts';
 import type { ReceivedWebhook } from '../../../src/bridge/record.ts';
+import { Refusals } from '../../../src/bridge/refusals.ts';
+import { createLog } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { signedHeaders } from '../../../src/voucherify/signature.ts';
 import { exchange } from '../../support/raw-http.ts';
@@ -53,6 +55,7 @@ async function aServer({ keep = storing, answerTimeoutMs = 5_000, maxRequests = 
     rawTopic: 'raw',
     batcher,
     inFlight: new InFlight({ maxRequests, maxBytes: 1e6 }),
+    refusals: new Refusals(createLog('silent', 'test')),
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
     isStopping: () => state.isStopping,

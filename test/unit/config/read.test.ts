@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../../src/config/read.ts';
 import { signingKey, sourcesOf } from '../../../src/config/sources.ts';
@@ -103,9 +104,9 @@ test('every problem is reported at once, with the value and what was expected', 
   expect(text.split('\n')).toEqual([
     'The configuration has 6 problems:',
     '  KAFKA_BROKERS is not set: expected host:port, or several separated by commas',
-    '  SCHEMA_REGISTRY_URL is "registry": expected an http:// or https:// URL',
+    '  SCHEMA_REGISTRY_URL is "registry": expected an http:// or https:// URL without user and password in it',
     '  DEDUP_WINDOW is "15": expected a duration from 1m to 365d, such as 500ms, 10s, 5m, 1h or 15d',
-    '  WEBHOOK_SECRETS is set: expected one or more secrets separated by commas, each as source/name:secret, name:secret or plain, with names distinct in their source',
+    '  WEBHOOK_SECRETS is set: expected one or more secrets separated by commas or line ends, each as source/name:secret, name:secret or plain, without quotes around them, with names distinct in their source',
     '  BRIDGE_PORT is "80808": expected an integer from 0 to 65535',
     '  BATCH_MAX_BYTES is "1mb": expected a size from 1KiB to 1MiB, such as 1048576, 512KiB or 1MiB',
   ]);
@@ -152,4 +153,56 @@ test('settings that contradict each other are refused', () => {
   expect(problemsOf({ ...required, KAFKA_SASL_MECHANISM: 'oauthbearer' })).toContain(
     'KAFKA_OAUTH_TOKEN_URL',
   );
+});
+
+test('secrets may stand one in a line, as in a mounted file', () => {
+  const { secrets } = read({ ...required, WEBHOOK_SECRETS: 'old:abc\nnew:def\r\n' }).webhook;
+  expect(secrets.map(({ name, key }) => [name, key])).toEqual([
+    ['old', 'abc'],
+    ['new', 'def'],
+  ]);
+});
+
+test.each(['"old:abc,new:def"', "'abc'", 'old:"abc"', "old:'abc'"])(
+  'quotes that somebody left around a secret are refused: %s',
+  (WEBHOOK_SECRETS) => {
+    expect(problemsOf({ ...required, WEBHOOK_SECRETS })).toContain('without quotes around them');
+  },
+);
+
+test.each(['SCHEMA_REGISTRY_URL', 'KAFKA_OAUTH_TOKEN_URL'])(
+  'user and password in %s are refused, and not shown',
+  (name) => {
+    const said = problemsOf({ ...required, [name]: 'https://ann:s3cret@registry:8081' });
+    expect(said).toContain(`${name} is "https://…@registry:8081": expected an http:// or https://`);
+    expect(said).not.toContain('s3cret');
+  },
+);
+
+test('an address that Kubernetes put into our setting is told as what it is', () => {
+  const said = problemsOf({ ...required, BRIDGE_PORT: 'tcp://10.3.240.10:8080' });
+  expect(said).toContain('BRIDGE_PORT is "tcp://10.3.240.10:8080"');
+  expect(said).toContain('enableServiceLinks: false');
+});
+
+const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+const noCertificate = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----';
+
+test.each([
+  ['KAFKA_SSL_CA', '/etc/ssl/ca.pem', 'with _FILE at its end'],
+  ['KAFKA_SSL_CA', 'MIIB', 'found no "-----BEGIN'],
+  ['KAFKA_SSL_CA', noCertificate.replaceAll('\n', '\\n'), 'a backslash and n'],
+  ['KAFKA_SSL_CA', noCertificate, 'cannot be read'],
+  ['KAFKA_SSL_CERT', String(key), 'found a private key'],
+  ['KAFKA_SSL_KEY', noCertificate, 'found a certificate'],
+  ['SCHEMA_REGISTRY_CA', 'nonsense', 'found no "-----BEGIN'],
+])('%s that is no PEM of its kind is refused with what it is: %j', (name, value, text) => {
+  expect(problemsOf({ ...required, [name]: value })).toContain(text);
+});
+
+test('a key is taken, and never shown', () => {
+  expect(read({ ...required, KAFKA_SSL_KEY: String(key) }).kafka.sslKey).toBe(key);
+  const said = problemsOf({ ...required, KAFKA_SSL_KEY: 'my-private-key' });
+  expect(said).toContain('KAFKA_SSL_KEY is set: expected a PEM of a private key');
+  expect(said).not.toContain('my-private-key');
 });

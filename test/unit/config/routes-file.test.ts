@@ -76,3 +76,19 @@ test('the JSON Schema for editors is the one that is checked in (`voucherbus rou
     JSON.parse(JSON.stringify(routesJsonSchema())),
   );
 });
+
+test('numbers are compared as they are written', () => {
+  const read = readRoutes(`
+match: first
+routes:
+  - name: shops
+    when: { metadata.shop: 01234, metadata.version: [1.10, 2], campaign.metadata.big: { not: 1e21 } }
+    to: shops
+default: other
+`);
+  expect('file' in read && read.file.routes[0]?.when).toEqual({
+    'metadata.shop': '01234',
+    'metadata.version': ['1.10', 2],
+    'campaign.metadata.big': { not: '1e21' },
+  });
+});
