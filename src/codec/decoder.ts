@@ -14,6 +14,8 @@ export type Undecodable = {
 export type Decoder<T> = {
   /** Fetches the schemas that these values need and that are not known yet. @throws AppError REGISTRY_UNAVAILABLE, retriable */
   readonly prepare: (values: readonly (Buffer | null)[]) => Promise<void>;
+  /** The same by schema id, for those that are sure to come. */
+  readonly load: (ids: Iterable<number>) => Promise<void>;
   /** Decodes one value; `prepare` must have seen it. */
   readonly decode: (value: Buffer | null) => T | Undecodable;
 };
@@ -25,8 +27,7 @@ export function createDecoder<T>(
   registry: Pick<Registry, 'schemaText'>,
 ): Decoder<T> {
   const known = new Map<number, Known>();
-  /** Ids that the registry did not know at the last look: asked again with the next batch, they may be registered by then. */
-  const unknown = new Set<number>();
+  // Ids that the registry does not know are asked for again with the next batch: they may be registered by then.
 
   const prepare: Decoder<T>['prepare'] = async (values) => {
     const missing = new Set<number>();
@@ -34,11 +35,13 @@ export function createDecoder<T>(
       const id = value === null ? undefined : schemaIdOf(value);
       if (id !== undefined && !known.has(id)) missing.add(id);
     }
-    unknown.clear();
-    for (const id of missing) {
+    await load(missing);
+  };
+
+  const load: Decoder<T>['load'] = async (ids) => {
+    for (const id of ids) {
       const text = await registry.schemaText(id);
-      if (text === undefined) unknown.add(id);
-      else known.set(id, resolve(reader, id, text));
+      if (text !== undefined) known.set(id, resolve(reader, id, text));
     }
   };
 
@@ -60,7 +63,7 @@ export function createDecoder<T>(
     }
   };
 
-  return { prepare, decode };
+  return { prepare, load, decode };
 }
 
 function resolve(reader: AvroType, id: number, text: string): Known {

@@ -1,6 +1,7 @@
 /** The schema registry: look-ups for the running services, registration and compatibility checks for the command line. */
 
 import { Agent as HttpsAgent } from 'node:https';
+import { createRequire } from 'node:module';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { RegistryConfig } from '../config/config.ts';
 import { AppError, messageOf } from '../errors.ts';
@@ -21,8 +22,10 @@ export type Registry = {
 /** The requests that the client makes but does not offer: version pinned in package.json, covered by the integration test of this room. */
 type Api = {
   readonly Subject: Record<
-    'latestVersion' | 'compatible',
-    (args: object) => Promise<{ data: () => { version?: number; is_compatible?: boolean } }>
+    'latestVersion' | 'compatible' | 'registered',
+    (
+      args: object,
+    ) => Promise<{ data: () => { version?: number; is_compatible?: boolean; id?: unknown } }>
   >;
 };
 
@@ -36,7 +39,7 @@ export function connectRegistry(config: RegistryConfig): Registry {
       ? { auth: { username: config.username, password: config.password } }
       : {}),
     ...(config.ca ? { agent: new HttpsAgent({ ca: config.ca, keepAlive: true }) } : {}),
-    ...(config.token ? { middlewares: [bearer(config.token)] } : {}),
+    middlewares: [inTime, onlyJson, ...(config.token ? [bearer(config.token)] : [])],
   });
   const { api } = client as unknown as { api: Api };
   const asked = <T>(what: string, request: () => Promise<T>) => ask(config.url, what, request);
@@ -45,11 +48,17 @@ export function connectRegistry(config: RegistryConfig): Registry {
   return {
     url: config.url,
     idOf: (subject, schema) =>
-      asked(`look up ${subject}`, () => client.getRegistryIdBySchema(subject, avro(schema))),
-    schemaText: async (id) => {
-      const schema = await asked(`fetch schema ${id}`, () => client.getSchema(id));
-      return schema === undefined ? undefined : JSON.stringify(schema);
-    },
+      asked(`look up ${subject}`, async () => {
+        const { id } = (await api.Subject.registered({ subject, body: { schema } })).data();
+        if (typeof id !== 'number') throw new Error('the response has no id');
+        return id;
+      }),
+    schemaText: (id) =>
+      asked(`fetch schema ${id}`, async () => {
+        const schema: unknown = await client.getSchema(id);
+        if (schema === undefined) throw new Error('the response has no schema');
+        return JSON.stringify(schema);
+      }),
     register: async (subject, schema, compatibility) => {
       const registered = await asked(`register ${subject}`, () =>
         client.register(avro(schema), { subject, compatibility: COMPATIBILITY[compatibility] }),
@@ -72,7 +81,7 @@ export function connectRegistry(config: RegistryConfig): Registry {
 }
 
 /** Statuses that are the registry's own answer. Others are no answer: the client reports an unreachable host as status 400 or 500. */
-const refusals = new Set([401, 403, 409, 422]);
+const refusals = new Set([401, 403, 404, 409, 422]);
 
 async function ask<T>(
   url: string,
@@ -82,9 +91,13 @@ async function ask<T>(
   try {
     return await request();
   } catch (error) {
-    const status = statusOf(error);
-    if (status === 404 || isNotFound(error)) return undefined;
+    const { status, body } = answerIn(error);
     const cannot = `can not ${what} at the schema registry ${url}`;
+    const isRefused = status === 401 || status === 403;
+    if (status !== undefined && refusals.has(status) && !isRefused && !isItsOwn(status, body)) {
+      throw new AppError('REGISTRY_UNAVAILABLE', 'retriable', `${cannot}: ${notItsOwn(status)}`);
+    }
+    if (status === 404) return undefined;
     if (error instanceof Error && /[Cc]ompatib/.test(error.name + error.message)) {
       throw new AppError('SCHEMA_INCOMPATIBLE', 'fatal', `${cannot}: ${error.message}`, error);
     }
@@ -100,19 +113,75 @@ async function ask<T>(
   }
 }
 
-function statusOf(error: unknown): number | undefined {
-  const status = (error as { status?: unknown }).status;
-  return typeof status === 'number' ? status : undefined;
-}
+type Answer = { readonly status: number | undefined; readonly body: unknown };
 
-/** getRegistryIdBySchema wraps a 404 in an error of its own, without the status. */
-function isNotFound(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ConfluentSchemaRegistryError';
+function answerIn(error: unknown): Answer {
+  const { status, body } = error as { status?: unknown; body?: unknown };
+  return { status: typeof status === 'number' ? status : undefined, body };
 }
 
 type Middleware = NonNullable<
   ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']
 >[number];
+
+/** The registry is asked at start and for a schema id that is new: neither may wait for ever. */
+const responseTimeoutMs = 5_000;
+
+const inTime: Middleware = () => ({
+  request: (request) => request.enhance({ timeout: responseTimeoutMs }),
+});
+
+/** A login page answers 200 too. */
+const onlyJson: Middleware = () => ({
+  response: async (next) => {
+    const response = await next();
+    if (isObject(response.data())) return response;
+    throw new Error(notItsOwn(response.status()));
+  },
+});
+
+const isObject = (data: unknown): data is Record<string, unknown> =>
+  typeof data === 'object' && data !== null;
+
+const notItsOwn = (status: number) =>
+  `status ${status}, which is no answer of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
+
+/**
+ * What is not the registry's own answer says nothing of its schemas: if the 404 of an ingress were believed, good webhooks would become dead letters.
+ * 40401 subject, 40402 version, 40403 schema (Confluent's API); a path that does not exist is 404 alone.
+ */
+function isItsOwn(status: number, body: unknown): boolean {
+  const code = isObject(body) ? String(body['error_code']) : '';
+  return status === 404 ? /^404\d\d$/.test(code) : /^\d{3,5}$/.test(code);
+}
+
+type ErrorMiddleware = (params: object) => {
+  response(next: () => Promise<unknown>): Promise<unknown>;
+};
+
+/** The client's errors keep the message of a response and drop its body, where the error code stands (version pinned, test/integration/registry.test.ts). */
+function keepBodies(): void {
+  const path = '@kafkajs/confluent-schema-registry/dist/api/middleware/errorMiddleware';
+  const part = createRequire(import.meta.url)(path) as { default: ErrorMiddleware };
+  const original = part.default;
+  part.default = (params) => ({
+    response: async (next) => {
+      let body: unknown;
+      const watched = () =>
+        next().catch((response: { data?: () => unknown }) => {
+          body = response.data?.();
+          throw response;
+        });
+      try {
+        return await original(params).response(watched);
+      } catch (error) {
+        throw error instanceof Error ? Object.assign(error, { body }) : error;
+      }
+    },
+  });
+}
+
+keepBodies();
 
 function bearer(token: string): Middleware {
   return () => ({

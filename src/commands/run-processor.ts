@@ -71,6 +71,10 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     topics,
   });
   const decoder = createDecoder<Batch>(schemas.Batch.type, registry);
+  const rawDecoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
+  // Known from the start: a registry that is away later does not matter for them.
+  await decoder.load([schemaId(catalog.journal)]);
+  await rawDecoder.load([schemaId(catalog.raw)]);
   const committed = await admin.committedOffsets(config.processor.group, catalog.raw);
   await checkOwner({ reader, decoder, core: catalog, committed, ...deployment.current() });
   const processor = createProcessor({
@@ -79,7 +83,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     admin,
     reader,
     decoder,
-    rawDecoder: createDecoder<RawWebhook>(schemas.RawWebhook.type, registry),
+    rawDecoder,
     catalog,
     windowMs: catalog.windowMs,
     deployment,

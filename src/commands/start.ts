@@ -73,7 +73,7 @@ export async function retryAtStart<T>(
   const deadline = Date.now() + timeoutMs;
   for (let saidAt = 0; ; ) {
     try {
-      return await run();
+      return await before(deadline, run());
     } catch (error) {
       const isRetriable = error instanceof AppError && error.fact === 'retriable';
       if (!isRetriable || Date.now() >= deadline) {
@@ -89,6 +89,19 @@ export async function retryAtStart<T>(
       await sleep(betweenAttemptsMs);
     }
   }
+}
+
+/** What does not answer must not make the start wait for longer either. */
+async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
+  if (!Number.isFinite(deadline)) return work;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new AppError('BROKER_UNAVAILABLE', 'retriable', 'no answer yet')),
+    // One that is overdue has a moment, for it to say what is the matter.
+    Math.max(1_000, deadline - Date.now()),
+  );
+  work.catch(() => undefined); // nobody waits for it then
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }
 
 function gaveUp(error: AppError, timeoutMs: number): AppError {

@@ -56,8 +56,17 @@ export function isTooLarge(error: unknown): boolean {
   return tooLargeTypes.has(rootOf(error)?.type ?? '');
 }
 
+/** Ours, where KafkaJS has wrapped it (a token endpoint that does not answer, for example). */
+function ownIn(error: unknown): AppError | undefined {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (one instanceof AppError) return one;
+  }
+  return undefined;
+}
+
 export function factOf(error: unknown): Fact {
-  if (error instanceof AppError) return error.fact;
+  const own = ownIn(error);
+  if (own) return own.fact;
   const root = rootOf(error);
   if (root === undefined) return 'fatal';
   if (fencedTypes.has(root.type ?? '') || producerFenced.test(root.message)) return 'fenced';

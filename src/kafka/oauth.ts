@@ -1,12 +1,16 @@
 /** OAUTHBEARER tokens by the client-credentials grant (RFC 6749 §4.4), kept until shortly before they expire. */
 
 import { AppError, messageOf } from '../errors.ts';
+import { textOf } from '../http.ts';
 
 type Credentials = {
   readonly tokenUrl: string;
   readonly clientId: string;
   readonly clientSecret: string;
 };
+
+/** A token has a few kilobytes. */
+const maxAnswerBytes = 256 * 1024;
 
 /** A token is renewed this long before its end, so that a connection never presents one that expires on the way. */
 const renewBeforeMs = 60_000;
@@ -23,8 +27,12 @@ export function createTokenProvider({ tokenUrl, clientId, clientSecret }: Creden
         },
         body: new URLSearchParams({ grant_type: 'client_credentials' }),
         signal: AbortSignal.timeout(10_000),
+        // Another host must not be given the credentials.
+        redirect: 'error',
       });
-      const { access_token, expires_in } = (await answer.json()) as Record<string, unknown>;
+      const { access_token, expires_in } = JSON.parse(
+        await textOf(answer, maxAnswerBytes),
+      ) as Record<string, unknown>;
       if (typeof access_token !== 'string') throw new Error(`status ${answer.status}, no token`);
       token = { value: access_token, expiresAtMs: Date.now() + Number(expires_in ?? 300) * 1_000 };
       return { value: access_token };

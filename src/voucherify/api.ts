@@ -4,6 +4,7 @@
  */
 
 import { messageOf } from '../errors.ts';
+import { textOf } from '../http.ts';
 import { isObject, type JsonObject } from './json.ts';
 
 export type ApiOptions = {
@@ -30,6 +31,9 @@ export type Api = {
   readonly blockedUntilMs: () => number;
 };
 
+/** A campaign or a customer with all its metadata has some kilobytes. */
+const maxAnswerBytes = 4 * 1024 * 1024;
+
 /** Where the vendor says that it is too much but not for how long. */
 const usualPauseMs = 1_000;
 
@@ -42,6 +46,8 @@ export function createApi({ url, appId, appToken, timeoutMs }: ApiOptions): Api 
       const response = await fetch(`${url}/v1/${what}/${encodeURIComponent(id)}`, {
         headers,
         signal,
+        // Another host must not be given the token.
+        redirect: 'error',
       });
       const until = blockOf(response, Date.now());
       if (until !== undefined) blockedUntilMs = Math.max(blockedUntilMs, until);
@@ -57,7 +63,7 @@ export function createApi({ url, appId, appToken, timeoutMs }: ApiOptions): Api 
         await response.body?.cancel();
         return { kind: 'failed', message: `${what}: the vendor answered ${response.status}` };
       }
-      const value: unknown = await response.json();
+      const value: unknown = JSON.parse(await textOf(response, maxAnswerBytes));
       return isObject(value)
         ? { kind: 'found', value }
         : { kind: 'failed', message: `${what}: expected a JSON object` };

@@ -15,7 +15,7 @@ const floors = [
   ['codec', 'kafka', 'voucherify'],
   ['observability'],
   ['config'],
-  ['errors.ts'],
+  ['errors.ts', 'http.ts'],
 ];
 
 /** Each package is spoken to from one room only. */

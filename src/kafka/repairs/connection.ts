@@ -1,5 +1,5 @@
 /**
- * Four faults of KafkaJS's connections, which show when a broker dies, hangs, or cuts a connection:
+ * Five faults of KafkaJS's connections, which show when a broker dies, hangs, or cuts a connection:
  *
  * 1. The first part of an answer whose rest never came stays in the buffer and is put before the answers of the next connection
  *    (connection.js:121, never cleared): everything after is misread.
@@ -10,6 +10,10 @@
  *    client closes it, and so does this.
  * 4. A broker that takes the connection and does not answer the first request counts as connected from then on, and whatever is asked of it
  *    fails with a plain Error "Broker not connected" (broker/index.js:14 and 68). Here it is not connected, and another is asked.
+ *
+ * 5. A request that is sent while the connection is closing is never settled: nothing tells its age any more, and its socket is gone
+ *    (connection.js:225). If it is a SaslHandshake, the authentication that all share never ends, and every later connection waits for it: after
+ *    an outage of the token endpoint a client never came back. Here closing settles whatever is left, and closing and authenticating have limits.
  *
  * What was seen to fail is remembered for the whole process (`isSilent`), so that other connections ask that broker last.
  */
@@ -39,6 +43,11 @@ type Broker = {
   readonly brokerAddress: string;
 };
 
+type SaslAuthenticator = {
+  readonly connection: Connection;
+  authenticate(): Promise<void>;
+};
+
 type ErrorClass = new (message: string, facts: object) => Error;
 
 const { KafkaJSConnectionError, KafkaJSConnectionClosedError } = requirePart(
@@ -60,6 +69,11 @@ export function isSilent(address: Address): boolean {
   return since !== undefined && performance.now() - since < silentForMs;
 }
 
+/** A join may take as long as a rebalance. */
+const closeLimitMs = 70_000;
+/** Longer than a token endpoint may take (`oauth.ts`), and than the requests of an authentication. */
+const authenticateLimitMs = 30_000;
+
 const isTimeout = (error: unknown) =>
   error instanceof Error && error.name === 'KafkaJSRequestTimeoutError';
 
@@ -69,6 +83,10 @@ export function mendConnection(): void {
   connection.connect = connectOnce(connection.connect);
   connection.disconnect = closeWholly(connection.disconnect);
   connection.send = closeOnTimeout(connection.send);
+  const authenticator = requirePart('kafkajs/src/broker/saslAuthenticator') as {
+    prototype: SaslAuthenticator;
+  };
+  authenticator.prototype.authenticate = authenticateInTime(authenticator.prototype.authenticate);
   const broker = (requirePart('kafkajs/src/broker') as { prototype: Broker }).prototype;
   connectBroker(broker);
 }
@@ -105,10 +123,21 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
 
 function closeWholly(disconnect: Connection['disconnect']): Connection['disconnect'] {
   const close = async (connection: Connection): Promise<true> => {
-    const { socket } = connection;
-    await disconnect.call(connection);
-    socket?.destroy();
-    closing.delete(connection);
+    const { socket, host, port } = connection;
+    const settleRest = () =>
+      connection.rejectRequests(
+        new KafkaJSConnectionClosedError('Closed connection', { host, port }),
+      );
+    // It waits for requests under way: each has its own time-out, and this is longer.
+    const timer = setTimeout(settleRest, closeLimitMs);
+    try {
+      await disconnect.call(connection);
+    } finally {
+      clearTimeout(timer);
+      settleRest();
+      socket?.destroy();
+      closing.delete(connection);
+    }
     return true;
   };
   return async function disconnecting(this: Connection) {
@@ -117,6 +146,34 @@ function closeWholly(disconnect: Connection['disconnect']): Connection['disconne
     const mine = closing.get(this) ?? close(this);
     closing.set(this, mine);
     return mine;
+  };
+}
+
+/** What KafkaJS calls a failed authentication may be a broker that went away meanwhile: that passes. */
+const brokenOff = /Closed connection|Connection error|Not connected|timed out/;
+
+function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {
+  return async function authenticating(this: SaslAuthenticator): Promise<void> {
+    const { connection } = this;
+    const { host, port } = connection;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const text = `Connection error: ${nameOf(connection)} was not authenticated within ${authenticateLimitMs / 1_000} s`;
+      late.reject(
+        new KafkaJSConnectionError(text, { broker: nameOf(connection), code: 'ETIMEDOUT' }),
+      );
+    }, authenticateLimitMs);
+    const work = authenticate.call(this);
+    work.catch(() => undefined); // after the limit nobody waits for it
+    try {
+      await Promise.race([work, late.promise]);
+    } catch (error) {
+      const { name = '', message = '' } = error as Error;
+      if (name !== 'KafkaJSSASLAuthenticationError' || !brokenOff.test(message)) throw error;
+      throw new KafkaJSConnectionClosedError(message, { host, port });
+    } finally {
+      clearTimeout(timer);
+    }
   };
 }
 

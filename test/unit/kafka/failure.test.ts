@@ -44,3 +44,15 @@ test('an error says what was tried, and one of ours stays as it is', () => {
   const ours = new AppError('FENCED', 'fenced', 'gone');
   expect(asAppError(ours, 'anything')).toBe(ours);
 });
+
+test('an error of ours keeps its fact, however KafkaJS wraps it', () => {
+  const noToken = new AppError(
+    'BROKER_UNAVAILABLE',
+    'retriable',
+    'no token',
+    new TypeError('fetch failed'),
+  );
+  expect(factOf(wrapped(noToken))).toBe('retriable');
+  const refused = new AppError('KAFKA_REFUSED', 'fatal', 'no');
+  expect(factOf(wrapped(refused))).toBe('fatal');
+});

@@ -151,3 +151,47 @@ test('a broker that takes the connection and does not answer is not connected, b
   await expect(broker.connect()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
   expect(broker.isConnected()).toBe(false);
 });
+
+test('an authentication that is under way when the connection closes ends, and the next one is a new one', async () => {
+  onRequest = () => {};
+  const sasl = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: 't' }) };
+  const connection = new Connection({ ...options(), sasl });
+  connection.setVersions({ 17: { minVersion: 0, maxVersion: 1 } });
+  // Somewhere among these the request is sent after closing has found nothing under way, and before the connection counts as closed.
+  for (let turns = 0; turns < 16; turns += 1) {
+    await connection.connect();
+    const authenticating = connection.authenticate();
+    for (let left = turns; left > 0; left -= 1) await undefined;
+    const closing = connection.disconnect();
+    await expect(authenticating).rejects.toThrow(/[Cc]losed|Not connected|timed out/);
+    await closing;
+  }
+});
+
+test('a broker that goes away during an authentication is no refusal of the credentials', async () => {
+  // Answers the handshake with the mechanism, and cuts the connection at the next request.
+  onRequest = (correlationId, socket) => {
+    if (correlationId > 0) {
+      socket.destroy();
+      return;
+    }
+    const body = Buffer.concat([
+      Buffer.from([0, 0, 0, 0, 0, 1, 0, 11]),
+      Buffer.from('OAUTHBEARER'),
+    ]);
+    const head = Buffer.alloc(8);
+    head.writeInt32BE(4 + body.length, 0);
+    head.writeInt32BE(correlationId, 4);
+    socket.write(Buffer.concat([head, body]));
+  };
+  const sasl = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: 't' }) };
+  const connection = new Connection({ ...options(), sasl });
+  connection.setVersions({
+    17: { minVersion: 0, maxVersion: 1 },
+    36: { minVersion: 0, maxVersion: 1 },
+  });
+  connection.setSupportAuthenticationProtocol(true);
+  await connection.connect();
+  const error = await connection.authenticate().catch((one: Error) => one);
+  expect(error.name).toBe('KafkaJSConnectionClosedError');
+});

@@ -1,0 +1,13 @@
+/** Reading the response of somebody else's HTTP server, which may send more than it should. */
+
+/** The body as text. @throws Error above the limit: the rest is not read */
+export async function textOf(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`the response is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
