@@ -5,7 +5,8 @@
  */
 
 import { AppError } from '../errors.ts';
-import type { Kept } from './keeper.ts';
+import { isNotStored } from '../kafka/writer.ts';
+import type { Keeper, Kept } from './keeper.ts';
 import type { ReceivedWebhook } from './record.ts';
 
 /** One webhook, and whom to tell what became of it. (By callbacks: a promise for each would cost more than all that is done here.) */
@@ -19,7 +20,7 @@ export type Waiting = {
 };
 
 type Limits = { readonly maxRecords: number; readonly maxBytes: number };
-type Keep = (webhooks: readonly ReceivedWebhook[]) => Promise<readonly Kept[]>;
+type Keep = Keeper['keep'];
 
 export class Batcher {
   readonly #keep: Keep;
@@ -49,8 +50,11 @@ export class Batcher {
       if (batch.length === 0) continue;
       try {
         const places = await this.#keep(batch.map(({ webhook }) => webhook));
-        batch.forEach(({ kept }, i) => {
-          kept(places[i] as Kept);
+        batch.forEach(({ kept, failed }, i) => {
+          const place = places[i] as Awaited<ReturnType<Keep>>[number];
+          if (typeof place === 'object' && isNotStored(place))
+            failed(new AppError('KAFKA_REFUSED', 'fatal', place.reason));
+          else kept(place);
         });
       } catch (error) {
         for (const { failed } of batch) failed(error);

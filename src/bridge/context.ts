@@ -7,6 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Batcher } from './batcher.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Refusals } from './refusals.ts';
+import type { StoreProgress } from './store-progress.ts';
 
 export type BridgeContext = {
   readonly config: BridgeConfig;
@@ -16,6 +17,7 @@ export type BridgeContext = {
   readonly batcher: Batcher;
   readonly inFlight: InFlight;
   readonly refusals: Refusals;
+  readonly progress: StoreProgress;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly isStopping: () => boolean;

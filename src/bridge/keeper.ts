@@ -2,21 +2,21 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
-import type { Stored } from '../kafka/writer.ts';
+import { isNotStored, type NotStored, type Stored } from '../kafka/writer.ts';
 import type { ReceivedWebhook } from './record.ts';
-import { type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
+import { type Again, type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
 
-/** Writes all of them to Kafka and answers where they are. @throws AppError */
+/** Writes all of them to Kafka and answers what became of each. @throws AppError */
 export type Write = (
   webhooks: readonly ReceivedWebhook[],
   timeoutMs: number,
-) => Promise<readonly Stored[]>;
+) => Promise<readonly (Stored | NotStored)[]>;
 
 export type Kept = Stored | 'spooled';
 
 export type Keeper = {
-  /** Called one after the other. Settles when they are on Kafka or on the disk. @throws AppError, where neither took them: none is kept */
-  readonly keep: (webhooks: readonly ReceivedWebhook[]) => Promise<readonly Kept[]>;
+  /** Called one after the other. Settles when each is on Kafka, on the disk, or neither. @throws AppError, where none is kept */
+  readonly keep: (webhooks: readonly ReceivedWebhook[]) => Promise<readonly (Kept | NotStored)[]>;
   /** Undefined without a spool. */
   readonly spoolState: () => SpoolState | undefined;
   readonly close: () => Promise<void>;
@@ -48,9 +48,35 @@ export function keepWithSpool(
 ): Keeper {
   const stop = new AbortController();
   let draining: Promise<void> | undefined;
-  const send = async (webhooks: readonly ReceivedWebhook[]) => {
+  /** What Kafka does not take is kept apart from what it takes: no webhook waits behind another that cannot go on. */
+  const keepRest = async (
+    webhooks: readonly ReceivedWebhook[],
+    results: readonly (Stored | NotStored)[],
+    later: Again,
+  ) => {
+    const of = (kind: NotStored['kind']) =>
+      webhooks.filter((_, i) => {
+        const result = results[i];
+        return result !== undefined && isNotStored(result) && result.kind === kind;
+      });
+    const [refused, unavailable] = [of('refused'), of('unavailable')];
+    if (refused.length > 0) {
+      const path = await spool.setAside(refused);
+      const reason = results.find(isNotStored)?.reason;
+      const text = `Kafka refuses ${refused.length} webhooks for good (${reason}): they are kept in ${path}. When the cause is gone, give it the ending .segment and start the bridge again`;
+      onTrouble(new AppError('KAFKA_REFUSED', 'fatal', text), 'webhooks are set aside');
+    }
+    if (unavailable.length > 0) await later(unavailable);
+  };
+  const send = async (webhooks: readonly ReceivedWebhook[], again: Again) => {
     for (let i = 0; i < webhooks.length; i += webhooksPerSend) {
-      await inTime(write(webhooks.slice(i, i + webhooksPerSend), budgetMs), budgetMs);
+      const some = webhooks.slice(i, i + webhooksPerSend);
+      const results = await inTime(write(some, budgetMs), budgetMs);
+      await keepRest(some, results, again);
+      // Only partitions without a leader are left: they will not have one sooner for being asked at once.
+      if (results.every(isNotStored)) {
+        await sleep(tryAgainMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
     }
   };
   const drainAll = async () => {
@@ -82,7 +108,11 @@ export function keepWithSpool(
         onTrouble(error, 'Kafka is asked, although others wait in the spool');
       }
       try {
-        return await inTime(write(webhooks, budgetMs), budgetMs);
+        const results = await inTime(write(webhooks, budgetMs), budgetMs);
+        if (!results.some(isNotStored)) return results;
+        await keepRest(webhooks, results, (rest) => spool.append(rest));
+        drain();
+        return results.map((one): Kept => (isNotStored(one) ? 'spooled' : one));
       } catch (error) {
         if (refusal !== undefined) throw refusal;
         onTrouble(error, 'webhooks are kept in the spool');

@@ -1,5 +1,6 @@
 /** A verified webhook to where it is safe, within its deadline. */
 
+import { AppError } from '../errors.ts';
 import type { Outcome } from './answer.ts';
 import type { BridgeContext } from './context.ts';
 import type { Deadline } from './deadline.ts';
@@ -15,7 +16,7 @@ export function store(
   webhook: ReceivedWebhook,
   place: Place,
   deadline: Deadline,
-  { batcher, log }: BridgeContext,
+  { batcher, progress, log }: BridgeContext,
   settle: (outcome: Outcome) => void,
 ): void {
   const finish = (outcome: Outcome) => {
@@ -24,15 +25,18 @@ export function store(
     deadline.clear();
     settle(outcome);
   };
-  deadline.whenPassed(() => settle(problems.notStored));
+  deadline.whenPassed(() => {
+    progress.timedOut();
+    settle(problems.notStored);
+  });
   batcher.add({
     webhook,
     isAbandoned: () => deadline.hasPassed,
     kept: (kept) => finish({ kept }),
     failed: (error) => {
-      // After the deadline it has been answered, and only given up.
-      if (!deadline.hasPassed) {
-        log.warn({ err: error }, 'a webhook could not be stored and is answered 503');
+      // Not an outage: only this one is refused, and would be again.
+      if (error instanceof AppError && error.fact === 'fatal') {
+        log.error({ err: error }, 'a webhook was refused by Kafka, and is answered 503');
       }
       finish(problems.notStored);
     },

@@ -72,6 +72,7 @@ function sumOf(states: readonly SpoolState[]): SpoolState {
     webhooks: states.reduce((sum, { webhooks }) => sum + webhooks, 0),
     bytes: states.reduce((sum, { bytes }) => sum + bytes, 0),
     oldestMs: oldest.length > 0 ? Math.min(...oldest) : undefined,
+    refused: states.reduce((sum, { refused }) => sum + refused, 0),
     damaged: states.reduce((sum, { damaged }) => sum + damaged, 0),
   };
 }

@@ -11,6 +11,7 @@ import { AppError } from '../errors.ts';
 import { createClient } from '../kafka/client.ts';
 import { openWriter, type Writer } from '../kafka/writer.ts';
 import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { retryAtStart, start } from './start.ts';
 
@@ -19,26 +20,44 @@ export type RawWriter = {
   readonly write: Write;
   /** Settles when it can write. @throws AppError, as `start` does */
   readonly connected: Promise<void>;
+  /** Whether Kafka answers, and every partition of raw has a leader. */
+  readonly isReachable: () => Promise<boolean>;
   readonly close: () => Promise<void>;
 };
+
+/** As long as the clock is wrong the same happens with each batch. */
+const sayAgainAfterMs = 60_000;
 
 /** Begins to connect. @param config with a START_TIMEOUT of `Infinity` it goes on until it is closed */
 export function openRawWriter(
   config: Config<'kafka' | 'registry' | 'start' | 'topics'>,
   log: Log,
+  { clockRefusals }: Pick<Metrics, 'clockRefusals'>,
 ): RawWriter {
   const catalog = createCatalog(config.topics);
-  let opened: { readonly write: Write; readonly close: Writer['close'] } | undefined;
+  let opened: (Pick<Writer, 'close' | 'isReachable'> & { readonly write: Write }) | undefined;
   let isClosed = false;
+  let saidAt = Number.NEGATIVE_INFINITY;
   const connect = async () => {
     const { admin, schemaId } = await start(config, catalog, log);
     await admin.close();
     const client = createClient(config.kafka, log);
-    const writer = await retryAtStart(config.start, log, () => openWriter(client, catalog.raw));
+    const onClockRefused = () => {
+      clockRefusals.inc();
+      if (performance.now() - saidAt < sayAgainAfterMs) return;
+      saidAt = performance.now();
+      log.error(
+        "Kafka refuses the time stamps of this host: its clock is more than the topic's message.timestamp.after.max.ms ahead of the broker's, or behind it. Set the clock right (NTP). Until then records are written without a time stamp",
+      );
+    };
+    const writer = await retryAtStart(config.start, log, () =>
+      openWriter(client, catalog.raw, onClockRefused),
+    );
     if (isClosed) return writer.close();
     const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
     opened = {
       close: writer.close,
+      isReachable: writer.isReachable,
       write: async (webhooks, timeoutMs) => {
         const space = new Space();
         const records = webhooks.map(({ verified, receipt }) =>
@@ -59,6 +78,7 @@ export function openRawWriter(
       const text = 'Kafka and the registry have not been reached since the start';
       throw new AppError('BROKER_UNAVAILABLE', 'retriable', text);
     },
+    isReachable: async () => (await opened?.isReachable()) ?? false,
     close: async () => {
       isClosed = true;
       await opened?.close();

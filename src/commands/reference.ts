@@ -10,7 +10,7 @@ import { createEncoder } from '../codec/wire.ts';
 import { type Row, rowsOf } from '../console/reference-file.ts';
 import { CampaignReferences } from '../enrichment/reference.ts';
 import { AppError } from '../errors.ts';
-import { openWriter } from '../kafka/writer.ts';
+import { expectStored, openWriter } from '../kafka/writer.ts';
 import { subjectOf } from '../topics/catalog.ts';
 import { askedOf } from './arguments.ts';
 import type { Command, Io } from './command.ts';
@@ -95,7 +95,7 @@ async function open(io: Io) {
   });
   const writing = async (records: readonly { key: string; value: Buffer | null }[]) => {
     const writer = await openWriter(client, topic);
-    await writer.write(records, 30_000).finally(writer.close);
+    expectStored(await writer.write(records, 30_000).finally(writer.close));
   };
   return {
     references,

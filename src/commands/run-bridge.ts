@@ -6,6 +6,7 @@ import { InFlight } from '../bridge/in-flight.ts';
 import type { Keeper } from '../bridge/keeper.ts';
 import { Refusals } from '../bridge/refusals.ts';
 import { startBridge } from '../bridge/server.ts';
+import { StoreProgress } from '../bridge/store-progress.ts';
 import type { BridgeConfig, Config } from '../config/config.ts';
 import { createHealth, type Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
@@ -16,7 +17,7 @@ import type { Io } from './command.ts';
 import { version } from './environment.ts';
 import { runUntilStopped } from './lifetime.ts';
 import { openKeeper } from './open-keeper.ts';
-import { openRawWriter } from './raw-writer.ts';
+import { openRawWriter, type RawWriter } from './raw-writer.ts';
 import { followSources } from './sources.ts';
 
 type AllConfig = Config<
@@ -31,13 +32,14 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
   const shown = await post.show(health, metrics);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
-  const raw = openRawWriter({ ...config, start: limit }, log);
+  const raw = openRawWriter({ ...config, start: limit }, log, metrics);
   const ended = endedBy(raw.connected, log, health);
   // Without a spool nothing can be taken until Kafka is there; with one it can, and what comes meanwhile need not wait for it.
   await (hasSpool
     ? Promise.race([raw.connected, sleep(config.bridge.spoolAfterMs)])
     : raw.connected);
-  const keeper = await openKeeper(config.bridge, post, raw.write, log);
+  const progress = new StoreProgress(log);
+  const keeper = await openKeeper(config.bridge, post, progress.watch(raw.write), log);
   const batcher = new Batcher(
     (webhooks) => {
       metrics.batchRecords.observe(webhooks.length);
@@ -57,6 +59,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     batcher,
     inFlight,
     refusals: new Refusals(log),
+    progress,
     log,
     metrics,
   };
@@ -65,6 +68,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     metrics.webhooksInFlight.set(inFlight.requests);
     metrics.bytesInFlight.set(inFlight.bytes);
     showSpool(keeper, metrics, health);
+    void showProgress(progress, raw, hasSpool, health);
   }, 1_000);
   health.ready('bridge');
   const paths = [...sources.current().keys()].map((source) => `/webhooks/${source}`);
@@ -118,15 +122,41 @@ function endedBy(connected: Promise<void>, log: Log, health: Health): Promise<ne
   return ended;
 }
 
+/**
+ * Without a spool a bridge that cannot store anything is not ready; others may be. Then nothing is sent to it any more, so it asks Kafka itself
+ * whether it is back.
+ */
+async function showProgress(
+  progress: StoreProgress,
+  raw: Pick<RawWriter, 'isReachable'>,
+  hasSpool: boolean,
+  health: Health,
+): Promise<void> {
+  if (progress.standstill && (await raw.isReachable())) progress.succeeded();
+  const { standstill } = progress;
+  if (standstill === undefined) {
+    if (health.status().parts['bridge'] === 'stopping') return;
+    health.note('kafka', 'connected');
+    health.ready('bridge');
+    return;
+  }
+  const text = `nothing reached Kafka since ${standstill.since.toISOString()}: ${standstill.reason}`;
+  health.note('kafka', text);
+  if (!hasSpool) health.notReady('bridge', text);
+}
+
 function showSpool({ spoolState }: Keeper, metrics: Metrics, health: Health): void {
   const state = spoolState();
   if (state === undefined) return;
-  const { webhooks, bytes, oldestMs, damaged } = state;
+  const { webhooks, bytes, oldestMs, refused, damaged } = state;
   const ageSeconds = oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1_000);
   metrics.spoolWebhooks.set(webhooks);
   metrics.spoolBytes.set(bytes);
   metrics.spoolAgeSeconds.set(ageSeconds);
+  metrics.spoolRefused.set(refused);
   metrics.spoolDamaged.set(damaged);
   // It takes webhooks all the same; whoever looks should see it.
-  health.note('spool', `${webhooks} webhooks, ${bytes} bytes, oldest ${ageSeconds.toFixed(0)} s`);
+  const asides = refused > 0 ? `, ${refused} refused by Kafka are set aside` : '';
+  const age = `oldest ${ageSeconds.toFixed(0)} s`;
+  health.note('spool', `${webhooks} webhooks, ${bytes} bytes, ${age}${asides}`);
 }

@@ -4,7 +4,7 @@
  */
 
 import { isOfLetter, redriveHeaders } from '../dead-letters/redrive.ts';
-import type { KeyedRecord, Writer } from '../kafka/writer.ts';
+import { expectStored, type KeyedRecord, type Writer } from '../kafka/writer.ts';
 import type { Letter } from './letters.ts';
 
 export type RedriveRules = {
@@ -39,10 +39,8 @@ export async function redrive(
 ): Promise<void> {
   for (let from = 0; from < letters.length; from += perRequest) {
     const some = letters.slice(from, from + perRequest);
-    await writer.write(
-      some.map((letter) => recordOf(letter, rules)),
-      writeTimeoutMs,
-    );
+    const records = some.map((letter) => recordOf(letter, rules));
+    expectStored(await writer.write(records, writeTimeoutMs));
     onProgress(from + some.length);
   }
 }

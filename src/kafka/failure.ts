@@ -64,6 +64,20 @@ function ownIn(error: unknown): AppError | undefined {
   return undefined;
 }
 
+/** INVALID_RECORD is not in KafkaJS's table. */
+const invalidRecord = /error code 87\b/;
+
+/** Kafka refuses the time stamp: the clock of this host is too far from the broker's. */
+export function isTimestampRefused(error: unknown): boolean {
+  return rootOf(error)?.type === 'INVALID_TIMESTAMP';
+}
+
+/** Kafka refuses what is written, and would refuse it again: one record of those that were sent together is enough. */
+export function isRefusedForGood(error: unknown): boolean {
+  const root = rootOf(error);
+  return isTooLarge(error) || isTimestampRefused(error) || invalidRecord.test(root?.message ?? '');
+}
+
 export function factOf(error: unknown): Fact {
   const own = ownIn(error);
   if (own) return own.fact;

@@ -12,6 +12,8 @@ export type TopicMetadata = {
   /** As Kafka's tools print it: 16 bytes in base64url. */
   readonly id: string;
   readonly partitions: number;
+  /** Those without a leader now. */
+  readonly leaderless: readonly number[];
   readonly mayRead: boolean;
   readonly mayWrite: boolean;
 };
@@ -79,19 +81,20 @@ export function decodeResponse(body: Buffer): ReadonlyMap<string, TopicMetadata>
     const name = reader.compactString() ?? '';
     const id = reader.bytes(idBytes) as Buffer;
     reader.int8(); // internal
-    const partitions = reader.compactArray(() => skipPartition(reader)).length;
+    const leaders = reader.compactArray(() => leaderIn(reader));
     const operations = reader.int32();
     reader.skipTags();
-    return { errorCode, name, id, partitions, operations };
+    return { errorCode, name, id, leaders, operations };
   });
   const found = new Map<string, TopicMetadata>();
-  for (const { errorCode, name, id, partitions, operations } of topics) {
+  for (const { errorCode, name, id, leaders, operations } of topics) {
     if (errorCode === unknownTopic) continue;
     if (errorCode !== 0) throw errorOfCode(errorCode);
     if (id.equals(noId)) throw withoutIds();
     found.set(name, {
       id: id.toString('base64url'),
-      partitions,
+      partitions: leaders.length,
+      leaderless: leaders.filter(({ leader }) => leader < 0).map(({ partition }) => partition),
       mayRead: (operations & readOperation) !== 0,
       mayWrite: (operations & writeOperation) !== 0,
     });
@@ -99,10 +102,15 @@ export function decodeResponse(body: Buffer): ReadonlyMap<string, TopicMetadata>
   return found;
 }
 
-function skipPartition(reader: ByteReader): void {
-  reader.position += 2 + 4 + 4 + 4; // error, number, leader, leader epoch
+/** The leader is -1 where there is none. */
+function leaderIn(reader: ByteReader): { readonly partition: number; readonly leader: number } {
+  reader.int16(); // error
+  const partition = reader.int32();
+  const leader = reader.int32();
+  reader.int32(); // leader epoch
   for (let lists = 3; lists > 0; lists -= 1) reader.compactArray(() => reader.int32()); // replicas
   reader.skipTags();
+  return { partition, leader };
 }
 
 function withoutIds(): AppError {

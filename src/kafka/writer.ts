@@ -1,10 +1,13 @@
 /** At-least-once writes to one topic, acknowledged by all in-sync replicas. Not idempotent on purpose: who reads it drops repeats anyway. */
 
+import { AppError, messageOf } from '../errors.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
 import type { WritableRecord } from './encode-batch.ts';
-import { asAppError } from './failure.ts';
+import { asAppError, isRefusedForGood, isTimestampRefused } from './failure.ts';
+import { createCluster } from './internals.ts';
 import { Partitioners } from './kafkajs.ts';
 import { partitionOf } from './partition-of.ts';
+import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
 
 export type KeyedRecord = WritableRecord & {
   readonly key: string | Buffer;
@@ -12,57 +15,151 @@ export type KeyedRecord = WritableRecord & {
   readonly partition?: number;
 };
 export type Stored = { readonly partition: number; readonly offset: number };
+/** `refused`: Kafka would refuse it again. `unavailable`: its partition has no leader now, while others have. */
+export type NotStored = { readonly kind: 'refused' | 'unavailable'; readonly reason: string };
 
 export type Writer = {
-  /** Answers where each record was stored, in order. @throws AppError; some of the records may be stored all the same */
+  /** Answers what became of each record, in order. @throws AppError; some of the records may be stored all the same */
   readonly write: (
     records: readonly KeyedRecord[],
     timeoutMs: number,
-  ) => Promise<readonly Stored[]>;
+  ) => Promise<readonly (Stored | NotStored)[]>;
+  /** Whether Kafka answers, and every partition of the topic has a leader. */
+  readonly isReachable: () => Promise<boolean>;
   readonly close: () => Promise<void>;
 };
 
-export async function openWriter(client: Client, topic: string): Promise<Writer> {
+/** @param onClockRefused called when Kafka refuses the time stamps of this host; the records are written without */
+export async function openWriter(
+  client: Client,
+  topic: string,
+  onClockRefused: () => void = () => {},
+): Promise<Writer> {
   const producer = client.producer({
     allowAutoTopicCreation: false,
     createPartitioner: Partitioners.DefaultPartitioner,
     // Whoever waits for the answer gives up after seconds: a broker that is back must be seen soon. 20, 40 … 250 ms, about 6 s in all.
     retry: { maxRetryTime: 250, retries: 28 },
   });
-  const admin = client.admin();
+  const cluster = createCluster(client);
+  const look = async () => (await fetchTopicMetadata(cluster, [topic])).get(topic);
   try {
-    await Promise.all([producer.connect(), admin.connect()]);
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const partitions = topics[0]?.partitions.length ?? 0;
-    return {
-      write: async (records, timeoutMs) => {
-        const messages = records.map(({ key, value, headers, timestamp, partition }) => ({
-          key,
-          value,
-          headers,
-          timestamp,
-          partition: partition ?? partitionOf(key, partitions),
-        }));
-        try {
-          const sent = await producer.send({
-            topic,
-            acks: -1,
-            timeout: Math.min(timeoutMs, requestTimeoutMs),
-            messages: messages as never,
-          });
-          return placesOf(messages, sent);
-        } catch (error) {
-          throw asAppError(error, `write ${records.length} records to ${topic}`);
+    await producer.connect();
+    let known = await expectTopic(topic, look);
+    const refresh = async () => {
+      const found = await look();
+      if (found === undefined) return undefined;
+      // Another topic under the name has its own partitions. Those that are added to the same one are not used: keys would move away from the memory of them.
+      const isSame = found.id === known.id;
+      known = isSame ? { ...known, leaderless: found.leaderless } : found;
+      return known;
+    };
+    const send = async (messages: readonly Message[], timeoutMs: number) => {
+      try {
+        const timeout = Math.min(timeoutMs, requestTimeoutMs);
+        const sent = await producer.send({ topic, acks: -1, timeout, messages: messages as never });
+        return placesOf(messages, sent);
+      } catch (error) {
+        // It may be another topic by now, or some of its partitions may have lost their leaders.
+        void refresh().catch(() => undefined);
+        throw asAppError(error, `write ${messages.length} records to ${topic}`);
+      }
+    };
+    /** Kafka takes or refuses all records of a partition together: halves are tried until only those are left that it refuses. */
+    const sendSome = async (
+      messages: readonly Message[],
+      timeoutMs: number,
+    ): Promise<readonly (Stored | NotStored)[]> => {
+      try {
+        return await send(messages, timeoutMs);
+      } catch (error) {
+        if (!isRefusedForGood(error)) throw error;
+        if (
+          isTimestampRefused(error) &&
+          messages.some(({ timestamp }) => timestamp !== noTimestamp)
+        ) {
+          onClockRefused();
+          const untimed = messages.map((message) => ({ ...message, timestamp: noTimestamp }));
+          return sendSome(untimed, timeoutMs);
         }
+        if (messages.length === 1) return [{ kind: 'refused', reason: messageOf(error) }];
+        const half = Math.ceil(messages.length / 2);
+        const first = await sendSome(messages.slice(0, half), timeoutMs);
+        return [...first, ...(await sendSome(messages.slice(half), timeoutMs))];
+      }
+    };
+    return {
+      isReachable: async () => {
+        const found = await refresh().catch(() => undefined);
+        return found !== undefined && found.leaderless.length === 0;
       },
-      close: () => producer.disconnect(),
+      write: async (records, timeoutMs) => {
+        const { partitions, leaderless } = known;
+        const messages = records.map(
+          (record): Message => ({
+            ...record,
+            timestamp: notAhead(record.timestamp),
+            partition: record.partition ?? partitionOf(record.key, partitions),
+          }),
+        );
+        const isLed = ({ partition }: Message) => !leaderless.includes(partition);
+        const led = leaderless.length === 0 ? messages : messages.filter(isLed);
+        if (led.length === messages.length) return sendSome(messages, timeoutMs);
+        void refresh().catch(() => undefined); // the next write knows if they have leaders again
+        const sent = led.length === 0 ? [] : await sendSome(led, timeoutMs);
+        const results = sent[Symbol.iterator]();
+        return messages.map((message) =>
+          isLed(message)
+            ? (results.next().value as Stored | NotStored)
+            : {
+                kind: 'unavailable',
+                reason: `partition ${message.partition} of ${topic} has no leader`,
+              },
+        );
+      },
+      close: async () => {
+        await Promise.all([producer.disconnect(), cluster.disconnect()]);
+      },
     };
   } catch (error) {
-    await producer.disconnect().catch(() => undefined);
+    await Promise.all([producer.disconnect(), cluster.disconnect()]).catch(() => undefined);
     throw asAppError(error, `connect a producer for ${topic}`);
-  } finally {
-    await admin.disconnect().catch(() => undefined);
   }
+}
+
+export function isNotStored(result: object): result is NotStored {
+  return 'kind' in result;
+}
+
+/** Where each record is, for whoever cannot do without one of them. @throws AppError KAFKA_REFUSED or BROKER_UNAVAILABLE */
+export function expectStored(results: readonly (Stored | NotStored)[]): readonly Stored[] {
+  return results.map((result) => {
+    if (!isNotStored(result)) return result;
+    throw result.kind === 'refused'
+      ? new AppError('KAFKA_REFUSED', 'fatal', result.reason)
+      : new AppError('BROKER_UNAVAILABLE', 'retriable', result.reason);
+  });
+}
+
+type Message = KeyedRecord & { readonly partition: number };
+
+async function expectTopic(
+  topic: string,
+  look: () => Promise<TopicMetadata | undefined>,
+): Promise<TopicMetadata> {
+  const found = await look();
+  if (found) return found;
+  const text = `${topic} does not exist: expected it. \`voucherbus setup\` makes it`;
+  throw new AppError('BROKER_UNAVAILABLE', 'retriable', text);
+}
+
+/** Kafka checks every time stamp but this one. */
+const noTimestamp = '-1';
+
+/** What was received before the clock was set back would be refused until the clock is there again (message.timestamp.after.max.ms). */
+function notAhead(timestamp: string | undefined): string {
+  const now = Date.now();
+  return timestamp !== undefined && Number(timestamp) <= now ? timestamp : String(now);
 }
 
 /** A partition's records got consecutive offsets, in the order in which they were given. */

@@ -53,6 +53,18 @@ export function createMetrics(build: { readonly version: string }) {
       ...named('spool_oldest_age_seconds', 'Since the oldest webhook in the spool was received'),
       aggregator: 'max',
     }),
+    spoolRefused: new Gauge(
+      named(
+        'spool_refused',
+        'Webhooks that Kafka refuses for good; they are kept in files of the spool',
+      ),
+    ),
+    clockRefusals: new Counter(
+      named(
+        'clock_refusals_total',
+        "Writes whose time stamps Kafka refused: this host's clock is too far from the broker's",
+      ),
+    ),
     spoolDamaged: new Gauge(
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),

@@ -105,7 +105,10 @@ export function createProcessor(context: ProcessorContext): Processor {
       metrics.partitions.set(partitions.length);
       log.info({ partitions }, 'joined the group');
       health.ready('group');
-      troubles.clear();
+      // A batch that failed until KafkaJS joined again is not well because of it: only a commit says that.
+      for (const partition of troubles.keys()) {
+        if (!partitions.includes(partition)) troubles.delete(partition);
+      }
       showTroubles();
       for (const partition of leases.keys()) {
         if (!partitions.includes(partition)) void drop(partition);

@@ -13,6 +13,7 @@ import { sampleText } from '../../src/voucherify/sample.ts';
 import { sign, signatureHeader, signedHeaders, verify } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';
+import { applyTopics } from '../support/prepared.ts';
 import { exchange } from '../support/raw-http.ts';
 import { post } from '../support/webhooks.ts';
 
@@ -392,4 +393,38 @@ test('a run of refused signatures is told in the log, with what it may mean', as
   const wrong = { 'x-voucherify-signature': '0'.repeat(64) };
   for (let i = 0; i < 12; i += 1) await post(bridge.url, aBody(), wrong);
   expect(bridge.child.output()).toContain('their signature fits no secret');
+});
+
+test('without a spool and without Kafka it is not ready, says since when and why, logs it, and is ready again by itself', async () => {
+  await using own = await aDeployment(1, { ANSWER_TIMEOUT: '1s' });
+  const { url, child, admin } = await own.start('bridge');
+  await own.admin.remove([own.catalog.raw]);
+  expect((await post(url, aBody())).status).toBe(503);
+  const readyz = async () => {
+    const response = await fetch(`${admin}/readyz`);
+    return { status: response.status, text: await response.text() };
+  };
+  const found = await until(async () => {
+    const now = await readyz();
+    return now.status === 503 && now;
+  }, 'it is not ready');
+  expect(found.text).toMatch(/nothing reached Kafka since \d{4}-\d\d-\d\dT/);
+  expect(child.output()).toContain('webhooks do not reach Kafka');
+  await applyTopics(own.catalog, own.admin);
+  // Nobody sends anything to a bridge that is not ready.
+  await until(async () => (await readyz()).status === 200, 'it is ready again');
+  await until(async () => (await post(url, aBody())).status === 202, 'and stores again');
+});
+
+test('raw is made again with fewer partitions: the bridge goes on without a restart', async () => {
+  await using own = await aDeployment(6, { ANSWER_TIMEOUT: '3s' });
+  const { url } = await own.start('bridge');
+  await post(url, aBody());
+  await own.admin.remove([own.catalog.raw]);
+  const config = { 'message.timestamp.type': 'CreateTime' };
+  await own.admin.create({ topic: own.catalog.raw, partitions: 2, replicationFactor: 1, config });
+  await until(async () => {
+    const answers = await Promise.all(Array.from({ length: 12 }, () => post(url, aBody())));
+    return answers.every(({ status }) => status === 202);
+  }, 'every key has a place again');
 });

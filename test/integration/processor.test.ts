@@ -5,7 +5,7 @@ import { rawRecord } from '../../src/bridge/record.ts';
 import type { RawWebhook } from '../../src/codec/records.ts';
 import { schemas } from '../../src/codec/schemas.ts';
 import { createEncoder } from '../../src/codec/wire.ts';
-import { type KeyedRecord, openWriter, type Writer } from '../../src/kafka/writer.ts';
+import { expectStored, type KeyedRecord, openWriter, type Writer } from '../../src/kafka/writer.ts';
 import { sampleText } from '../../src/voucherify/sample.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
@@ -39,7 +39,7 @@ const rawOf = (body: Buffer | string, receivedAtMs = Date.now()): KeyedRecord =>
 
 /** Writes records and waits until the journal has decided on all of them. */
 const processed = async (...records: readonly KeyedRecord[]) => {
-  const places = await writer.write(records, 10_000);
+  const places = expectStored(await writer.write(records, 10_000));
   return until(async () => {
     const batches = await deployment.journal();
     const fates = places.map(({ partition, offset }) => {

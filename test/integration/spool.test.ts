@@ -149,3 +149,65 @@ test('under load Kafka goes away and comes back: everything that was acknowledge
   await until(isAllThere, 'everything acknowledged is on raw');
   await proxy[Symbol.asyncDispose]();
 });
+
+const clock = (ms: number) => ({
+  NODE_OPTIONS: `--import=${new URL('../support/clock.ts', import.meta.url).href}`,
+  CLOCK: `0:${ms}`,
+});
+
+test('a bridge whose clock is two hours ahead stores webhooks all the same, says so, and what it spooled is sent by one whose clock is right', async () => {
+  await using deployment = await aDeployment(1);
+  const ahead = await deployment.start('bridge', clock(2 * 3_600_000));
+  expect((await post(ahead.url, aBody({ publicationId: 'pub_1' }))).body['status']).toBe('stored');
+  expect(ahead.child.output()).toContain('Kafka refuses the time stamps of this host');
+  expect(await metric(ahead.admin, 'voucherbus_clock_refusals_total')).toBeGreaterThan(0);
+  ahead.child.kill('SIGTERM');
+  await ahead.child.exited;
+
+  // Spooled two hours ahead, while Kafka is away …
+  const proxy = await startProxy(kafka(), { isKafka: true });
+  const away = spooling(proxy.port);
+  const { NODE_OPTIONS, CLOCK } = clock(2 * 3_600_000);
+  const both = { ...away, CLOCK, NODE_OPTIONS: `${away.NODE_OPTIONS} ${NODE_OPTIONS}` };
+  const spooled = await deployment.start('bridge', both);
+  await proxy[Symbol.asyncDispose]();
+  expect((await post(spooled.url, aBody({ publicationId: 'pub_2' }))).body['status']).toBe(
+    'spooled',
+  );
+  spooled.child.kill('SIGKILL');
+  await spooled.child.exited;
+  // … and sent by a bridge with the right clock, behind nothing and holding up nothing.
+  const right = await deployment.start('bridge', { SPOOL_DIR: directory });
+  await post(right.url, aBody({ publicationId: 'pub_3' }));
+  await deployment.start('processor');
+  const ids = async () => (await deployment.outputs()).map(({ event }) => event.publicationId);
+  await until(async () => (await ids()).length === 3, 'all come out');
+  expect((await ids()).toSorted()).toEqual(['pub_1', 'pub_2', 'pub_3']);
+});
+
+test.each(['with', 'without'])(
+  'a webhook that raw refuses for good, %s a spool: others are stored beside it, and 202 is said only if it is kept',
+  async (way) => {
+    await using deployment = await aDeployment(1);
+    const spool = way === 'with' ? { SPOOL_DIR: directory } : {};
+    const { url, child, admin } = await deployment.start('bridge', {
+      ...spool,
+      ANSWER_TIMEOUT: '8s',
+    });
+    await deployment.admin.setConfig(deployment.catalog.raw, { 'max.message.bytes': '20000' });
+    const large = aBody({ publicationId: 'pub_large' });
+    const padded = Buffer.from(
+      JSON.stringify({ ...(JSON.parse(large.toString()) as object), padding: 'x'.repeat(30_000) }),
+    );
+    const small = Array.from({ length: 5 }, (_, i) => aBody({ publicationId: `pub_${i}` }));
+    const answers = await Promise.all([padded, ...small].map((body) => post(url, body)));
+    expect(answers.slice(1).map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
+    expect(answers[0]?.status).toBe(way === 'with' ? 202 : 503);
+    if (way === 'with') {
+      expect(child.output()).toContain('Kafka refuses 1 webhooks for good');
+      await until(async () => (await metric(admin, 'voucherbus_spool_refused')) === 1, 'it shows');
+    } else {
+      expect(child.output()).toContain('a webhook was refused by Kafka');
+    }
+  },
+);

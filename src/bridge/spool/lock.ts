@@ -1,8 +1,12 @@
 /** One bridge a spool. */
 
-import { rm } from 'node:fs/promises';
+import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
+
+/** sun_path, on Linux, with its end. */
+const longestPath = 107;
 
 /**
  * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on this machine, and a dead one's can be told by
@@ -10,22 +14,55 @@ import { AppError } from '../../errors.ts';
  * @throws AppError SPOOL_UNUSABLE, where another bridge has it
  */
 export async function takeLock(path: string): Promise<Server> {
-  for (let attempt = 0; ; attempt += 1) {
+  if (Buffer.byteLength(path) > longestPath) {
+    const text = `SPOOL_DIR is too long: its lock ${path} has ${Buffer.byteLength(path)} bytes, a Unix socket's path has at most ${longestPath}. Choose a shorter one`;
+    throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
+  }
+  for (;;) {
     try {
       return await listenAt(path);
     } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!isTaken) throw error;
-      if (attempt > 0 || (await answersAt(path))) {
-        throw new AppError(
-          'SPOOL_UNUSABLE',
-          'fatal',
-          `another bridge uses SPOOL_DIR: ${path} answers. Give each bridge a directory of its own`,
-        );
-      }
-      await rm(path, { force: true });
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE') throw withoutSockets(path, message, error);
     }
+    if (await answersAt(path)) throw inUse(path);
+    await removeDead(path);
   }
+}
+
+/** Somebody who died while taking over would keep all others out. */
+const takeoverLimitMs = 10_000;
+const lookAgainMs = 50;
+
+/**
+ * Two that start at once may both find the dead one's socket. If each removed what it finds, the second would remove the first one's new socket, and
+ * both would have the spool. So only who can make a directory removes it, and looks once more before.
+ */
+async function removeDead(path: string): Promise<void> {
+  const takeover = `${path}.takeover`;
+  try {
+    await mkdir(takeover);
+  } catch {
+    const { mtimeMs } = await stat(takeover).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > takeoverLimitMs) await rmdir(takeover).catch(() => undefined);
+    await sleep(lookAgainMs);
+    return;
+  }
+  try {
+    if (!(await answersAt(path))) await rm(path, { force: true });
+  } finally {
+    await rmdir(takeover).catch(() => undefined);
+  }
+}
+
+function inUse(path: string): AppError {
+  const text = `another bridge uses SPOOL_DIR: ${path} answers. Give each bridge a directory of its own`;
+  return new AppError('SPOOL_UNUSABLE', 'fatal', text);
+}
+
+function withoutSockets(path: string, message: string, cause: unknown): AppError {
+  const text = `can not make the lock ${path}: ${message}. SPOOL_DIR must be on a file system that takes Unix sockets, and of this host alone`;
+  return new AppError('SPOOL_UNUSABLE', 'fatal', text, cause);
 }
 
 function listenAt(path: string): Promise<Server> {

@@ -4,6 +4,7 @@
  */
 
 import {
+  chmod,
   type FileHandle,
   mkdir,
   open,
@@ -33,6 +34,8 @@ export type SpoolState = {
   readonly bytes: number;
   /** When the oldest of them was received; undefined where there is none. */
   readonly oldestMs: number | undefined;
+  /** What Kafka refuses for good, in files of its own. */
+  readonly refused: number;
   /** Frames and files that could not be read, since the start. The files are kept: as *.damaged, or as they are for the next start. */
   readonly damaged: number;
 };
@@ -47,9 +50,16 @@ type Segment = {
 };
 
 const suffix = '.segment';
+const refusedSuffix = '.refused';
 
 /** So many go to Kafka in one produce request. */
 export const webhooksPerSend = 200;
+
+/** Puts webhooks behind all others. */
+export type Again = (webhooks: readonly ReceivedWebhook[]) => Promise<void>;
+
+/** @param again for those that cannot be sent now, while others can */
+type Send = (webhooks: readonly ReceivedWebhook[], again: Again) => Promise<void>;
 
 export class Spool {
   readonly #options: SpoolOptions;
@@ -59,11 +69,19 @@ export class Spool {
   #nextNumber: number;
   #file: FileHandle | undefined;
   #damaged = 0;
+  #refused: number;
   /** Appending, and closing what is appended to, happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: SpoolOptions, lock: Server, segments: Segment[], next: number) {
+  private constructor(
+    options: SpoolOptions,
+    lock: Server,
+    segments: Segment[],
+    next: number,
+    refused: number,
+  ) {
     this.#options = options;
+    this.#refused = refused;
     this.#lock = lock;
     this.#segments = segments;
     this.#nextNumber = next;
@@ -71,18 +89,21 @@ export class Spool {
 
   /** Takes the directory, and finds what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
   static async open(options: SpoolOptions): Promise<Spool> {
-    const { directory } = options;
     try {
-      await mkdir(directory, { recursive: true });
+      const directory = await privateIn(options.directory);
       const lock = await takeLock(join(directory, 'lock'));
-      const names = (await readdir(directory)).filter((name) => name.endsWith(suffix)).sort();
+      const all = await readdir(directory);
+      const names = all.filter((name) => name.endsWith(suffix)).sort();
       const segments: Segment[] = [];
       for (const name of names) segments.push(await inspect(directory, name));
-      const last = Number(names.at(-1)?.slice(0, -suffix.length) ?? 0);
-      return new Spool(options, lock, segments, last + 1);
+      const asides = all.filter((name) => name.endsWith(refusedSuffix));
+      let refused = 0;
+      for (const name of asides) refused += (await inspect(directory, name)).webhooks;
+      const last = Math.max(0, ...[...names, ...asides].map((name) => Number.parseInt(name, 10)));
+      return new Spool({ ...options, directory }, lock, segments, last + 1, refused);
     } catch (error) {
       if (error instanceof AppError) throw error;
-      throw unusable(`can not use SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
+      throw unusable(`can not use SPOOL_DIR ${options.directory}: ${messageOf(error)}`, error);
     }
   }
 
@@ -95,6 +116,7 @@ export class Spool {
       webhooks: this.#segments.reduce((sum, { webhooks }) => sum + webhooks, 0),
       bytes: this.#segments.reduce((sum, { bytes }) => sum + bytes, 0),
       oldestMs: this.#segments[0]?.oldestMs,
+      refused: this.#refused,
       damaged: this.#damaged,
     };
   }
@@ -114,6 +136,32 @@ export class Spool {
       await this.#write(webhooks);
       return true;
     });
+  }
+
+  /** Puts webhooks that Kafka refuses for good into a file of their own, so that no other waits for them. Answers its path. @throws AppError SPOOL_UNUSABLE */
+  async setAside(webhooks: readonly ReceivedWebhook[]): Promise<string> {
+    const { directory } = this.#options;
+    const path = join(directory, `${this.#nextName()}${refusedSuffix}`);
+    try {
+      const frames = Buffer.concat(webhooks.map(encodeFrame));
+      const file = await open(path, 'wx', fileMode);
+      try {
+        await writeWhole(file, frames, 0);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await syncDirectory(directory);
+    } catch (error) {
+      throw unusable(`can not write ${path}: ${messageOf(error)}`, error);
+    }
+    this.#refused += webhooks.length;
+    return path;
+  }
+
+  #nextName(): string {
+    this.#nextNumber += 1;
+    return String(this.#nextNumber - 1).padStart(12, '0');
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -148,14 +196,11 @@ export class Spool {
 
   async #begin(): Promise<FileHandle> {
     const { directory } = this.#options;
-    const name = `${String(this.#nextNumber).padStart(12, '0')}${suffix}`;
-    const file = await open(join(directory, name), 'wx');
-    this.#nextNumber += 1;
+    const name = `${this.#nextName()}${suffix}`;
+    const file = await open(join(directory, name), 'wx', fileMode);
     this.#file = file;
     this.#segments.push({ name, bytes: 0, webhooks: 0, oldestMs: Date.now() });
-    // The new name must survive a power cut as well.
-    const parent = await open(directory, 'r');
-    await parent.sync().finally(() => parent.close());
+    await syncDirectory(directory);
     return file;
   }
 
@@ -171,25 +216,25 @@ export class Spool {
    * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE: it can not be read, and its file waits for the next start; or it
    * can not be deleted, and is only that the next time
    */
-  async drainOldest(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
+  async drainOldest(send: Send): Promise<void> {
     const isDone = await this.#inTurn(async () => {
       const [segment] = this.#segments;
       if (segment === undefined || this.#segments.length > 1) return false;
       // What is appended from now on goes into another file.
       await this.#finish();
       if (segment.webhooks > webhooksPerSend) return false;
-      await this.#drain(send);
+      await this.#drain(send, (webhooks) => this.#write(webhooks));
       return true;
     });
-    if (!isDone) await this.#drain(send);
+    if (!isDone) await this.#drain(send, (webhooks) => this.append(webhooks));
   }
 
-  async #drain(send: (webhooks: readonly ReceivedWebhook[]) => Promise<void>): Promise<void> {
+  async #drain(send: Send, again: Again): Promise<void> {
     const [segment] = this.#segments;
     if (segment === undefined) return;
     const path = join(this.#options.directory, segment.name);
     const { webhooks, goodBytes, damaged, length } = await this.#read(segment, path);
-    if (!segment.isSent && webhooks.length > 0) await send(webhooks);
+    if (!segment.isSent && webhooks.length > 0) await send(webhooks, again);
     segment.isSent = true;
     try {
       // A torn last frame was never acknowledged; but it can not be told from a damaged one, so it is kept as well.
@@ -222,6 +267,34 @@ export class Spool {
     await this.#finish();
     await new Promise((resolve) => this.#lock.close(resolve));
   }
+}
+
+/** Whole bodies lie there: nobody else is to read them. */
+const directoryMode = 0o700;
+const fileMode = 0o600;
+
+/** A new name must survive a power cut as well. */
+async function syncDirectory(directory: string): Promise<void> {
+  const parent = await open(directory, 'r');
+  await parent.sync().finally(() => parent.close());
+}
+
+/** Where SPOOL_DIR itself cannot be ours alone: Kubernetes' volumes are writable by everybody. */
+const privateName = 'private';
+
+/** A directory that only this user can read and write: the one that is asked for, or one in it. @throws AppError SPOOL_UNUSABLE, where another user made it */
+async function privateIn(directory: string): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: directoryMode });
+  const inner = join(directory, privateName);
+  const { mode, uid } = await stat(directory);
+  const isOpen = (mode & 0o022) !== 0;
+  if (isOpen && uid === process.getuid?.()) await chmod(directory, directoryMode);
+  else if (isOpen) await mkdir(inner, { recursive: true, mode: directoryMode });
+  const found = await stat(inner).catch(() => undefined);
+  if (found === undefined) return directory;
+  if (found.uid === process.getuid?.() && (found.mode & 0o077) === 0) return inner;
+  const text = `${inner} belongs to user ${found.uid} and has mode ${(found.mode & 0o777).toString(8)}: expected a directory of this user alone (700), since the spool holds whole webhooks`;
+  throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
 }
 
 function unusable(message: string, cause?: unknown): AppError {

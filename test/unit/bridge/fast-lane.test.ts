@@ -11,6 +11,7 @@ import { InFlight } from '../../../src/bridge/in-flight.ts';
 import type { Kept } from '../../../src/bridge/keeper.ts';
 import type { ReceivedWebhook } from '../../../src/bridge/record.ts';
 import { Refusals } from '../../../src/bridge/refusals.ts';
+import { StoreProgress } from '../../../src/bridge/store-progress.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { signedHeaders } from '../../../src/voucherify/signature.ts';
@@ -56,6 +57,7 @@ async function aServer({ keep = storing, answerTimeoutMs = 5_000, maxRequests = 
     batcher,
     inFlight: new InFlight({ maxRequests, maxBytes: 1e6 }),
     refusals: new Refusals(createLog('silent', 'test')),
+    progress: new StoreProgress(createLog('silent', 'test')),
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
     isStopping: () => state.isStopping,

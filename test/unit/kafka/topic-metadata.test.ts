@@ -49,6 +49,7 @@ test('a topic has its id, its partitions and what is allowed; one that does not 
       {
         id: Buffer.from(id, 'hex').toString('base64url'),
         partitions: 3,
+        leaderless: [],
         mayRead: false,
         mayWrite: true,
       },

@@ -1,12 +1,15 @@
 /** The spool on a real disk: what was appended comes back, whatever happened in between. */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmod,
+  chown,
   mkdir,
   mkdtemp,
   open,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   truncate,
@@ -15,9 +18,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { keepWithSpool, type Write } from '../../../../src/bridge/keeper.ts';
 import type { ReceivedWebhook } from '../../../../src/bridge/record.ts';
 import { decodeFrames, encodeFrame } from '../../../../src/bridge/spool/frames.ts';
+import { takeLock } from '../../../../src/bridge/spool/lock.ts';
 import { Spool } from '../../../../src/bridge/spool/spool.ts';
 
 let directory: string;
@@ -259,4 +264,109 @@ test('while many are leaving, others are appended behind them, into another file
   await leaving;
   expect(await drained(spool)).toEqual(['b']);
   await spool.close();
+});
+
+const stored = { partition: 0, offset: 1 };
+const quiet = { budgetMs: 1_000, onTrouble: () => {} };
+
+test('one webhook that Kafka refuses for good holds up no other: it is set aside, kept, and counted', async () => {
+  const spool = await openSpool();
+  for (const text of ['a', 'poison', 'b', 'c']) await spool.append([aWebhook(text)]);
+  const sent: string[] = [];
+  const write: Write = async (webhooks) =>
+    webhooks.map((webhook) => {
+      if (textOf(webhook) === 'poison') return { kind: 'refused', reason: 'INVALID_RECORD' };
+      sent.push(textOf(webhook));
+      return stored;
+    });
+  const troubles: string[] = [];
+  const onTrouble = (error: unknown) => void troubles.push(String(error));
+  const keeper = keepWithSpool(write, spool, { ...quiet, onTrouble });
+  await vi.waitUntil(() => spool.isEmpty, { timeout: 30_000 });
+  expect(sent).toEqual(['a', 'b', 'c']);
+  // One that comes later, too: 202 is said because it is kept.
+  expect(await keeper.keep([aWebhook('poison'), aWebhook('d')])).toEqual(['spooled', stored]);
+  expect(spool.state.refused).toBe(2);
+  expect(troubles.join()).toContain('INVALID_RECORD');
+  await keeper.close();
+  const next = await openSpool();
+  expect(next.state).toMatchObject({ webhooks: 0, refused: 2 });
+  await next.close();
+  // As the log says: with another ending it is sent again.
+  const [aside = ''] = (await readdir(directory)).filter((name) => name.endsWith('.refused'));
+  await rename(join(directory, aside), join(directory, aside.replace('.refused', '.segment')));
+  const again = await openSpool();
+  expect(await drained(again)).toEqual(['poison']);
+  await again.close();
+});
+
+test('a partition without a leader holds up no other', async () => {
+  const spool = await openSpool();
+  let isBack = false;
+  const sent: string[] = [];
+  const write: Write = async (webhooks) =>
+    webhooks.map((webhook) => {
+      const text = textOf(webhook);
+      if (text.startsWith('bad') && !isBack) return { kind: 'unavailable', reason: 'no leader' };
+      sent.push(text);
+      return stored;
+    });
+  const keeper = keepWithSpool(write, spool, quiet);
+  expect(await keeper.keep([aWebhook('bad 1'), aWebhook('a')])).toEqual(['spooled', stored]);
+  await keeper.keep([aWebhook('b'), aWebhook('bad 2'), aWebhook('c')]);
+  await vi.waitUntil(() => sent.includes('b') && sent.includes('c'), { timeout: 30_000 });
+  expect(sent.some((text) => text.startsWith('bad'))).toBe(false);
+  isBack = true;
+  await vi.waitUntil(() => spool.isEmpty, { timeout: 30_000 });
+  expect(sent.toSorted()).toEqual(['a', 'b', 'bad 1', 'bad 2', 'c']);
+  await keeper.close();
+});
+
+test('only this user can read what is spooled', async () => {
+  const open = join(directory, 'open');
+  await mkdir(open);
+  await chmod(open, 0o777);
+  const spool = await Spool.open({ directory: open, maxBytes: 1e9, segmentBytes: 1e6 });
+  await spool.append([aWebhook('a')]);
+  const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+  expect(await modeOf(open)).toBe('700');
+  const [name = ''] = (await readdir(open)).filter((one) => one.endsWith('.segment'));
+  expect(await modeOf(join(open, name))).toBe('600');
+  await spool.close();
+});
+
+test.runIf(isRoot)(
+  "in a directory of somebody else's that all can write, as Kubernetes' volumes are, it has one of its own",
+  async () => {
+    const shared = join(directory, 'shared');
+    await mkdir(shared);
+    await chown(shared, 1_000, 1_000);
+    await chmod(shared, 0o777);
+    const options = { directory: shared, maxBytes: 1e9, segmentBytes: 1e6 };
+    const spool = await Spool.open(options);
+    await spool.append([aWebhook('a')]);
+    expect((await readdir(shared)).toSorted()).toEqual(['private']);
+    await spool.close();
+    await chown(join(shared, 'private'), 1_000, 1_000);
+    await expect(Spool.open(options)).rejects.toThrow('belongs to user 1000');
+  },
+);
+
+test('a path that is too long for the lock is told, with the setting', async () => {
+  const deep = join(directory, 'x'.repeat(120));
+  const opening = Spool.open({ directory: deep, maxBytes: 1e9, segmentBytes: 1e6 });
+  await expect(opening).rejects.toThrow('SPOOL_DIR is too long');
+});
+
+test('of many bridges that start at once after a crash exactly one has the spool', async () => {
+  const path = join(directory, 'lock');
+  for (let round = 0; round < 10; round += 1) {
+    // What a bridge that was killed leaves: a socket at which nobody listens.
+    const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', script]);
+    const taken = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(path)));
+    const servers = taken.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(servers).toHaveLength(1);
+    await new Promise((resolve) => servers[0]?.close(resolve));
+  }
 });
