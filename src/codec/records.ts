@@ -65,8 +65,15 @@ export type BenefitRecord = {
   readonly amount: number | null;
   readonly percent: number | null;
   readonly amountLimit: number | null;
+  readonly aggregatedAmountLimit: number | null;
+  readonly isDynamic: boolean | null;
   readonly points: number | null;
   readonly balance: number | null;
+  readonly pendingPoints: number | null;
+  readonly expiredPoints: number | null;
+  readonly subtractedPoints: number | null;
+  readonly nextExpirationPoints: number | null;
+  readonly nextExpirationDay: number | null;
   readonly effect: Text;
   readonly formula: Text;
   readonly units: readonly {
@@ -74,9 +81,12 @@ export type BenefitRecord = {
     readonly unitType: Text;
     readonly productId: Text;
     readonly productSourceId: Text;
+    readonly productName: Text;
     readonly skuId: Text;
     readonly skuSourceId: Text;
+    readonly skuName: Text;
     readonly effect: Text;
+    readonly formula: Text;
   }[];
 };
 
@@ -90,8 +100,12 @@ export type VoucherRecord = {
   readonly expiresAt: number | null;
   readonly redemptionLimit: number | null;
   readonly redeemedCount: number;
+  readonly redeemedAmount: number | null;
+  readonly redeemedPoints: number | null;
   readonly isReferralCode: boolean;
   readonly holderId: Text;
+  readonly referrerId: Text;
+  readonly categories: readonly string[];
   readonly metadata: TextMap;
 };
 
@@ -169,4 +183,7 @@ export type PublicationSucceeded = {
   readonly processedAt: number;
   readonly reference: ReferenceRecord | null;
   readonly complete: boolean;
+  readonly missing: readonly string[];
+  readonly unreadable: readonly string[];
+  readonly result: Text;
 };

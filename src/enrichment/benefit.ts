@@ -9,8 +9,15 @@ const none: BenefitRecord = {
   amount: null,
   percent: null,
   amountLimit: null,
+  aggregatedAmountLimit: null,
+  isDynamic: null,
   points: null,
   balance: null,
+  pendingPoints: null,
+  expiredPoints: null,
+  subtractedPoints: null,
+  nextExpirationPoints: null,
+  nextExpirationDay: null,
   effect: null,
   formula: null,
   units: [],
@@ -32,15 +39,16 @@ function giftBenefit({ amount, balance, effect }: NonNullable<Voucher['gift']>):
   return { ...none, kind: 'GIFT', summary, amount, balance, effect };
 }
 
-function loyaltyBenefit({ points, balance }: NonNullable<Voucher['loyalty']>): BenefitRecord {
+function loyaltyBenefit(loyalty: NonNullable<Voucher['loyalty']>): BenefitRecord {
+  const { points, balance } = loyalty;
   const summary = `loyalty card with ${balance ?? points ?? 0} points`;
-  return { ...none, kind: 'LOYALTY', summary, points, balance };
+  return { ...none, kind: 'LOYALTY', summary, ...loyalty };
 }
 
 function discountBenefit(discount: Discount): BenefitRecord {
-  const { type, effect, amountOff, percentOff, fixedAmount, amountLimit, formula, units } =
-    discount;
-  const common = { ...none, effect, formula, amountLimit };
+  const { type, effect, amountOff, percentOff, fixedAmount, formula, units } = discount;
+  const { amountLimit, aggregatedAmountLimit, isDynamic } = discount;
+  const common = { ...none, effect, formula, amountLimit, aggregatedAmountLimit, isDynamic };
   const how = formula ? ` by formula` : '';
   const where = effect ? ` (${effect})` : '';
   switch (type) {

@@ -8,7 +8,7 @@ import type {
   VoucherRecord,
 } from '../codec/records.ts';
 import type { Customer, PersonalData } from '../voucherify/customer.ts';
-import { isObject, type JsonObject } from '../voucherify/json.ts';
+import { isObject, type JsonObject, wellFormed } from '../voucherify/json.ts';
 import {
   type Campaign,
   orRejection,
@@ -55,7 +55,10 @@ export function enrich(
     receivedAt: arrival.receivedAtMs,
     processedAt: arrival.processedAtMs,
     reference: referenceOf(publication.campaign?.id ?? '') ?? null,
-    complete: publication.isComplete,
+    result: publication.result,
+    missing: publication.missing,
+    complete: publication.missing.length === 0,
+    unreadable: publication.unreadable(),
   }));
 }
 
@@ -97,8 +100,12 @@ function voucherRecord(voucher: Voucher): VoucherRecord {
     expiresAt: voucher.expiresAtMs,
     redemptionLimit: voucher.redemptionLimit,
     redeemedCount: voucher.redeemedCount,
+    redeemedAmount: voucher.redeemedAmount,
+    redeemedPoints: voucher.redeemedPoints,
     isReferralCode: voucher.isReferralCode,
     holderId: voucher.holderId,
+    referrerId: voucher.referrerId,
+    categories: voucher.categories,
     metadata: voucher.metadata,
   };
 }
@@ -149,5 +156,5 @@ function part(object: JsonObject, key: string): JsonObject {
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
+  return typeof value === 'string' ? wellFormed(value) : null;
 }

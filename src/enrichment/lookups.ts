@@ -8,7 +8,12 @@ import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import type { Answer, Api } from '../voucherify/api.ts';
 import { type JsonObject, Part } from '../voucherify/json.ts';
-import { orRejection, type Publication, readCampaign } from '../voucherify/publication.ts';
+import {
+  type Missing,
+  orRejection,
+  type Publication,
+  readCampaign,
+} from '../voucherify/publication.ts';
 import { Breaker } from './breaker.ts';
 
 export type LookupOptions = {
@@ -39,10 +44,11 @@ type Lack = { readonly what: What; readonly id: string };
 type Known = { readonly value: JsonObject | null };
 
 /** What is missing of a publication, and can be asked for. Pure. */
-function lacksOf({ campaign, vouchers, customer }: Publication): readonly Lack[] {
-  const campaignId = campaign?.id ?? vouchers.find((voucher) => voucher.campaignId)?.campaignId;
+function lacksOf({ campaign, customer, missing }: Publication): readonly Lack[] {
   const lacks: Lack[] = [];
-  if (campaignId && (campaign?.type ?? null) === null)
+  // The vendor takes a campaign's name as well.
+  const campaignId = campaign?.id ?? campaign?.name;
+  if (campaignId && (campaign?.type === null || missing.includes('campaign')))
     lacks.push({ what: 'campaigns', id: campaignId });
   if (customer?.id && customer.sourceId === null)
     lacks.push({ what: 'customers', id: customer.id });
@@ -88,7 +94,10 @@ export class Lookups {
       const text = `can not look up ${names} at Voucherify: ${this.#lastFailure}`;
       throw new AppError('LOOKUP_UNAVAILABLE', 'retriable', text);
     }
-    let completed: Publication = { ...publication, isComplete };
+    // What the vendor does not know either is missing all the same.
+    let completed: Publication = isComplete
+      ? publication
+      : { ...publication, missing: stillMissing(publication, lacks, found) };
     lacks.forEach(({ what }, i) => {
       const value = found[i]?.value;
       if (value)
@@ -164,20 +173,45 @@ export class Lookups {
   }
 }
 
+/** What could not be found out is missing, whether the webhook should have told it or not. */
+function stillMissing(
+  { missing }: Publication,
+  lacks: readonly Lack[],
+  found: readonly (Known | undefined)[],
+): readonly Missing[] {
+  const sought = lacks.filter((_, i) => found[i] === undefined);
+  const names = sought.map(({ what }) =>
+    what === 'campaigns' ? ('campaign.type' as const) : ('customer.sourceId' as const),
+  );
+  return [...new Set([...missing, ...names])];
+}
+
+function without(missing: readonly Missing[], ...found: readonly Missing[]): readonly Missing[] {
+  return missing.filter((name) => !found.includes(name));
+}
+
 /** What the vendor says but can not be read counts as not said. */
 function withCampaign(publication: Publication, value: JsonObject): Publication {
   const campaign = orRejection(() =>
     readCampaign(new Part({ campaign: value }, '$').part('campaign')),
   );
   return campaign === null || 'reason' in campaign
-    ? { ...publication, isComplete: false }
-    : { ...publication, campaign };
+    ? publication
+    : {
+        ...publication,
+        campaign,
+        missing: without(publication.missing, 'campaign', 'campaign.type'),
+      };
 }
 
 function withSourceId(publication: Publication, value: JsonObject): Publication {
   const sourceId = value['source_id'];
   const { customer } = publication;
   return customer && typeof sourceId === 'string'
-    ? { ...publication, customer: { ...customer, sourceId } }
+    ? {
+        ...publication,
+        customer: { ...customer, sourceId },
+        missing: without(publication.missing, 'customer.sourceId'),
+      }
     : publication;
 }

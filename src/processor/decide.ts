@@ -179,7 +179,7 @@ const longestLabel = 100;
 
 function labelOfRedrive({ by, isVouched, attempt }: Redrive): string {
   const vouched = isVouched ? ', vouched for' : '';
-  return `${redriveLabel}${by.slice(0, longestLabel)}, attempt ${attempt}${vouched}`;
+  return `${redriveLabel}${by.slice(0, longestLabel).toWellFormed()}, attempt ${attempt}${vouched}`;
 }
 
 function labelOf(decision: Decision): string | undefined {
@@ -189,7 +189,7 @@ function labelOf(decision: Decision): string | undefined {
     case 'dead-letter':
       return decision.letter.reason;
     case 'ignore':
-      return decision.eventType.slice(0, longestLabel);
+      return decision.eventType.slice(0, longestLabel).toWellFormed();
     case 'duplicate':
       return undefined;
   }

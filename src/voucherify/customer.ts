@@ -5,6 +5,8 @@ import type { Part } from './json.ts';
 export type Customer = {
   readonly id: string | null;
   readonly sourceId: string | null;
+  /** The webhook does not say whether it has one. */
+  readonly isSourceIdMissing: boolean;
   readonly region: string | null;
   readonly metadata: Record<string, string>;
   /** Read only when a configuration asks for personal data. */
@@ -35,22 +37,29 @@ export function readCustomer(
   publication: Part,
 ): Customer | null {
   const customer = short ?? long;
-  const id = customer?.text('id') ?? publication.text('customer_id');
+  const id = customer?.text('id') ?? long?.text('id') ?? publication.text('customer_id');
   if (customer === null) {
     return id === null
       ? null
       : {
           id,
           sourceId: publication.text('tracking_id'),
+          isSourceIdMissing: publication.text('tracking_id') === null,
           region: null,
           metadata: {},
           personal: noPersonalData,
         };
   }
-  const metadata = customer.map('metadata', 'scalars');
+  // Each may have what the other lacks; where both have it, the short form is the newer one.
+  const both = short && long ? long.map('metadata', 'scalars') : {};
+  const metadata = { ...both, ...customer.map('metadata', 'scalars') };
+  const sourceId =
+    customer.text('source_id') ?? long?.text('source_id') ?? publication.text('tracking_id');
+  const isSaid = 'source_id' in customer.value || (long !== null && 'source_id' in long.value);
   return {
     id,
-    sourceId: customer.text('source_id') ?? publication.text('tracking_id'),
+    sourceId,
+    isSourceIdMissing: sourceId === null && !isSaid,
     region: metadata['region'] ?? null,
     metadata,
     personal: () => readPersonal(customer, long ?? customer),

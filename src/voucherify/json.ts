@@ -26,17 +26,68 @@ function kindOf(value: unknown): string {
 /** 2^53 - 2: avsc refuses the last safe integer too. */
 const longest = Number.MAX_SAFE_INTEGER - 1;
 
-/** A part of the body and where it stands. The path is put together only when something is wrong. */
+/** Lone surrogates have no UTF-8: another reader would refuse the whole record. */
+export function wellFormed(text: string): string {
+  return text.isWellFormed() ? text : text.toWellFormed();
+}
+
+/** An id, well formed, and still another than every other id: lone surrogates stand as their escapes. */
+export function wellFormedId(id: string): string {
+  return id.isWellFormed() ? id : JSON.stringify(id).slice(1, -1);
+}
+
+/** The same JSON with each number that JavaScript would change kept as its text (JSON.rawJSON). */
+export type Exact = () => JsonObject;
+
+/**
+ * A part of the body and where it stands. The path is put together only when something is wrong. A value that is optional and cannot be understood
+ * reads as null, and its path is among the faults: only what identity, order or routing needs may park an event.
+ */
 export class Part {
   readonly value: JsonObject;
   readonly #parent: Part | string;
   readonly #key: string | number;
+  readonly #exact: Exact | undefined;
+  #faults: string[] | undefined;
 
-  /** @param parent the part that holds this one under `key`, or the JSON path of this part itself */
-  constructor(value: JsonObject, parent: Part | string, key: string | number = '') {
+  /**
+   * @param parent the part that holds this one under `key`, or the JSON path of this part itself
+   * @param exact of a part that has no parent, where numbers may be asked for as they were written
+   */
+  constructor(value: JsonObject, parent: Part | string, key: string | number = '', exact?: Exact) {
     this.value = value;
     this.#parent = parent;
     this.#key = key;
+    this.#exact = exact;
+  }
+
+  /** JSON paths of the optional values, here and below, that were read and not understood. */
+  get faults(): readonly string[] {
+    return this.#root.#faults ?? [];
+  }
+
+  get #root(): Part {
+    return typeof this.#parent === 'string' ? this : this.#parent.#root;
+  }
+
+  /** Not understood. */
+  #fault(key: string | number): null {
+    const root = this.#root;
+    root.#faults ??= [];
+    const path = typeof key === 'number' ? `${this.path}[${key}]` : `${this.path}.${key}`;
+    if (!root.#faults.includes(path)) root.#faults.push(path);
+    return null;
+  }
+
+  /** This part, with numbers as they were written. */
+  #asWritten(): JsonObject {
+    const of = (part: Part): unknown => {
+      const parent = part.#parent;
+      if (typeof parent === 'string') return part.#exact?.() ?? part.value;
+      return (of(parent) as { [key: string | number]: unknown } | undefined)?.[part.#key];
+    };
+    const found = of(this);
+    return isObject(found) ? found : this.value;
   }
 
   get path(): string {
@@ -47,45 +98,41 @@ export class Part {
 
   text(key: string): string | null {
     const value = this.value[key];
-    if (typeof value === 'string') return value;
-    if (value === undefined || value === null) return null;
-    throw this.invalid(key, 'a string or null');
+    if (typeof value === 'string') return wellFormed(value);
+    return value === undefined || value === null ? null : this.#fault(key);
   }
 
+  /** Without it the event has no identity, or leads nowhere. @throws Invalid */
   requiredText(key: string): string {
     const value = this.value[key];
-    if (typeof value === 'string' && value !== '') return value;
+    if (typeof value === 'string' && value !== '') return wellFormedId(value);
     throw this.invalid(key, 'a non-empty string');
   }
 
   boolean(key: string): boolean | null {
     const value = this.value[key];
     if (typeof value === 'boolean') return value;
-    if (value === undefined || value === null) return null;
-    throw this.invalid(key, 'true, false or null');
+    return value === undefined || value === null ? null : this.#fault(key);
   }
 
   number(key: string): number | null {
     const value = this.value[key];
     if (typeof value === 'number' && Number.isFinite(value)) return value;
-    if (value === undefined || value === null) return null;
-    throw this.invalid(key, 'a number or null');
+    return value === undefined || value === null ? null : this.#fault(key);
   }
 
   /** An integer that a JSON number carries without loss, and that avsc writes as a long. */
   whole(key: string): number | null {
     const value = this.number(key);
     if (value === null || (Number.isInteger(value) && Math.abs(value) <= longest)) return value;
-    throw this.invalid(key, `an integer within ±${longest}, or null`);
+    return this.#fault(key);
   }
 
   /** An ISO 8601 time → milliseconds since 1970. */
   time(key: string): number | null {
     const text = this.text(key);
     if (text === null || text === '') return null;
-    const ms = msOf(text);
-    if (ms !== undefined) return ms;
-    throw this.invalid(key, 'an ISO 8601 time or null');
+    return msOf(text) ?? this.#fault(key);
   }
 
   /** An ISO 8601 date → days since 1970. */
@@ -94,50 +141,81 @@ export class Part {
     if (text === null || text === '') return null;
     const day = /^\d{4}-\d\d-\d\d/.exec(text)?.[0];
     const ms = day === undefined ? Number.NaN : Date.parse(`${day}T00:00:00Z`);
-    if (!Number.isNaN(ms)) return ms / 86_400_000;
-    throw this.invalid(key, 'an ISO 8601 date or null');
+    return Number.isNaN(ms) ? this.#fault(key) : ms / 86_400_000;
   }
 
   part(key: string): Part | null {
     const value = this.value[key];
     if (isObject(value)) return new Part(value, this, key);
-    if (value === undefined || value === null) return null;
-    throw this.invalid(key, 'an object or null');
+    return isNothing(value) ? null : this.#fault(key);
   }
 
   parts(key: string): readonly Part[] {
     const value = this.value[key];
     if (value === undefined || value === null) return [];
-    if (!Array.isArray(value)) throw this.invalid(key, 'an array or null');
-    return value.map((item, index) => {
-      if (isObject(item)) return new Part(item, new Part(this.value, this, key), index);
-      const path = `${this.path}.${key}[${index}]`;
-      throw new Invalid(path, `expected an object, found ${kindOf(item)}`);
+    if (!Array.isArray(value)) {
+      this.#fault(key);
+      return [];
+    }
+    const list = new Part(this.value, this, key);
+    return value.flatMap((item, index) => {
+      if (isObject(item)) return [new Part(item, list, index)];
+      list.#fault(index);
+      return [];
     });
   }
 
-  /** A free-form object as text by key: scalars as they read, nested values as JSON, nulls left out. */
-  map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
-    const map: Record<string, string> = {};
-    const values = this.part(key)?.value ?? {};
-    for (const name of Object.keys(values)) {
-      const value = values[name];
-      if (typeof value === 'string') define(map, name, value);
-      else if (typeof value === 'number' || typeof value === 'boolean') {
-        define(map, name, String(value));
-      } else if (keep === 'all' && value !== null) define(map, name, this.#json(key, name, value));
-    }
-    return map;
+  /** For what a route may need. @throws Invalid */
+  routingText(key: string): string | null {
+    const value = this.value[key];
+    if (value === undefined || value === null || typeof value === 'string') return this.text(key);
+    throw this.invalid(key, 'a string or null');
   }
 
-  /** What JSON.parse takes may be nested more deeply than JSON.stringify takes. */
-  #json(key: string, name: string, value: unknown): string {
-    try {
-      return JSON.stringify(value);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new Invalid(`${this.path}.${key}.${name}`, 'expected less than a thousand levels');
+  /** For what a route may need. @throws Invalid */
+  routingPart(key: string): Part | null {
+    const value = this.value[key];
+    if (isObject(value) || isNothing(value)) return this.part(key);
+    throw this.invalid(key, 'an object or null');
+  }
+
+  /** Without it nothing was published. @throws Invalid */
+  requiredParts(key: string): readonly Part[] {
+    const value = this.value[key];
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) throw this.invalid(key, 'an array or null');
+    const found = this.parts(key);
+    if (found.length === value.length) return found;
+    throw new Invalid(`${this.path}.${key}`, 'expected objects only');
+  }
+
+  /** Those that are strings. */
+  texts(key: string): readonly string[] {
+    const value = this.value[key];
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) this.#fault(key);
+    const items: readonly unknown[] = Array.isArray(value) ? value : [];
+    return items.filter((item) => typeof item === 'string').map(wellFormedId);
+  }
+
+  /** A free-form object as text by key: strings as they are, other scalars as they were written, nested values as JSON, nulls left out. */
+  map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
+    const map: Record<string, string> = {};
+    const part = this.part(key);
+    if (part === null) return map;
+    let exact: JsonObject | undefined;
+    for (const name of Object.keys(part.value)) {
+      const value = part.value[name];
+      if (typeof value === 'string') define(map, wellFormed(name), wellFormed(value));
+      else if (typeof value === 'boolean') define(map, wellFormed(name), String(value));
+      else if (value !== null && (typeof value === 'number' || keep === 'all')) {
+        exact ??= part.#asWritten();
+        const text = jsonOf(exact[name] ?? value);
+        if (text === undefined) part.#fault(name);
+        else define(map, wellFormed(name), text);
+      }
     }
+    return map;
   }
 
   invalid(key: string, expected: string): Invalid {
@@ -146,6 +224,20 @@ export class Part {
   }
 }
 
+/** What JSON.parse takes may be nested more deeply than JSON.stringify takes: undefined then. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** An empty array, too: PHP cannot tell one from an empty object. */
+const isNothing = (value: unknown) =>
+  value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+
 /** A plain assignment would let a key named __proto__ change the map's prototype. */
 function define(map: Record<string, string>, name: string, value: string): void {
   if (name === '__proto__') {
@@ -153,15 +245,21 @@ function define(map: Record<string, string>, name: string, value: string): void 
   } else map[name] = value;
 }
 
-const isoTime = /^(\d{4}-\d\d-\d\d)(?:(T\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?$/;
+const isoTime =
+  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 
 /**
- * ISO 8601 → milliseconds since 1970; undefined where the text is none. Voucherify sends three or six fraction digits; beyond the third they are
- * cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them than a double counts.)
+ * ISO 8601 → milliseconds since 1970; undefined where the text is none. Without a zone it is UTC, as all times of Voucherify are. It sends three or
+ * six fraction digits; beyond the third they are cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them than a
+ * double counts.)
  */
 export function msOf(text: string): number | undefined {
-  const [whole, day, time = 'T00:00:00', fraction = '', zone = 'Z'] = isoTime.exec(text) ?? [];
+  const [whole, day, minutes = '00:00', seconds = '00', fraction = '', zone = 'Z'] =
+    isoTime.exec(text) ?? [];
   if (whole === undefined) return undefined;
-  const ms = Date.parse(`${day}${time}.${fraction.slice(0, 3).padEnd(3, '0')}${zone}`);
+  const [, sign, hours, rest = '00'] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  const offset = sign === undefined ? 'Z' : `${sign}${hours}:${rest}`;
+  const millis = fraction.slice(0, 3).padEnd(3, '0');
+  const ms = Date.parse(`${day}T${minutes}:${seconds}.${millis}${offset}`);
   return Number.isNaN(ms) ? undefined : ms;
 }

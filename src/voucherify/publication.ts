@@ -2,7 +2,7 @@
 
 import { type Customer, readCustomer } from './customer.ts';
 import { Invalid, msOf, Part } from './json.ts';
-import { readVouchers, type Voucher } from './voucher.ts';
+import { readVouchers, type Voucher, type Vouchers } from './voucher.ts';
 import type { Envelope, Webhook } from './webhook.ts';
 
 export type Rejection = {
@@ -24,10 +24,15 @@ export type Publication = {
   readonly campaign: Campaign | null;
   readonly vouchers: readonly Voucher[];
   readonly customer: Customer | null;
-  /** False where what the webhook lacked could not be looked up. */
-  readonly isComplete: boolean;
+  readonly result: string | null;
+  /** Fields of the event that the webhook should have told and does not; a look-up may find them. */
+  readonly missing: readonly Missing[];
+  /** JSON paths of optional values that were not understood, and so are null. Complete once everything was read. */
+  readonly unreadable: () => readonly string[];
   readonly envelope: Envelope;
 };
+
+export type Missing = 'campaign' | 'campaign.type' | 'customer.sourceId' | 'vouchers';
 
 export type Campaign = {
   readonly id: string | null;
@@ -42,7 +47,7 @@ export type Campaign = {
 export function readPublication(
   webhook: Webhook & { kind: 'publication' },
 ): Publication | Rejection {
-  const data = new Part(webhook.data, webhook.path);
+  const data = new Part(webhook.data, webhook.path, '', webhook.exact);
   return orRejection((): Publication | Rejection => {
     const publication = data.part('publication');
     const id = webhook.envelope.publicationId;
@@ -77,28 +82,64 @@ function readParts(data: Part, publication: Part, id: string, envelope: Envelope
   const createdAtMs =
     publication.time('created_at') ?? (envelope.createdAt ? msOf(envelope.createdAt) : undefined);
   if (createdAtMs === undefined) throw publication.invalid('created_at', 'an ISO 8601 time');
+  const vouchers = readVouchers(data, publication);
+  const campaign = readCampaign(data.routingPart('campaign')) ?? campaignOf(vouchers);
+  const customer = readCustomer(data.part('customer'), publication.part('customer'), publication);
   return {
     kind: 'publication',
     id,
     sourceId: publication.text('source_id'),
     createdAtMs,
-    channel: publication.text('channel'),
+    channel: publication.routingText('channel'),
     metadata: publication.map('metadata', 'all'),
     userId: data.part('user')?.text('id') ?? null,
-    campaign: readCampaign(data.part('campaign')),
-    vouchers: readVouchers(data, publication),
-    customer: readCustomer(data.part('customer'), publication.part('customer'), publication),
-    isComplete: true,
+    campaign,
+    vouchers: vouchers.all,
+    customer,
+    result: publication.text('result'),
+    missing: [
+      ...(data.part('campaign') === null && campaign !== null ? (['campaign'] as const) : []),
+      ...(campaign !== null && campaign.type === null ? (['campaign.type'] as const) : []),
+      ...(customer?.isSourceIdMissing ? (['customer.sourceId'] as const) : []),
+      ...(vouchers.isSomeMissing ? (['vouchers'] as const) : []),
+    ],
+    unreadable: () => data.faults,
     envelope,
   };
+}
+
+/** A short webhook names the campaign in its voucher only. Its type follows where the voucher's own leaves no choice. */
+function campaignOf({ all: [voucher] }: Vouchers): Campaign | null {
+  if (!voucher || (voucher.campaignId === null && voucher.campaignName === null)) return null;
+  return {
+    id: voucher.campaignId,
+    name: voucher.campaignName,
+    type: impliedType(voucher),
+    kind: null,
+    startsAtMs: null,
+    expiresAtMs: null,
+    metadata: {},
+  };
+}
+
+/** A discount may be a coupon's or a referral's. */
+function impliedType({ type, isReferralCode }: Voucher): string | null {
+  switch (type) {
+    case 'GIFT_VOUCHER':
+      return 'GIFT_VOUCHERS';
+    case 'LOYALTY_CARD':
+      return 'LOYALTY_PROGRAM';
+    default:
+      return isReferralCode ? 'REFERRAL_PROGRAM' : null;
+  }
 }
 
 export function readCampaign(campaign: Part | null): Campaign | null {
   if (campaign === null) return null;
   return {
-    id: campaign.text('id'),
-    name: campaign.text('name'),
-    type: campaign.text('campaign_type'),
+    id: campaign.routingText('id'),
+    name: campaign.routingText('name'),
+    type: campaign.routingText('campaign_type'),
     kind: campaign.text('type'),
     startsAtMs: campaign.time('start_date'),
     expiresAtMs: campaign.time('expiration_date'),

@@ -1,7 +1,7 @@
 /** The bytes of a webhook's body → which of Voucherify's shapes it is, and the few facts that routing and keys need. */
 
 import { isUtf8 } from 'node:buffer';
-import { isObject, type JsonObject } from './json.ts';
+import { type Exact, isObject, type JsonObject, wellFormedId } from './json.ts';
 import { parseOnly } from './parse-only.ts';
 
 const publicationSucceeded = 'publication.succeeded';
@@ -25,6 +25,7 @@ export type Webhook =
       readonly data: JsonObject;
       /** JSON path of `data`, for messages. */
       readonly path: string;
+      readonly exact: Exact;
     }
   | { readonly kind: 'other-event'; readonly envelope: Envelope; readonly eventType: string }
   | {
@@ -57,7 +58,7 @@ export function readWebhook(body: Buffer): Webhook {
   if (typeof type !== 'string' || !isObject(data)) {
     // A distribution with "raw payload" sends what its author designed, at the root (Distribution webhooks, voucherify docs).
     return isPublication(root)
-      ? { kind: 'publication', envelope, data: root, path: '$' }
+      ? { kind: 'publication', envelope, data: root, path: '$', exact: exactly(body, isRoot) }
       : unreadable(
           envelope,
           'unknown-shape',
@@ -65,9 +66,41 @@ export function readWebhook(body: Buffer): Webhook {
         );
   }
   return carriesPublication(root, type, data)
-    ? { kind: 'publication', envelope, data, path: '$.data' }
-    : { kind: 'other-event', envelope, eventType: type.slice(0, longestFact) };
+    ? { kind: 'publication', envelope, data, path: '$.data', exact: exactly(body, isInEnvelope) }
+    : {
+        kind: 'other-event',
+        envelope,
+        eventType: envelope.eventType ?? type.slice(0, longestFact),
+      };
 }
+
+const isRoot = (root: JsonObject) => root;
+const isInEnvelope = ({ data }: JsonObject) => (isObject(data) ? data : {});
+
+/** Reads the body once more, when a number is asked for as it was written: few events carry any. */
+function exactly(body: Buffer, dataOf: (root: JsonObject) => JsonObject): Exact {
+  let data: JsonObject | undefined;
+  return () => {
+    data ??= dataOf(JSON.parse(body.toString('utf8'), asWritten) as JsonObject);
+    return data;
+  };
+}
+
+/** JavaScript has 9007199254740993 as …992, and 1.10 as 1.1. */
+function asWritten(
+  this: unknown,
+  _: string,
+  value: unknown,
+  context?: { source?: string },
+): unknown {
+  const source = context?.source;
+  return typeof value === 'number' && source !== undefined && source !== String(value)
+    ? rawJson(source)
+    : value;
+}
+
+/** Not in TypeScript's library yet (ECMAScript: JSON.parse source text access). */
+const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
 function parse(body: Buffer): { readonly root: unknown } | { readonly problem: string } {
   if (!isUtf8(body)) return { problem: 'the body is not UTF-8' };
@@ -94,12 +127,17 @@ function unreadable(
  */
 function carriesPublication(root: JsonObject, type: string, data: JsonObject): boolean {
   if (type === publicationSucceeded) return true;
-  const { source, event } = root;
-  if (!isObject(source) || source['object'] !== 'distribution') return false;
+  const { event } = root;
+  if (!isDistribution(root)) return false;
   const eventType = isObject(event) ? event['type'] : undefined;
   return typeof eventType === 'string'
     ? eventType === publicationSucceeded || eventType === `customer.${publicationSucceeded}`
     : isPublication(data);
+}
+
+/** Its own `type` is free text; event.type says what it is. */
+function isDistribution({ source }: JsonObject): boolean {
+  return isObject(source) && source['object'] === 'distribution';
 }
 
 function isPublication(data: JsonObject): boolean {
@@ -119,7 +157,8 @@ const factsShape = {
   id: 'text',
   project_id: 'text',
   created_at: 'text',
-  event: { id: 'text', group_id: 'text', created_at: 'text' },
+  event: { id: 'text', type: 'text', group_id: 'text', created_at: 'text' },
+  source: { object: 'text' },
   publication: { id: 'text' },
   data: { publication: { id: 'text' } },
 } as const;
@@ -145,7 +184,9 @@ function factsOf(root: JsonObject): Facts {
   const event = isObject(root['event']) ? root['event'] : {};
   const publication = isObject(data['publication']) ? data['publication'] : {};
   return {
-    eventType: isRaw ? undefined : fact(type),
+    eventType: isRaw
+      ? undefined
+      : ((isDistribution(root) ? fact(event['type']) : undefined) ?? fact(type)),
     eventId: fact(event['id']),
     webhookId: isRaw ? undefined : fact(root['id']),
     projectId: fact(root['project_id']),
@@ -163,6 +204,6 @@ const longestFact = 512;
 
 function fact(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= longestFact
-    ? value
+    ? wellFormedId(value)
     : undefined;
 }

@@ -8,6 +8,7 @@ import { aDeployment, metric, until } from '../support/deployment.ts';
 import { startFlow } from '../support/flow.ts';
 import { applyTopics } from '../support/prepared.ts';
 import { startProxy } from '../support/proxy.ts';
+import { run } from '../support/run.ts';
 import { bounded } from '../support/soak.ts';
 import { post } from '../support/webhooks.ts';
 
@@ -117,7 +118,7 @@ test('a raw record of a schema id that the registry does not know is parked with
   expect(guilty).toEqual([expect.stringContaining('stranger: ')]);
 });
 
-test('an output topic is deleted under load: the processor waits and says for what; once it is back, everything goes on and nothing else is lost', async () => {
+test('an output topic is deleted under load: the processor waits and says for what; made again it is another topic: once that is adopted, everything goes on and nothing else is lost', async () => {
   await using deployment = await aDeployment(2);
   const bridge = await deployment.start('bridge');
   const { child, admin } = await deployment.start('processor');
@@ -132,6 +133,10 @@ test('an output topic is deleted under load: the processor waits and says for wh
     return answer.status === 503 && (await answer.text()).includes(topic);
   }, 'it says that it is not ready, and for which topic it waits');
   await applyTopics(deployment.catalog, deployment.admin);
+  expect(await child.exited).toBe(1);
+  expect(child.output()).toContain(`${topic} has the topic id`);
+  await run(['adopt', '--execute'], deployment.env);
+  await deployment.start('processor');
   const { claims } = await flow.verdict();
   // What had been delivered to the topic went with it; all of these, and nothing else, are missing.
   const guilty = claims.flatMap((one) => one.guilty);

@@ -1,5 +1,8 @@
 /** What an operator sees and mends: the story of an event, the dead letters, and their way back. */
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startChild } from '../../src/commands/child.ts';
 import type { Story } from '../../src/console/story.ts';
@@ -117,10 +120,8 @@ test('a letter is listed by its reason, shown with its place in the data, its pe
   expect(none.messages).toBe('no dead letters');
 });
 
-/** Parked while the birthdate is asked for, good when it is not. */
-const withBadBirthdate = (publicationId: string) => {
+const withName = (publicationId: string) => {
   const webhook = JSON.parse(aBody({ publicationId }).toString());
-  webhook.data.publication.customer.birthdate = 'long ago';
   webhook.data.customer.name = 'Secret Name';
   return JSON.stringify(webhook);
 };
@@ -128,21 +129,24 @@ const withBadBirthdate = (publicationId: string) => {
 test('letters go back exactly once, though the command is killed, run twice at once, and run again; those that die again carry their attempt', async () => {
   await using own = await aDeployment(2);
   const bridge = await own.start('bridge');
-  const strict = await own.start('processor', { PERSONAL_DATA: 'birthdate' });
+  // Routes that park everything, until they are mended.
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-routes-'));
+  const ROUTES_FILE = join(directory, 'routes.yaml');
+  await writeFile(ROUTES_FILE, 'match: first\nroutes: []\ndefault: park\n');
+  const strict = await own.start('processor', { ROUTES_FILE });
   const mended = Array.from({ length: 400 }, (_, i) => `pub_mended_${i}`);
   const hopeless = Array.from({ length: 50 }, (_, i) => `{"not": "a webhook", "n": ${i}}`);
-  await Promise.all(
-    [...mended.map(withBadBirthdate), ...hopeless].map((body) => post(bridge.url, body)),
-  );
+  await Promise.all([...mended.map(withName), ...hopeless].map((body) => post(bridge.url, body)));
   await isDecided(450, own);
   strict.child.kill('SIGTERM');
   await strict.child.exited;
+  await rm(directory, { recursive: true });
 
   const ours = (...args: string[]) => run(['dead-letters', ...args], own.env);
   const list = await ours('list');
-  expect(list.messages).toMatch(/invalid-publication +400 +0 /);
+  expect(list.messages).toMatch(/no-route +400 +0 /);
   expect(list.messages).toMatch(/unknown-shape +50 +0 /);
-  const example = /invalid-publication .* (\d+@\d+)/.exec(list.messages)?.[1] ?? '';
+  const example = /no-route .* (\d+@\d+)/.exec(list.messages)?.[1] ?? '';
   expect((await ours('show', example)).output).not.toContain('Secret Name');
   expect((await ours('show', example, '--unmask')).output).toContain('Secret Name');
   const dry = await ours('redrive');
@@ -159,7 +163,7 @@ test('letters go back exactly once, though the command is killed, run twice at o
   const raw = await own.readAll(own.catalog.raw);
   expect(raw.length).toBeGreaterThan(900);
   await isDecided(raw.length, own);
-  const again = await ours('redrive', '--execute', '--reason', 'invalid-publication');
+  const again = await ours('redrive', '--execute', '--reason', 'no-route');
   expect(again.messages).toContain('400 sent back before: left');
   expect(again.messages).toContain('sent 0 to');
 

@@ -53,12 +53,12 @@ test('a stub campaign, a campaign that only its vouchers name, and a source id a
   }));
   const [stub, named, whole] = await all.complete([aStub('camp_1'), none, aPublication()]);
   expect(stub).toMatchObject({
-    isComplete: true,
+    missing: [],
     campaign: { id: 'camp_1', type: 'GIFT_VOUCHERS', name: 'Campaign camp_1' },
     customer: { sourceId: 'source-of-cust_1' },
   });
-  expect(named?.campaign).toMatchObject({ id: 'camp_2', type: 'GIFT_VOUCHERS' });
-  expect(whole).toMatchObject({ isComplete: true, campaign: { type: 'DISCOUNT_COUPONS' } });
+  expect(named).toMatchObject({ missing: [], campaign: { id: 'camp_2', type: 'GIFT_VOUCHERS' } });
+  expect(whole).toMatchObject({ missing: [], campaign: { type: 'DISCOUNT_COUPONS' } });
   expect(vendor.asked.toSorted()).toEqual([
     'campaigns/camp_1',
     'campaigns/camp_2',
@@ -74,7 +74,7 @@ test('each thing is asked for once, at most so many at once, and remembered; wha
   await all.complete(publications);
   const [unknown] = await all.complete([aStub('camp_absent')]);
   await all.complete([aStub('camp_absent')]);
-  expect(unknown).toMatchObject({ isComplete: true, campaign: { type: null } });
+  expect(unknown).toMatchObject({ missing: ['campaign.type'], campaign: { type: null } });
   expect(vendor.asked).toHaveLength(22);
   expect(vendor.mostAtOnce()).toBe(5);
   expect(outcomes.filter((outcome) => outcome === 'absent')).toHaveLength(1);
@@ -84,13 +84,13 @@ test("the vendor's rate limit is honoured: nothing is asked before it says so, a
   vendor.behaviour.limit = { left: 0, perWindow: 5, windowSeconds: 1 };
   const { lookups: all } = lookups({ concurrency: 1 });
   const found = await all.complete(Array.from({ length: 8 }, (_, i) => aStub(`camp_${i}`)));
-  expect(found.every(({ isComplete }) => isComplete)).toBe(true);
+  expect(found.every(({ missing }) => missing.length === 0)).toBe(true);
   expect(vendor.asked.length).toBeLessThanOrEqual(11);
   const impatient = lookups({ patienceMs: 50 });
   vendor.behaviour.limit = { left: 0, perWindow: 0, windowSeconds: 60 };
   const [late] = await impatient.lookups.complete([aStub('camp_late')]);
-  expect([late?.isComplete, impatient.outcomes]).toEqual([
-    false,
+  expect([late?.missing, impatient.outcomes]).toEqual([
+    ['campaign.type', 'customer.sourceId'],
     expect.arrayContaining(['limited']),
   ]);
 });
@@ -105,7 +105,8 @@ test.each([
   Object.assign(vendor.behaviour, change());
   const { lookups: going } = lookups({}, 300);
   const [event] = await going.complete([aStub('camp_1')]);
-  expect(event).toMatchObject({ isComplete: false, campaign: { id: 'camp_1', type: null } });
+  expect(event?.missing).toContain('campaign.type');
+  expect(event?.campaign).toMatchObject({ id: 'camp_1', type: null });
   const { lookups: waiting } = lookups({ onFailure: 'wait' }, 300);
   const error = await waiting.complete([aStub('camp_1')]).catch((thrown: Error) => thrown);
   expect(error).toMatchObject({ code: 'LOOKUP_UNAVAILABLE', fact: 'retriable' });

@@ -25,7 +25,21 @@ function row(
 ): void {
   const publicationId = `pub_${String(rows.length).padStart(32, '0')}`;
   const webhook = sampleWebhook({ publicationId, createdAt: '2026-11-20T10:00:00.000Z' });
-  rows.push([name, change(webhook as never), fate(publicationId)]);
+  rows.push([name, withIds(change(webhook as never)), fate(publicationId)]);
+}
+
+/** A publication names its vouchers: those that a row puts in the place of the sample's. */
+function withIds(body: unknown): unknown {
+  const { data } = body as { data?: Json & { publication?: Json | null } };
+  if (typeof body === 'string' || !data?.publication) return body;
+  const { publication } = data;
+  const one = data['voucher'] ?? publication['voucher'];
+  const vouchers = (data['vouchers'] ?? (one === undefined ? [] : [one])) as readonly Json[];
+  const ids = vouchers.map(({ id }) => id);
+  return {
+    ...(body as Json),
+    data: { ...data, publication: { ...publication, vouchers_id: ids } },
+  };
 }
 
 const to = (topic: string, event: object) => (publicationId: string) => ({
@@ -153,7 +167,7 @@ row(
     source: distribution,
     event: { id: 'evcus_2', type: 'customer.segment.entered' },
   }),
-  ignored('Welcome'),
+  ignored('customer.segment.entered'),
 );
 row(
   'a distribution whose publication carries the voucher itself',
@@ -234,8 +248,19 @@ row(
   }),
   to('discount-coupons', { customer: { id: 'cust_1' } }),
 );
-row('campaign null', data({ campaign: null }), to('no-campaign', { campaign: null }));
-row('campaign absent', without('campaign'), to('no-campaign', { campaign: null }));
+// Its voucher names the campaign: that much is told, and what is missing is named.
+const namedByVoucher = to('other', {
+  campaign: { id: 'camp_EV79Z6CjaAMpX4pFxVivvzzk', type: 'UNKNOWN', typeText: null },
+  complete: false,
+  missing: ['campaign', 'campaign.type'],
+});
+row('campaign null', data({ campaign: null }), namedByVoucher);
+row('campaign absent', without('campaign'), namedByVoucher);
+row(
+  'campaign null, and the voucher names none',
+  data({ campaign: null, vouchers: [voucher({ campaign: null, campaign_id: null })] }),
+  to('no-campaign', { campaign: null, complete: true }),
+);
 row(
   'a campaign that is only a stub',
   data({ campaign: { id: 'camp_1', name: 'Stub', object: 'campaign' } }),
@@ -264,7 +289,82 @@ row(
   publication({ created_at: '2026-11-20T10:00:00.577044Z' }),
   to('discount-coupons', { occurredAt: Date.parse('2026-11-20T10:00:00.577Z') }),
 );
-row('a time that is none', publication({ created_at: 'yesterday' }), parked('invalid-publication'));
+row(
+  'a time that is none: the envelope has one too',
+  publication({ created_at: 'yesterday' }),
+  to('discount-coupons', {
+    occurredAt: Date.parse('2026-11-20T10:00:00.000Z'),
+    unreadable: ['$.data.publication.created_at'],
+  }),
+);
+row(
+  'odd values in optional fields: PHP’s empty objects, decimal amounts, times without zone',
+  (webhook) => ({
+    ...webhook,
+    data: {
+      ...webhook.data,
+      publication: { ...webhook.data.publication, metadata: [], source_id: 5 },
+      vouchers: [
+        voucher({
+          type: 'DISCOUNT_VOUCHER',
+          metadata: [],
+          start_date: '2026-11-20T10:00',
+          expiration_date: 'never',
+          discount: { type: 'AMOUNT', amount_off: 10.5 },
+        }),
+      ],
+    },
+  }),
+  to('discount-coupons', {
+    publicationSourceId: null,
+    metadata: {},
+    vouchers: [{ startsAt: Date.parse('2026-11-20T10:00:00Z'), benefit: { amount: null } }],
+    unreadable: [
+      '$.data.vouchers[0].discount.amount_off',
+      '$.data.vouchers[0].expiration_date',
+      '$.data.publication.source_id',
+    ],
+    complete: true,
+  }),
+);
+row(
+  'a reward that was paid for with a loyalty card: vouchers_id says which was published',
+  (webhook) => ({
+    customer: webhook.data['customer'],
+    voucher: voucher({
+      id: 'v_card',
+      code: 'CARD',
+      type: 'LOYALTY_CARD',
+      loyalty_card: { points: 9 },
+    }),
+    publication: {
+      ...webhook.data.publication,
+      vouchers_id: ['v_reward'],
+      voucher: voucher({
+        id: 'v_reward',
+        code: 'REWARD',
+        type: 'GIFT_VOUCHER',
+        gift: { amount: 500 },
+        campaign: 'Rewards',
+        campaign_id: 'camp_9',
+      }),
+    },
+  }),
+  to('gift-vouchers', {
+    vouchers: [{ id: 'v_reward', code: 'REWARD' }],
+    campaign: { id: 'camp_9', name: 'Rewards', type: 'GIFT_VOUCHERS' },
+    complete: false,
+    missing: ['campaign'],
+  }),
+);
+row(
+  'vouchers of which none is what the publication names',
+  (webhook) => ({
+    publication: { ...webhook.data.publication, vouchers_id: ['v_other'] },
+    voucher: voucher({ type: 'GIFT_VOUCHER' }),
+  }),
+  parked('invalid-publication'),
+);
 
 // Vouchers, one or many, and every benefit (schema SimpleVoucher, guides on discounts).
 row(

@@ -33,7 +33,12 @@ test.each([
         aggregated_amount_limit: 9,
       },
     },
-    { kind: 'AMOUNT_OFF', formula: 'A+B', amountLimit: 9, summary: '0.01 off by formula' },
+    {
+      kind: 'AMOUNT_OFF',
+      formula: 'A+B',
+      aggregatedAmountLimit: 9,
+      summary: '0.01 off by formula',
+    },
   ],
   [
     { discount: { type: 'FIXED', fixed_amount: 999, effect: 'APPLY_TO_ITEMS' } },

@@ -187,21 +187,19 @@ test('raw offsets with holes are covered by the range', () => {
   expect(batch).toMatchObject({ from: 3, to: 10, entries: [{ offset: 2 }, { offset: 6 }] });
 });
 
-test('personal data that is asked for and broken parks the event', () => {
-  const publication = aPublication({ publicationId: 'pub_1' });
-  const customer = publication.customer && {
-    ...publication.customer,
-    personal: () => aPublicationWithBirthdate('yesterday').customer?.personal() as never,
-  };
-  const record = { ...arrived(0), content: { ...publication, customer } };
+test('personal data that is asked for and broken is null, and named', () => {
+  const record = { ...arrived(0), content: aPublicationWithBirthdate('yesterday') };
   const { decisions } = decided([record], state(), { ...rules, personalData: ['birthdate'] }, now);
   expect(decisions[0]).toMatchObject({
-    kind: 'dead-letter',
-    letter: {
-      stage: 'decide',
-      reason: 'invalid-publication',
-      path: '$.data.publication.customer.birthdate',
-    },
+    kind: 'forward',
+    outputs: [
+      {
+        event: {
+          customer: { personal: { birthdate: null } },
+          unreadable: ['$.data.publication.customer.birthdate'],
+        },
+      },
+    ],
   });
 });
 

@@ -18,7 +18,14 @@ const read = (body: unknown): Publication | Rejection => {
 /** The sample with its data changed. */
 const changed = (change: (data: Data) => unknown) => {
   const webhook = sampleWebhook({ publicationId: 'pub_1' }) as { data: Data };
-  return read({ ...webhook, data: { ...webhook.data, ...(change(webhook.data) as object) } });
+  const data = { ...webhook.data, ...(change(webhook.data) as object) } as Data;
+  const { publication } = data;
+  // Other vouchers than those that the sample names.
+  const isOther = data['vouchers'] !== webhook.data['vouchers'] && publication;
+  const named = isOther
+    ? { ...data, publication: { ...publication, vouchers_id: undefined } }
+    : data;
+  return read({ ...webhook, data: named });
 };
 
 const publicationOf = (result: Publication | Rejection): Publication => {
@@ -129,24 +136,6 @@ const rejections: readonly (readonly [string, (data: Data) => object, Partial<Re
     { path: '$.data.vouchers[0].code', message: 'expected a non-empty string, found nothing' },
   ],
   [
-    'an amount that no long holds',
-    () => ({ vouchers: [{ code: 'c', gift: { amount: 2 ** 53 - 1 } }] }),
-    { path: '$.data.vouchers[0].gift.amount' },
-  ],
-  [
-    'an amount with a fraction',
-    () => ({ vouchers: [{ code: 'c', discount: { type: 'AMOUNT', amount_off: 10.5 } }] }),
-    { path: '$.data.vouchers[0].discount.amount_off' },
-  ],
-  [
-    'a time that is none',
-    () => ({ vouchers: [{ code: 'c', start_date: 'soon' }] }),
-    {
-      path: '$.data.vouchers[0].start_date',
-      message: 'expected an ISO 8601 time or null, found a string',
-    },
-  ],
-  [
     'vouchers that are no list',
     () => ({ vouchers: 'v_1' }),
     { path: '$.data.vouchers', message: 'expected an array or null, found a string' },
@@ -157,11 +146,122 @@ const rejections: readonly (readonly [string, (data: Data) => object, Partial<Re
     { path: '$.data.campaign', message: 'expected an object or null, found a string' },
   ],
   [
-    'a created_at that is a number',
-    (d) => ({ publication: { ...d['publication'], created_at: 5 } }),
-    { path: '$.data.publication.created_at' },
+    'a campaign type that is a number',
+    () => ({ campaign: { campaign_type: 5 } }),
+    { path: '$.data.campaign.campaign_type' },
   ],
 ];
+
+const oddities: readonly (readonly [string, (data: Data) => object, string])[] = [
+  [
+    'an amount that no long holds',
+    () => ({ vouchers: [{ code: 'c', gift: { amount: 2 ** 53 - 1 } }] }),
+    '$.data.vouchers[0].gift.amount',
+  ],
+  [
+    'an amount with a fraction',
+    () => ({ vouchers: [{ code: 'c', discount: { type: 'AMOUNT', amount_off: 10.5 } }] }),
+    '$.data.vouchers[0].discount.amount_off',
+  ],
+  [
+    'a time that is none',
+    () => ({ vouchers: [{ code: 'c', start_date: 'soon' }] }),
+    '$.data.vouchers[0].start_date',
+  ],
+  ['a customer that is text', () => ({ customer: 'Jack' }), '$.data.customer'],
+  [
+    'a created_at that is a number',
+    (d) => ({ publication: { ...d['publication'], created_at: 5 } }),
+    '$.data.publication.created_at',
+  ],
+];
+
+test.each(oddities)('%s parks nothing: it is null, and its path is named', (_, change, path) => {
+  expect(publicationOf(changed(change)).unreadable()).toEqual([path]);
+});
+
+test.each([
+  ['2026-11-20T10:00Z', '2026-11-20T10:00:00Z'],
+  ['2026-11-20T10:00:00+0000', '2026-11-20T10:00:00Z'],
+  ['2026-11-20T12:00:00+02', '2026-11-20T10:00:00Z'],
+  ['2026-11-20T10:00:00', '2026-11-20T10:00:00Z'],
+  ['2026-11-20 10:00:00.5', '2026-11-20T10:00:00.500Z'],
+  ['2026-11-20', '2026-11-20T00:00:00Z'],
+])('the time %s is read', (text, expected) => {
+  const vouchers = [{ code: 'c', start_date: text }];
+  const publication = publicationOf(changed(() => ({ vouchers })));
+  expect(publication.vouchers[0]?.startsAtMs).toBe(Date.parse(expected));
+});
+
+test('numbers in metadata stay as they were written', () => {
+  const numbers = '{"big":9007199254740993,"price":1.10,"much":1e21,"in":{"deep":[2.50]},"n":7}';
+  const whole = JSON.stringify(sampleWebhook({ publicationId: 'pub_1' }));
+  const body = whole.replace('{"method":"manual"}', numbers);
+  expect(body).not.toBe(whole);
+  expect(publicationOf(read(body)).metadata).toEqual({
+    big: '9007199254740993',
+    price: '1.10',
+    much: '1e21',
+    in: '{"deep":[2.50]}',
+    n: '7',
+  });
+});
+
+test('an empty array in the place of metadata is empty, as PHP writes it', () => {
+  const publication = publicationOf(
+    changed((data) => ({ publication: { ...data['publication'], metadata: [] } })),
+  );
+  expect([publication.metadata, publication.unreadable()]).toEqual([{}, []]);
+});
+
+test('lone surrogates are made well formed, and two ids that differ in them stay two', () => {
+  const idOf = (id: string) =>
+    publicationOf(changed((data) => ({ publication: { ...data['publication'], id } }))).id;
+  const [a, b] = [idOf('pub_\ud800'), idOf('pub_\ud801')];
+  expect([a, b].every((id) => id.isWellFormed())).toBe(true);
+  expect(a).not.toBe(b);
+  const named = publicationOf(
+    changed(() => ({ campaign: { name: 'x\udc00', metadata: { '\ud800': '\ud800' } } })),
+  );
+  expect(named.campaign).toMatchObject({ name: 'x\ufffd', metadata: { '\ufffd': '\ufffd' } });
+});
+
+test('what one form of the customer lacks the other has', () => {
+  const short = { id: 'cust_1', name: 'Jack' };
+  const long = { ...short, source_id: 'jck', metadata: { region: 'EMEA', tier: 'gold' } };
+  const publication = publicationOf(
+    changed((data) => ({
+      customer: short,
+      publication: { ...data['publication'], customer: long },
+    })),
+  );
+  expect(publication.customer).toMatchObject({
+    sourceId: 'jck',
+    region: 'EMEA',
+    metadata: { region: 'EMEA', tier: 'gold' },
+  });
+});
+
+test('a voucher that names its campaign tells of it, and the event says what it lacks', () => {
+  const vouchers = [
+    { code: 'c', type: 'DISCOUNT_VOUCHER', campaign: 'Summer', campaign_id: 'camp_1' },
+  ];
+  const publication = publicationOf(changed(() => ({ vouchers, campaign: undefined })));
+  expect(publication).toMatchObject({
+    campaign: { id: 'camp_1', name: 'Summer', type: null },
+    missing: ['campaign', 'campaign.type'],
+  });
+});
+
+test('the only voucher has the id that the publication names, and the type that it implies', () => {
+  const webhook = sampleWebhook({ publicationId: 'pub_1' }) as { data: Data };
+  const publication = { ...webhook.data['publication'], vouchers_id: ['v_7'] };
+  const vouchers = [{ code: 'c', gift: { amount: 5 } }];
+  const found = publicationOf(
+    read({ ...webhook, data: { ...webhook.data, vouchers, publication } }),
+  );
+  expect(found.vouchers).toMatchObject([{ id: 'v_7', type: 'GIFT_VOUCHER' }]);
+});
 
 test.each(rejections)('%s is rejected with its JSON path', (_, change, expected) => {
   expect(changed(change)).toMatchObject({ kind: 'rejection', ...expected });
