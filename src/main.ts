@@ -3,6 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Command, Io } from './commands/command.ts';
 import { AppError, shownOf } from './errors.ts';
 
@@ -57,6 +59,7 @@ async function help(name: string): Promise<number> {
   return isAsked ? 0 : 2;
 }
 
-// What is compiled once starts twice as fast; where the temporary directory can not be written, nothing is kept.
-enableCompileCache();
+// What is compiled once starts twice as fast. Not in the temporary directory, Node's own choice, where another user may have put what we would run;
+// where the home directory cannot be written, nothing is kept.
+enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
 process.exit(await main(process.argv.slice(2)));

@@ -2,6 +2,7 @@
 
 import type { Server } from 'node:net';
 import { AppError, messageOf } from '../errors.ts';
+import type { Log } from '../observability/log.ts';
 
 /** Answers the port in use, which the system has chosen where 0 was asked. @throws AppError PORT_UNAVAILABLE */
 export function listen(
@@ -9,15 +10,33 @@ export function listen(
   port: number,
   host: string,
   setting: string,
+  log: Log,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
+    const fail = (error: Error) => {
       const text = `can not listen on ${host}:${port} (${setting}): ${messageOf(error)}`;
       reject(new AppError('PORT_UNAVAILABLE', 'fatal', text, error));
-    });
+    };
+    server.once('error', fail);
     server.listen(port, host, () => {
+      server.off('error', fail);
+      // A connection that cannot be accepted (no file descriptors are left: EMFILE) must not end the process, nor go unseen.
+      server.on('error', sayingSo(log, setting));
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : port);
     });
   });
+}
+
+const sayAgainAfterMs = 10_000;
+
+function sayingSo(log: Log, setting: string): (error: Error) => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (performance.now() - saidAt < sayAgainAfterMs) return;
+    saidAt = performance.now();
+    const text =
+      'a connection could not be accepted: with EMFILE this process has no file descriptors left (ulimit -n), and CONNECTIONS_MAX is too high for it';
+    log.error({ err: error, port: setting }, text);
+  };
 }

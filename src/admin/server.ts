@@ -2,7 +2,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
+import { messageOf } from '../errors.ts';
 import type { Status } from '../observability/health.ts';
+import type { Log } from '../observability/log.ts';
 import { metricsContentType } from '../observability/metrics.ts';
 import { alivePath } from './alive.ts';
 import { listen } from './listen.ts';
@@ -25,20 +27,30 @@ export type Shown = {
 export async function startAdminServer(
   { adminHost, adminPort }: { readonly adminHost: string; readonly adminPort: number },
   shown: Shown,
+  log: Log,
 ): Promise<AdminServer> {
   const name = randomUUID();
+  let watchers = 0;
+  const cached = cacheFor(cacheMs, { status: async () => shown.status(), metrics: shown.metrics });
   const server = createServer(async (request, response) => {
-    if (request.url === alivePath) {
+    if (request.url === alivePath && watchers < maxWatchers) {
+      watchers += 1;
+      response.once('close', () => {
+        watchers -= 1;
+      });
       // Without an end: that is its meaning (`alive.ts`).
       response.writeHead(200, { 'content-type': 'text/plain' });
       response.write(`${name}\n`);
       return;
     }
-    const { status, type, body } = await respond(request.url ?? '/', shown);
+    // Who asks must not end the process, whatever is wrong with the answer.
+    const { status, type, body } = await respond(request.url ?? '/', cached).catch(asError);
     response.writeHead(status, { 'content-type': type });
     response.end(body);
   });
-  const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT');
+  // Anybody who can reach the port could take all file descriptors, and leave none for webhooks.
+  server.maxConnections = maxConnections;
+  const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT', log);
   return {
     port,
     name,
@@ -48,6 +60,40 @@ export async function startAdminServer(
         server.closeAllConnections();
       }),
   };
+}
+
+/** Members of a group hold one each; a group has at most as many as raw has partitions, with two for each while one replaces another. */
+const maxWatchers = 512;
+const maxConnections = maxWatchers + 128;
+
+/** Metrics and readiness ask every worker. */
+const cacheMs = 1_000;
+
+/** Who asks again so soon is given the same answer; who asks meanwhile waits for it. */
+function cacheFor(ms: number, { status, metrics }: Shown): Shown {
+  return { status: once(ms, status), metrics: once(ms, metrics) };
+}
+
+function once<T>(ms: number, read: () => T | Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  let until = 0;
+  return () => {
+    if (answer === undefined || performance.now() >= until) {
+      const next = Promise.resolve(read());
+      answer = next;
+      until = performance.now() + ms;
+      // A failure is not kept.
+      next.catch(() => {
+        if (answer === next) answer = undefined;
+      });
+    }
+    return answer;
+  };
+}
+
+function asError(error: unknown) {
+  const body = `${JSON.stringify({ status: 'error', message: messageOf(error) })}\n`;
+  return { status: 500, type: 'application/json', body };
 }
 
 async function respond(url: string, { status, metrics }: Shown) {

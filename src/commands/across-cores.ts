@@ -75,10 +75,9 @@ function alone({ name, runs, bind }: Service, operation: Config<'operation'>['op
     of: 1,
     show: async ({ status }, { registry, workers }) => {
       workers.set(1);
-      const server = await startAdminServer(operation, {
-        status,
-        metrics: () => registry.metrics(),
-      });
+      const log = createLog(operation.logLevel, name);
+      const metrics = () => registry.metrics();
+      const server = await startAdminServer(operation, { status, metrics }, log);
       adminPort = server.port;
       return server;
     },
@@ -136,7 +135,7 @@ async function supervise(
     metrics: createMetrics({ version }),
   });
   // Before they start: a port that is taken is known before anything has begun.
-  const admin = await startAdminServer(operation, workers);
+  const admin = await startAdminServer(operation, workers, log);
   workers.start();
   const announce = () =>
     void workers.running.then((facts) =>

@@ -1,6 +1,7 @@
 /** `voucherbus bridge`: receives webhooks until it is stopped. */
 
 import { listen } from '../admin/listen.ts';
+import { createLog } from '../observability/log.ts';
 import { acrossCores } from './across-cores.ts';
 import type { Command } from './command.ts';
 import { configOf } from './environment.ts';
@@ -13,6 +14,7 @@ export const command: Command = {
       ['kafka', 'registry', 'start', 'topics', 'operation', 'webhook', 'bridge'],
       io,
     );
+    const log = createLog(config.operation.logLevel, 'bridge');
     return await acrossCores(
       {
         name: 'bridge',
@@ -21,7 +23,8 @@ export const command: Command = {
         readyWith: 'one',
         tuning: { garbagePercent: 100, isCompiledSoon: true },
         shutdownDelayMs: config.bridge.shutdownDelayMs,
-        bind: (server) => listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT'),
+        bind: (server) =>
+          listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT', log),
         // Loaded where it runs: the supervisor needs none of it.
         work: async (post) => (await import('./run-bridge.ts')).runBridge(config, post, io),
       },

@@ -6,7 +6,7 @@ import { createDecoder } from '../codec/decoder.ts';
 import type { RawWebhook } from '../codec/records.ts';
 import { schemas } from '../codec/schemas.ts';
 import { type Filter, type Letter, visitLetters } from '../console/letters.ts';
-import { maskedBody } from '../console/mask.ts';
+import { maskedBody, maskText } from '../console/mask.ts';
 import { nameOf } from '../console/place.ts';
 import { redrive, type Triage, triageOf } from '../console/redrive.ts';
 import { openWriter } from '../kafka/writer.ts';
@@ -182,7 +182,10 @@ async function show(scene: Scene, { filter, isJson, isUnmasked }: Asked, io: Io)
   const raw = decoder.decode(record.value);
   const bodyOf = ({ body }: RawWebhook) => (isUnmasked ? body.toString() : maskedBody(body));
   const body = 'kind' in raw ? `(${raw.message})` : bodyOf(raw);
-  const headers = Object.fromEntries(record.headers.map(([name, value]) => [name, String(value)]));
+  const shown = (text: string) => (isUnmasked ? text : maskText(text));
+  const headers = Object.fromEntries(
+    record.headers.map(([name, value]) => [name, shown(String(value))]),
+  );
   if (isJson) {
     const failedAt = new Date(failedAtMs).toISOString();
     io.out(JSON.stringify({ ...facts, failedAt, earlier, headers, body }, null, 2));
@@ -193,7 +196,7 @@ async function show(scene: Scene, { filter, isJson, isUnmasked }: Asked, io: Io)
     ['reason', `${letter.reason}, at ${letter.path} (stage ${letter.stage})`],
     ['message', letter.message],
     ['origin', `${nameOf(letter.origin)}, failed at ${new Date(failedAtMs).toISOString()}`],
-    ['key', letter.key ?? '(none)'],
+    ['key', shown(letter.key ?? '(none)')],
     [
       'sent back',
       earlier ? `attempt ${earlier.attempt}, by ${earlier.by}` : 'never before it died',

@@ -30,7 +30,7 @@ const sayAgainAfterMs = 60_000;
 
 /** Begins to connect. @param config with a START_TIMEOUT of `Infinity` it goes on until it is closed */
 export function openRawWriter(
-  config: Config<'kafka' | 'registry' | 'start' | 'topics'>,
+  config: Config<'kafka' | 'registry' | 'start' | 'topics' | 'bridge'>,
   log: Log,
   { clockRefusals }: Pick<Metrics, 'clockRefusals'>,
 ): RawWriter {
@@ -39,7 +39,11 @@ export function openRawWriter(
   let isClosed = false;
   let saidAt = Number.NEGATIVE_INFINITY;
   const connect = async () => {
-    const { admin, schemaId } = await start(config, catalog, log);
+    const { admin, schemaId } = await start(config, catalog, log, {
+      read: [],
+      write: [catalog.raw],
+      maxBodyBytes: config.bridge.maxBodyBytes,
+    });
     await admin.close();
     const client = createClient(config.kafka, log);
     const onClockRefused = () => {

@@ -42,7 +42,10 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
   const shown = await post.show(health, metrics);
   const first = routesOf(config.topics.routesFile, config.topics);
   const { catalog } = first;
-  const started = await start(config, catalog, log);
+  const started = await start(config, catalog, log, {
+    read: [catalog.raw, catalog.journal, ...(catalog.reference ? [catalog.reference] : [])],
+    write: [catalog.journal, catalog.deadLetters, ...publicationTopicsOf(catalog)],
+  });
   const { admin, registry, schemaId } = started;
   const encoders = createEventEncoders(registry.url, config.processor);
   for (const topic of publicationTopicsOf(catalog)) encoders.add(topic, schemaId(topic));

@@ -9,7 +9,7 @@ import { createClient } from '../kafka/client.ts';
 import type { Log } from '../observability/log.ts';
 import { type Catalog, subjectOf } from '../topics/catalog.ts';
 import { lookUpIds } from '../topics/subjects.ts';
-import { topicProblems } from '../topics/verify.ts';
+import { type Access, accessProblems, bodySizeProblems, topicProblems } from '../topics/verify.ts';
 
 export type Started = {
   readonly admin: Admin;
@@ -21,16 +21,27 @@ export type Started = {
   readonly partitionsOf: (topic: string | undefined) => number;
 };
 
+/** @param maxBodyBytes of webhooks that are to fit into raw */
+export type Needs = Access & { readonly maxBodyBytes?: number };
+
 /** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
 export async function start(
   config: Config<'kafka' | 'registry' | 'start'>,
   catalog: Catalog,
   log: Log,
+  needs: Needs,
 ): Promise<Started> {
+  warnOfCleartext(config, log);
   const admin = await waitForKafka(config, log);
   try {
     const existing = await admin.describe(catalog.topics.map(({ name }) => name));
-    const problems = topicProblems(catalog, existing);
+    const names = catalog.topics.map(({ name }) => name);
+    const { maxBodyBytes } = needs;
+    const problems = [
+      ...topicProblems(catalog, existing),
+      ...(maxBodyBytes === undefined ? [] : bodySizeProblems(catalog, existing, maxBodyBytes)),
+      ...accessProblems(needs, await admin.identify(names)),
+    ];
     if (problems.length > 0) throw unfit(problems);
     const registry = connectRegistry(config.registry);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
@@ -46,6 +57,18 @@ export async function start(
   } catch (error) {
     await admin.close();
     throw error;
+  }
+}
+
+/** Whoever can listen on the way reads the password. */
+function warnOfCleartext({ kafka, registry }: Config<'kafka' | 'registry'>, log: Log): void {
+  const { saslMechanism, ssl } = kafka;
+  if (!ssl && (saslMechanism === 'plain' || saslMechanism === 'oauthbearer')) {
+    const text = `credentials (KAFKA_SASL_MECHANISM ${saslMechanism}) are sent to Kafka unencrypted: set KAFKA_SSL`;
+    log.warn(text);
+  }
+  if (registry.url.startsWith('http:') && (registry.password || registry.token)) {
+    log.warn('credentials are sent to the schema registry unencrypted: use an https:// address');
   }
 }
 

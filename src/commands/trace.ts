@@ -1,6 +1,7 @@
 /** `voucherbus trace`: why did this event (not) arrive. */
 
 import { parseArgs } from 'node:util';
+import { maskValues } from '../console/mask.ts';
 import { findKeys } from '../console/search.ts';
 import { type Story, tellStory } from '../console/story.ts';
 import { timelineOf } from '../console/timeline.ts';
@@ -56,14 +57,13 @@ function parse(args: readonly string[], io: Io) {
   });
 }
 
+/** What an event carries of its customer beyond ids and metadata, and whatever else looks personal. */
 function masked(story: Story): Story {
   const events = story.events.map(({ event, ...place }) => {
     const { customer } = event;
     const personal = customer?.personal ? ('(masked)' as never) : null;
-    return {
-      ...place,
-      event: customer ? { ...event, customer: { ...customer, personal } } : event,
-    };
+    const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
+    return { ...place, event: maskValues(shown) };
   });
   return { ...story, events };
 }

@@ -1,25 +1,44 @@
-/** A webhook's body as an operator may see it: what stands under `customer` is personal, but for its id. Pure. */
+/** A webhook's body as an operator may see it: what stands under a person is personal, but for its id; elsewhere a value is what it looks like. Pure. */
 
+import { masked, personalKind } from '../voucherify/personal.ts';
+
+/** Under these the vendor tells of a person. */
+const people: ReadonlySet<string> = new Set(['customer', 'holder', 'referrer', 'personal']);
 const shownKeys: ReadonlySet<string> = new Set(['id', 'object']);
 
 /** JSON, indented; or, where it is none, only how long it is. */
 export function maskedBody(body: Buffer): string {
   try {
-    return JSON.stringify(maskCustomers(JSON.parse(body.toString())), null, 2);
+    return JSON.stringify(maskPeople(JSON.parse(body.toString())), null, 2);
   } catch {
     return `(${body.length} bytes that are not JSON)`;
   }
 }
 
-function maskCustomers(value: unknown): unknown {
+function maskPeople(value: unknown): unknown {
+  if (typeof value === 'string') return maskText(value);
   return eachMember(value, (key, member) =>
-    key === 'customer' ? maskAll(member) : maskCustomers(member),
+    people.has(key) ? maskAll(member) : maskPeople(member),
   );
 }
 
+/** Values that look personal, wherever they stand; the keys say nothing. */
+export function maskValues<T>(value: T): T {
+  const maskOne = (one: unknown): unknown =>
+    typeof one === 'string' ? maskText(one) : eachMember(one, (_, member) => maskOne(member));
+  return maskOne(value) as T;
+}
+
+/** A text in which something personal stands is masked whole. */
+export function maskText(text: string): string {
+  return personalKind(text) === undefined ? text : masked;
+}
+
 function maskAll(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value === null ? null : '(masked)';
-  return eachMember(value, (key, member) => (shownKeys.has(key) ? member : maskAll(member)));
+  if (typeof value !== 'object' || value === null) return value === null ? null : masked;
+  return eachMember(value, (key, member) =>
+    shownKeys.has(key) ? maskPeople(member) : maskAll(member),
+  );
 }
 
 function eachMember(value: unknown, change: (key: string, member: unknown) => unknown): unknown {

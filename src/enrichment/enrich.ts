@@ -9,6 +9,7 @@ import type {
 } from '../codec/records.ts';
 import type { Customer, PersonalData } from '../voucherify/customer.ts';
 import { isObject, type JsonObject, wellFormed } from '../voucherify/json.ts';
+import { masked, personalKind } from '../voucherify/personal.ts';
 import {
   type Campaign,
   orRejection,
@@ -37,13 +38,14 @@ export function enrich(
   referenceOf: ReferenceOf = () => undefined,
 ): PublicationSucceeded | Rejection {
   const { envelope } = publication;
+  const clean = (map: TextMap) => withoutPersonal(map, personalFields);
   return orRejection(() => ({
     publicationId: publication.id,
     publicationSourceId: publication.sourceId,
     occurredAt: publication.createdAtMs,
-    campaign: publication.campaign && campaignRecord(publication.campaign),
-    vouchers: publication.vouchers.map(voucherRecord),
-    customer: publication.customer && customerRecord(publication.customer, personalFields),
+    campaign: publication.campaign && campaignRecord(publication.campaign, clean),
+    vouchers: publication.vouchers.map((voucher) => voucherRecord(voucher, clean)),
+    customer: publication.customer && customerRecord(publication.customer, personalFields, clean),
     channel: publication.channel,
     publisher: publisherOf(publication),
     projectId: envelope.projectId ?? null,
@@ -51,7 +53,7 @@ export function enrich(
     eventId: envelope.eventId ?? null,
     webhookId: envelope.webhookId ?? null,
     groupId: envelope.groupId ?? null,
-    metadata: publication.metadata,
+    metadata: clean(publication.metadata),
     receivedAt: arrival.receivedAtMs,
     processedAt: arrival.processedAtMs,
     reference: referenceOf(publication.campaign?.id ?? '') ?? null,
@@ -60,6 +62,21 @@ export function enrich(
     complete: publication.missing.length === 0,
     unreadable: publication.unreadable(),
   }));
+}
+
+type TextMap = Readonly<Record<string, string>>;
+type Clean = (map: TextMap) => TextMap;
+
+/** An e-mail address or a phone number in metadata is masked, unless PERSONAL_DATA lets it through. Ids are carried as they are: consumers join by them. */
+function withoutPersonal(map: TextMap, fields: readonly PersonalField[]): TextMap {
+  let cleaned: Record<string, string> | undefined;
+  for (const name in map) {
+    const kind = personalKind(map[name] as string);
+    if (kind === undefined || fields.includes(kind)) continue;
+    cleaned ??= { ...map };
+    cleaned[name] = masked;
+  }
+  return cleaned ?? map;
 }
 
 const campaignTypes = [
@@ -76,7 +93,7 @@ function known<T extends string>(symbols: readonly T[], text: string | null): T 
   return symbols.find((symbol) => symbol === text) ?? 'UNKNOWN';
 }
 
-function campaignRecord(campaign: Campaign): CampaignRecord {
+function campaignRecord(campaign: Campaign, clean: Clean): CampaignRecord {
   return {
     id: campaign.id,
     name: campaign.name,
@@ -85,11 +102,11 @@ function campaignRecord(campaign: Campaign): CampaignRecord {
     kind: known(campaignKinds, campaign.kind),
     startsAt: campaign.startsAtMs,
     expiresAt: campaign.expiresAtMs,
-    metadata: campaign.metadata,
+    metadata: clean(campaign.metadata),
   };
 }
 
-function voucherRecord(voucher: Voucher): VoucherRecord {
+function voucherRecord(voucher: Voucher, clean: Clean): VoucherRecord {
   return {
     id: voucher.id,
     code: voucher.code,
@@ -106,7 +123,7 @@ function voucherRecord(voucher: Voucher): VoucherRecord {
     holderId: voucher.holderId,
     referrerId: voucher.referrerId,
     categories: voucher.categories,
-    metadata: voucher.metadata,
+    metadata: clean(voucher.metadata),
   };
 }
 
@@ -118,8 +135,9 @@ const noPersonalData: PersonalData = {
   address: null,
 };
 
-function customerRecord(customer: Customer, fields: readonly PersonalField[]) {
-  const { id, sourceId, region, metadata } = customer;
+function customerRecord(customer: Customer, fields: readonly PersonalField[], clean: Clean) {
+  const { id, sourceId, region } = customer;
+  const metadata = clean(customer.metadata);
   return { id, sourceId, region, metadata, personal: personalOf(customer, fields) };
 }
 

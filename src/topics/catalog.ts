@@ -113,6 +113,11 @@ export function publicationTopicsOf({ publications, routed }: Catalog): readonly
   return [...Object.values(publications), ...routed];
 }
 
+/** min.insync.replicas with so many replicas: one broker may fail, and nothing acknowledged is lost. */
+export function leastInsync(replicas: number): number {
+  return Math.max(1, Math.min(2, replicas - 1));
+}
+
 /** The subject of a topic's values (TopicNameStrategy). */
 export function subjectOf(topic: string): string {
   return `${topic}-value`;

@@ -1,7 +1,7 @@
 /** What must change so that the cluster's topics are those of the catalog. Pure: `apply.ts` carries it out. */
 
 import type { TopicSpec, TopicState } from '../kafka/admin.ts';
-import type { Catalog, CatalogTopic } from './catalog.ts';
+import { type Catalog, type CatalogTopic, leastInsync } from './catalog.ts';
 
 export type Change =
   | ({ readonly kind: 'create' } & TopicSpec)
@@ -32,7 +32,7 @@ export function planTopics(
   cluster: Cluster,
 ): readonly Change[] {
   const replicas = cluster.replicationFactor ?? Math.min(usualReplicas, cluster.brokerCount);
-  const minInsync = String(Math.max(1, Math.min(2, replicas - 1)));
+  const minInsync = String(leastInsync(replicas));
   return catalog.topics.flatMap((wanted): readonly Change[] => {
     const state = existing.get(wanted.name);
     if (state === undefined) {

@@ -26,12 +26,17 @@ export type Neighbours = {
   readonly stop: () => void;
 };
 
+/** A group has at most as many members as raw has partitions. */
+const maxWatched = 256;
+
 /** One process. */
 type Watched = { memberIds: readonly string[]; readonly watch: AbortController };
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
   const { own, members, deathOf, dismiss, log } = options;
   const watched = new Map<string, Watched>();
+  /** Those that were found where we are, by name, and taken out once. */
+  const doubted = new Set<string>();
   let isStopped = false;
 
   const dismissAll = async (memberIds: readonly string[], { host, port }: Life) => {
@@ -53,6 +58,18 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     if (hasDied && !isStopped) await dismissAll(one.memberIds, life);
   };
 
+  /** In our network we could not listen there if it lived. One that joins again under the same name lives all the same, in another network. */
+  const doubt = async (name: string, life: Life, memberIds: readonly string[]) => {
+    if (!doubted.has(name)) {
+      doubted.add(name);
+      return dismissAll(memberIds, life);
+    }
+    const { host, port, hostname } = life;
+    const text =
+      'another processor lives under our own address and host name: give each host a name of its own, or a death of one of them is seen only by the end of its session';
+    log.warn({ host, port, hostname }, text);
+  };
+
   const look = async () => {
     const now = await members();
     if (now === undefined || isStopped) return;
@@ -68,8 +85,9 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       const memberIds = list.map(({ memberId }) => memberId);
       const known = watched.get(name);
       if (known) known.memberIds = memberIds;
-      // We could not listen there if it lived.
-      else if (isSamePlace(life, own)) await dismissAll(memberIds, life);
+      else if (isSamePlace(life, own)) await doubt(name, life, memberIds);
+      // Whoever may join the group says where we connect: not without a bound.
+      else if (watched.size >= maxWatched) continue;
       else {
         const one: Watched = { memberIds, watch: new AbortController() };
         watched.set(name, one);

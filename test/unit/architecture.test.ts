@@ -77,6 +77,7 @@ const pure = [
   'voucherify/json.ts',
   'voucherify/json-text.ts',
   'voucherify/parse-only.ts',
+  'voucherify/personal.ts',
   'voucherify/publication.ts',
   'voucherify/signature.ts',
   'voucherify/voucher.ts',

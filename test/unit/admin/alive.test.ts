@@ -19,7 +19,7 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   const server = new URL('../../../src/admin/server.ts', import.meta.url).href;
   const script = `
     const { startAdminServer } = await import('${server}');
-    const { port, name } = await startAdminServer({ adminHost: '${host}', adminPort: ${port} }, {});
+    const { port, name } = await startAdminServer({ adminHost: '${host}', adminPort: ${port} }, {}, {});
     console.log(JSON.stringify({ host: '${host}', port, hostname: '', name }));`;
   const args = ['--input-type=module', '-e', script];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { maskedBody } from '../../../src/console/mask.ts';
+import { maskedBody, maskValues } from '../../../src/console/mask.ts';
 import { sampleText } from '../../../src/voucherify/sample.ts';
 
 test("a customer's data is masked wherever a customer stands, its id and everything else is not", () => {
@@ -19,4 +19,42 @@ test("a customer's data is masked wherever a customer stands, its id and everyth
 
 test('what is not JSON is only measured', () => {
   expect(maskedBody(Buffer.from('jack@example.com'))).toBe('(16 bytes that are not JSON)');
+});
+
+test('holder and referrer are people too, and a value is what it looks like wherever it stands', () => {
+  const body = {
+    data: {
+      holder: { id: 'cust_1', name: 'Jack', email: 'jack@example.com' },
+      referrer: { name: 'Ann' },
+      publication: {
+        tracking_id: 'jack@example.com',
+        source_id: 'order-77',
+        metadata: { contact: 'mail jack@example.com', tel: '+48 601 234 567', order: '601234567' },
+      },
+    },
+  };
+  expect(JSON.parse(maskedBody(Buffer.from(JSON.stringify(body))))).toEqual({
+    data: {
+      holder: { id: 'cust_1', name: '(masked)', email: '(masked)' },
+      referrer: { name: '(masked)' },
+      publication: {
+        tracking_id: '(masked)',
+        source_id: 'order-77',
+        metadata: { contact: '(masked)', tel: '(masked)', order: '601234567' },
+      },
+    },
+  });
+});
+
+test('in an event what looks personal is masked, its fields stay', () => {
+  const event = {
+    customer: { id: 'cust_1', sourceId: 'jack@example.com' },
+    at: 5,
+    list: ['a', null],
+  };
+  expect(maskValues(event)).toEqual({
+    customer: { id: 'cust_1', sourceId: '(masked)' },
+    at: 5,
+    list: ['a', null],
+  });
 });

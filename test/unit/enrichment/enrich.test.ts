@@ -125,3 +125,23 @@ test('only what is asked for is there', () => {
   });
   expect(schemas.PublicationSucceeded.type.isValid(event)).toBe(true);
 });
+
+test('e-mail addresses and phone numbers in metadata are masked, unless they are asked for; ids are carried', () => {
+  const publication = aPublication({}, (data) => ({
+    customer: {
+      ...data['customer'],
+      source_id: 'jack@example.com',
+      metadata: { mail: 'jack@example.com', tel: '+48601234567', tier: 'gold' },
+    },
+  }));
+  const arrival = { source: 'voucherify', receivedAtMs: 0, processedAtMs: 0 };
+  expect(enrich(publication, arrival, [])).toMatchObject({
+    customer: {
+      sourceId: 'jack@example.com',
+      metadata: { mail: '(masked)', tel: '(masked)', tier: 'gold' },
+    },
+  });
+  expect(enrich(publication, arrival, ['email'])).toMatchObject({
+    customer: { metadata: { mail: 'jack@example.com', tel: '(masked)' } },
+  });
+});

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { TopicState } from '../../../src/kafka/admin.ts';
 import { createCatalog } from '../../../src/topics/catalog.ts';
 import { type Change, describeChange, planTopics } from '../../../src/topics/plan.ts';
-import { topicProblems } from '../../../src/topics/verify.ts';
+import { accessProblems, bodySizeProblems, topicProblems } from '../../../src/topics/verify.ts';
 
 const day = 86_400_000;
 const catalog = createCatalog({
@@ -135,6 +135,26 @@ test.each([
     'has cleanup.policy compact: expected delete',
   ],
   [
+    'one replica is enough for an acknowledgement, though there are three',
+    config('v.webhooks.raw', { 'min.insync.replicas': '1' }),
+    'min.insync.replicas 1 with 3 replicas: expected at least 2',
+  ],
+  [
+    'more replicas must be in sync than there are',
+    config('v.publications.other', { 'min.insync.replicas': '4' }),
+    'or nothing can be written',
+  ],
+  [
+    'a leader may be elected that lacks records',
+    config('v.publications.journal', { 'unclean.leader.election.enable': 'true' }),
+    'acknowledged records may be lost',
+  ],
+  [
+    'dead letters take less than raw',
+    config('v.webhooks.dlq', { 'segment.bytes': '1048576' }),
+    'could not be parked',
+  ],
+  [
     'raw is recompressed by the broker',
     config('v.webhooks.raw', { 'compression.type': 'lz4' }),
     'has compression.type lz4',
@@ -143,6 +163,24 @@ test.each([
   expect(topicProblems(catalog, existing as ReadonlyMap<string, TopicState>).join('\n')).toContain(
     message,
   );
+});
+
+test('raw must take the largest body that the bridge takes', () => {
+  expect(bodySizeProblems(catalog, whole, 8 * 1024 * 1024)).toEqual([]);
+  const small = config('v.webhooks.raw', { 'max.message.bytes': '1048576' });
+  expect(bodySizeProblems(catalog, small, 1024 * 1024)[0]).toContain('BODY_MAX_BYTES (1048576)');
+});
+
+test('a permission that is missing is named, with operation and topic', () => {
+  const found = new Map([
+    ['raw', { mayRead: true, mayWrite: false }],
+    ['out', { mayRead: false, mayWrite: true }],
+  ]);
+  expect(accessProblems({ read: ['raw'], write: ['out'] }, found)).toEqual([]);
+  expect(accessProblems({ read: ['out', 'raw'], write: ['raw'] }, found)).toEqual([
+    'no permission for READ on topic out: expected an ACL that allows it',
+    'no permission for WRITE on topic raw: expected an ACL that allows it',
+  ]);
 });
 
 test('a journal without end is no problem', () => {

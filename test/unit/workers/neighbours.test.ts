@@ -118,3 +118,11 @@ test('whoever had our own place has died', async () => {
   expect(group.dismissed).toEqual(['own@earlier/1']);
   expect(group.watched()).toEqual(['b']);
 });
+
+test('one that joins again from our own place lives: two with the same address do not take each other out for ever', async () => {
+  const group = aGroup();
+  await group.join('own@twin/1', 'b/1');
+  expect(group.dismissed).toEqual(['own@twin/1']);
+  for (let i = 2; i < 5; i += 1) await group.join(`own@twin/${i}`, 'b/1');
+  expect(group.dismissed).toEqual(['own@twin/1']);
+});

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type TestContext, test, vi } from 'vitest';
 import { listen } from '../../../src/admin/listen.ts';
+import { createLog } from '../../../src/observability/log.ts';
 import type { AboutConnections } from '../../../src/workers/messages.ts';
 import { SharedPort } from '../../../src/workers/shared-port.ts';
 import { exchange } from '../../support/raw-http.ts';
@@ -28,7 +29,7 @@ async function hear(worker: Worker, word: 'ready' | 'left'): Promise<void> {
 async function aPort(count: number, { onTestFinished }: TestContext) {
   let port = 0;
   const shared = new SharedPort(async (server) => {
-    port = await listen(server, 0, host, 'BRIDGE_PORT');
+    port = await listen(server, 0, host, 'BRIDGE_PORT', createLog('silent', 'test'));
     return port;
   });
   const addWorker = async (): Promise<Worker> => {
