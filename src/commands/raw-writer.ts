@@ -13,6 +13,7 @@ import { openWriter, type Writer } from '../kafka/writer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createCatalog } from '../topics/catalog.ts';
+import { type IdWatch, watchSchemaIds } from '../topics/watch-ids.ts';
 import { retryAtStart, start } from './start.ts';
 
 export type RawWriter = {
@@ -20,6 +21,8 @@ export type RawWriter = {
   readonly write: Write;
   /** Settles when it can write. @throws AppError, as `start` does */
   readonly connected: Promise<void>;
+  /** Rejects where the registry has other ids than those that are written. */
+  readonly ended: Promise<never>;
   /** Whether Kafka answers, and every partition of raw has a leader. */
   readonly isReachable: () => Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -37,9 +40,12 @@ export function openRawWriter(
   const catalog = createCatalog(config.topics);
   let opened: (Pick<Writer, 'close' | 'isReachable'> & { readonly write: Write }) | undefined;
   let isClosed = false;
+  let ids: IdWatch | undefined;
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => undefined);
   let saidAt = Number.NEGATIVE_INFINITY;
   const connect = async () => {
-    const { admin, schemaId } = await start(config, catalog, log, {
+    const { admin, registry, schemaId } = await start(config, catalog, log, {
       read: [],
       write: [catalog.raw],
       maxBodyBytes: config.bridge.maxBodyBytes,
@@ -58,6 +64,8 @@ export function openRawWriter(
       openWriter(client, catalog.raw, onClockRefused),
     );
     if (isClosed) return writer.close();
+    ids = watchSchemaIds(registry, catalog, schemaId);
+    ids.ended.catch(ended.reject);
     const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
     opened = {
       close: writer.close,
@@ -77,6 +85,7 @@ export function openRawWriter(
   };
   return {
     connected: connect(),
+    ended: ended.promise,
     write: async (webhooks, timeoutMs) => {
       if (opened) return opened.write(webhooks, timeoutMs);
       const text = 'Kafka and the registry have not been reached since the start';
@@ -85,6 +94,7 @@ export function openRawWriter(
     isReachable: async () => (await opened?.isReachable()) ?? false,
     close: async () => {
       isClosed = true;
+      ids?.stop();
       await opened?.close();
     },
   };

@@ -33,7 +33,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
   const raw = openRawWriter({ ...config, start: limit }, log, metrics);
-  const ended = endedBy(raw.connected, log, health);
+  const ended = Promise.race([endedBy(raw.connected, log, health), raw.ended]);
   // Without a spool nothing can be taken until Kafka is there; with one it can, and what comes meanwhile need not wait for it.
   await (hasSpool
     ? Promise.race([raw.connected, sleep(config.bridge.spoolAfterMs)])

@@ -20,6 +20,7 @@ import { watchDeployment } from '../processor/deployment-watch.ts';
 import { readTopicLimits } from '../processor/limits.ts';
 import { createProcessor } from '../processor/processor.ts';
 import { publicationTopicsOf } from '../topics/catalog.ts';
+import { watchSchemaIds } from '../topics/watch-ids.ts';
 import { createNeighbours } from '../workers/neighbours.ts';
 import type { Post } from './across-cores.ts';
 import { version } from './environment.ts';
@@ -116,6 +117,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     log,
     metrics,
   });
+  const ids = watchSchemaIds(registry, catalog, schemaId);
   const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
   const takeOut = (memberId: string) => dismiss(createClient(config.kafka, log), group, memberId);
   // Whoever had this post before left its name in the group.
@@ -159,7 +161,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
   const announce = () => post.announce(log, { group });
   return runUntilStopped(
     log,
-    Promise.race([member.ended, deployment.ended]),
+    Promise.race([member.ended, deployment.ended, ids.ended]),
     [
       [
         'no longer ready',
@@ -167,6 +169,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
           routes.stop();
           neighbours.stop();
           deployment.stop();
+          ids.stop();
           health.notReady('group', 'stopping');
         },
       ],

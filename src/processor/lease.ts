@@ -20,6 +20,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type Catalog, transactionalIdOf } from '../topics/catalog.ts';
 import type { DeploymentWatch } from './deployment-watch.ts';
+import { whileBeating } from './heartbeat.ts';
 
 export type Lease = { readonly producer: TransactionalProducer; readonly state: PartitionState };
 
@@ -47,10 +48,15 @@ export async function takeLease(
   // Are we still a member? If a zombie took leases first and asked later, it and the owner would fence each other in turns.
   await heartbeat();
   const id = transactionalIdOf(catalog, partition);
-  const producer = await openTransactional(client, id, transactionTimeoutMs);
+  const opening = openTransactional(client, id, transactionTimeoutMs);
+  const producer = await whileBeating(opening, heartbeat).catch(async (error: unknown) => {
+    // The group has changed meanwhile: what is still being opened is nobody's.
+    void opening.then(({ close }) => close()).catch(() => undefined);
+    throw error;
+  });
   try {
     const startedAt = performance.now();
-    const offsets = await admin.committedOffsets(group, catalog.raw);
+    const offsets = await whileBeating(admin.committedOffsets(group, catalog.raw), heartbeat);
     const state = await restoreState(partition, offsets.get(partition), heartbeat, context);
     const seconds = (performance.now() - startedAt) / 1_000;
     metrics.leases.inc({ reason });

@@ -18,7 +18,7 @@ export function subjectsOf(catalog: Catalog): readonly Subject[] {
 
 /** The registered id of each topic's schema; undefined where this build's schema is not registered. @throws AppError REGISTRY_UNAVAILABLE */
 export async function lookUpIds(
-  registry: Registry,
+  registry: Pick<Registry, 'idOf'>,
   catalog: Catalog,
 ): Promise<ReadonlyMap<string, number | undefined>> {
   const found = await Promise.all(

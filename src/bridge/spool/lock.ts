@@ -1,7 +1,9 @@
 /** One bridge a spool. */
 
-import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
 
@@ -13,7 +15,59 @@ const longestPath = 107;
  * knocking. (Process ids say nothing across containers, in each of which the bridge is number 1.)
  * @throws AppError SPOOL_UNUSABLE, where another bridge has it
  */
-export async function takeLock(path: string): Promise<Server> {
+export async function takeLock(path: string, host: HostCheck = thisHost): Promise<Server> {
+  await expectNoOtherHost(path, host);
+  const server = await takeHere(path);
+  await sign(path, server, host);
+  return server;
+}
+
+export type HostCheck = {
+  readonly name: string;
+  /** So often an owner says that it lives. */
+  readonly signEveryMs: number;
+};
+
+const thisHost: HostCheck = { name: hostname(), signEveryMs: 4_000 };
+
+/** Without a sign for so many times as long, an owner on another host is gone. */
+const silentSigns = 3;
+
+/**
+ * A socket says nothing to another host that has the same volume. So the owner's name stands beside it, in a file whose time it renews; a newcomer from
+ * elsewhere watches that for a while. (By whether it changes: the clocks of two hosts and of the volume may disagree.)
+ */
+async function expectNoOtherHost(path: string, { name, signEveryMs }: HostCheck): Promise<void> {
+  const ownerPath = ownerOf(path);
+  const owner = await readFile(ownerPath, 'utf8').catch(() => name);
+  if (owner !== name) {
+    const { mtimeMs: before } = await stat(ownerPath);
+    await sleep(silentSigns * signEveryMs);
+    const after = await stat(ownerPath).catch(() => undefined);
+    if (after !== undefined && after.mtimeMs !== before) {
+      const text = `a bridge on ${owner} uses SPOOL_DIR: ${ownerPath} is renewed. Give each bridge a directory of its own, not a shared volume`;
+      throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
+    }
+  }
+}
+
+/** Until the lock is given back. */
+async function sign(path: string, server: Server, { name, signEveryMs }: HostCheck): Promise<void> {
+  const ownerPath = ownerOf(path);
+  await writeFile(ownerPath, name, { mode: 0o600 });
+  const timer = setInterval(() => {
+    const now = new Date();
+    utimes(ownerPath, now, now).catch(() => undefined); // a disk that fails is met by the next append
+  }, signEveryMs).unref();
+  server.once('close', () => {
+    clearInterval(timer);
+    rmSync(ownerPath, { force: true });
+  });
+}
+
+const ownerOf = (path: string) => `${path}.owner`;
+
+async function takeHere(path: string): Promise<Server> {
   if (Buffer.byteLength(path) > longestPath) {
     const text = `SPOOL_DIR is too long: its lock ${path} has ${Buffer.byteLength(path)} bytes, a Unix socket's path has at most ${longestPath}. Choose a shorter one`;
     throw new AppError('SPOOL_UNUSABLE', 'fatal', text);

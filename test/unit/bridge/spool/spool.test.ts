@@ -13,6 +13,7 @@ import {
   rm,
   stat,
   truncate,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -78,7 +79,7 @@ test('what was appended comes back in order, over several segments, and is gone 
   ).toBeGreaterThan(3);
   expect(spool.state).toMatchObject({ webhooks: 20, damaged: 0 });
   expect(await drained(spool)).toEqual(texts);
-  expect((await readdir(directory)).filter((name) => name !== 'lock')).toEqual([]);
+  expect((await readdir(directory)).filter((name) => !name.startsWith('lock'))).toEqual([]);
   await spool.close();
 });
 
@@ -369,4 +370,17 @@ test('of many bridges that start at once after a crash exactly one has the spool
     expect(servers).toHaveLength(1);
     await new Promise((resolve) => servers[0]?.close(resolve));
   }
+});
+
+test('a bridge on another host that has the same volume is seen by its sign; one that is gone is not waited for longer', async () => {
+  const path = join(directory, 'lock');
+  const host = { name: 'here', signEveryMs: 50 };
+  await writeFile(`${path}.owner`, 'elsewhere');
+  const signing = setInterval(() => void utimes(`${path}.owner`, new Date(), new Date()), 20);
+  await expect(takeLock(path, host)).rejects.toThrow('a bridge on elsewhere uses SPOOL_DIR');
+  clearInterval(signing);
+  const server = await takeLock(path, host);
+  expect(await readFile(`${path}.owner`, 'utf8')).toBe('here');
+  await new Promise((resolve) => server.close(resolve));
+  expect(await readdir(directory)).not.toContain('lock.owner');
 });
