@@ -59,7 +59,7 @@ async function help(name: string): Promise<number> {
   return isAsked ? 0 : 2;
 }
 
-// What is compiled once starts twice as fast. Not in the temporary directory, Node's own choice, where another user may have put what we would run;
-// where the home directory cannot be written, nothing is kept.
+// Halves the start-up time. Node's default is the shared temporary directory, where another user could plant code; if the home directory is not
+// writable, nothing is cached.
 enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
 process.exit(await main(process.argv.slice(2)));

@@ -43,12 +43,12 @@ export async function startAdminServer(
       response.write(`${name}\n`);
       return;
     }
-    // Who asks must not end the process, whatever is wrong with the answer.
+    // An error here becomes a response: a scrape must never end the process.
     const { status, type, body } = await respond(request.url ?? '/', cached).catch(asError);
     response.writeHead(status, { 'content-type': type });
     response.end(body);
   });
-  // Anybody who can reach the port could take all file descriptors, and leave none for webhooks.
+  // Without a limit, a client of this port could use up the file descriptors that webhooks need.
   server.maxConnections = maxConnections;
   const port = await listen(server, adminPort, adminHost, 'ADMIN_PORT', log);
   return {
@@ -69,7 +69,7 @@ const maxConnections = maxWatchers + 128;
 /** Metrics and readiness ask every worker. */
 const cacheMs = 1_000;
 
-/** Who asks again so soon is given the same answer; who asks meanwhile waits for it. */
+/** Serves all requests within a second from one result; concurrent requests share the pending one. */
 function cacheFor(ms: number, { status, metrics }: Shown): Shown {
   return { status: once(ms, status), metrics: once(ms, metrics) };
 }

@@ -43,9 +43,9 @@ export class Connections {
     if (left === 0 && this.#toEnd.has(socket)) socket.end();
   }
 
-  /** What follows on it cannot be read, but a webhook that was read before is still to be answered. False: none is. */
+  /** Ends the connection after its pending responses. Returns false if none is pending: then respond to the malformed input. */
   endAfterAnswer(socket: Duplex): boolean {
-    // What cannot be read may be the rest of the last request: that one is never whole, and its answer is the refusal.
+    // If the malformed input is the body of the last request, that request never completes: the error is its response.
     const broken = this.#last.get(socket)?.complete === false ? 1 : 0;
     if ((this.#open.get(socket) ?? 0) <= broken) return false;
     this.#toEnd.add(socket);

@@ -6,7 +6,7 @@ import { isNotStored, type NotStored, type Stored } from '../kafka/writer.ts';
 import type { ReceivedWebhook } from './record.ts';
 import { type Again, type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
 
-/** Writes all of them to Kafka and answers what became of each. @throws AppError */
+/** Writes the webhooks to Kafka and returns the result of each, in order. @throws AppError */
 export type Write = (
   webhooks: readonly ReceivedWebhook[],
   timeoutMs: number,
@@ -48,7 +48,7 @@ export function keepWithSpool(
 ): Keeper {
   const stop = new AbortController();
   let draining: Promise<void> | undefined;
-  /** What Kafka does not take is kept apart from what it takes: no webhook waits behind another that cannot go on. */
+  /** Keeps the webhooks that Kafka did not store, so that none of them blocks those behind it. */
   const keepRest = async (
     webhooks: readonly ReceivedWebhook[],
     results: readonly (Stored | NotStored)[],

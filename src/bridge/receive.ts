@@ -24,10 +24,10 @@ export type Limits = {
 
 type Secrets = Parameters<typeof verify>[2];
 
-/** @param source undefined where it names none that is known */
+/** `source` is undefined if the path names no known source. */
 type Refused = Problem & { readonly source?: string };
 
-/** The source under which it arrives, where its body may be read. Its media type says nothing: what is signed is stored, whatever it is called. */
+/** Returns the source of the request if its body may be read. The media type is ignored: every signed webhook is stored. */
 export function admit(
   head: RequestHead,
   limits: Limits,
@@ -47,7 +47,7 @@ export function admit(
 
 const pathPrefix = '/webhooks/';
 
-/** Of the target in any form: a proxy may send the absolute one (RFC 9112 3.2.2). */
+/** Returns the path of a request target in origin or absolute form (RFC 9112 3.2.2); proxies may send either. */
 function pathOf(url: string): string {
   if (/^https?:\/\//i.test(url)) return URL.canParse(url) ? new URL(url).pathname : '';
   return url.split('?', 1)[0] ?? '';

@@ -1,4 +1,4 @@
-/** Says in the log why webhooks are refused again and again: whoever set the bridge up sees nothing else of it. */
+/** Logs the likely causes when a source's webhooks are refused again and again. */
 
 import type { Log } from '../observability/log.ts';
 import type { Problem } from './problem.ts';
@@ -40,7 +40,7 @@ export class Refusals {
     this.#log.warn({ source, refused: run.length, sender }, cause);
   }
 
-  /** A webhook of this source was verified: what was refused before was somebody else's. */
+  /** Resets the runs of a source: a verified webhook shows that its secrets are right. */
   verified(source: string): void {
     if (this.#runs.size === 0) return;
     for (const slug of Object.keys(causes)) this.#runs.delete(`${source} ${slug}`);

@@ -63,7 +63,7 @@ export async function startBridge(
     port,
     close: async () => {
       isStopping = true;
-      // Each connection is told to close with its answer; whoever looks at /readyz sends elsewhere by the end of it. Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
+      // During the delay every response closes its connection, and load balancers see /readyz fail. Closing at once would reset what waits to be accepted, and connections that seem idle, on one of which a webhook may just have been sent.
       await sleep(config.shutdownDelayMs);
       // A process that was held up for longer than that has yet to see what came meanwhile: connections, then what they sent.
       await stop();

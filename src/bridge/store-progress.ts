@@ -1,4 +1,4 @@
-/** Whether webhooks reach Kafka: since when they do not, and why. /readyz and the log say so. */
+/** Tracks whether webhooks reach Kafka, and if not, since when and why; /readyz and the log report it. */
 
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from '../observability/log.ts';

@@ -14,7 +14,7 @@ export type Undecodable = {
 export type Decoder<T> = {
   /** Fetches the schemas that these values need and that are not known yet. @throws AppError REGISTRY_UNAVAILABLE, retriable */
   readonly prepare: (values: readonly (Buffer | null)[]) => Promise<void>;
-  /** The same by schema id, for those that are sure to come. */
+  /** Fetches schemas by id ahead of time. @throws AppError REGISTRY_UNAVAILABLE, retriable */
   readonly load: (ids: Iterable<number>) => Promise<void>;
   /** Decodes one value; `prepare` must have seen it. */
   readonly decode: (value: Buffer | null) => T | Undecodable;

@@ -147,7 +147,7 @@ const notItsOwn = (status: number) =>
   `status ${status}, which is no answer of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
 
 /**
- * What is not the registry's own answer says nothing of its schemas: if the 404 of an ingress were believed, good webhooks would become dead letters.
+ * Tells a response of the registry from one of an ingress or web server in its place. A 404 of an ingress must not turn good webhooks into dead letters.
  * 40401 subject, 40402 version, 40403 schema (Confluent's API); a path that does not exist is 404 alone.
  */
 function isItsOwn(status: number, body: unknown): boolean {

@@ -45,7 +45,7 @@ export type Service = {
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
   readonly tuning: SupervisorOptions['tuning'];
-  /** What a worker may need to stop beyond the usual. */
+  /** Added to the time in which a worker must stop. */
   readonly shutdownDelayMs?: number;
   /** To the port where it takes connections. */
   readonly bind?: Bind;

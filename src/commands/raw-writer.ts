@@ -28,7 +28,7 @@ export type RawWriter = {
   readonly close: () => Promise<void>;
 };
 
-/** As long as the clock is wrong the same happens with each batch. */
+/** Log throttle: while the clock is wrong, every batch is refused. */
 const sayAgainAfterMs = 60_000;
 
 /** Begins to connect. @param config with a START_TIMEOUT of `Infinity` it goes on until it is closed */

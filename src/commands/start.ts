@@ -60,7 +60,7 @@ export async function start(
   }
 }
 
-/** Whoever can listen on the way reads the password. */
+/** Warns if credentials cross the network unencrypted. */
 function warnOfCleartext({ kafka, registry }: Config<'kafka' | 'registry'>, log: Log): void {
   const { saslMechanism, ssl } = kafka;
   if (!ssl && (saslMechanism === 'plain' || saslMechanism === 'oauthbearer')) {
@@ -114,13 +114,13 @@ export async function retryAtStart<T>(
   }
 }
 
-/** What does not answer must not make the start wait for longer either. */
+/** Rejects at the deadline if the attempt is still pending. */
 async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
   if (!Number.isFinite(deadline)) return work;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => late.reject(new AppError('BROKER_UNAVAILABLE', 'retriable', 'no answer yet')),
-    // One that is overdue has a moment, for it to say what is the matter.
+    // An attempt that starts late still gets a second, so that it can report its own error.
     Math.max(1_000, deadline - Date.now()),
   );
   work.catch(() => undefined); // nobody waits for it then

@@ -57,7 +57,7 @@ function parse(args: readonly string[], io: Io) {
   });
 }
 
-/** What an event carries of its customer beyond ids and metadata, and whatever else looks personal. */
+/** Masks `customer.personal` and every value that looks like an e-mail address or phone number. */
 function masked(story: Story): Story {
   const events = story.events.map(({ event, ...place }) => {
     const { customer } = event;

@@ -102,7 +102,7 @@ export const httpUrl = () =>
     return username === '' && password === '' ? value.replace(/\/+$/, '') : undefined;
   });
 
-/** PEM text. What is none would be ignored without a word, or fail at the first connection with a message that names no setting. */
+/** PEM text. Node's TLS ignores an invalid CA silently, so it is checked here. */
 export const pem = (label: 'CERTIFICATE' | 'PRIVATE KEY') =>
   z.string().transform((text, context) => {
     const problem = pemProblem(text.trim(), label);

@@ -55,7 +55,7 @@ function readSetting({ env, schema, options }: Setting, sources: Sources): Resul
   return { problem: `${env} is ${shown}: ${parsed.error.issues[0]?.message}${hint}` };
 }
 
-/** A long value (a certificate) would hide what is said of it; and userinfo in a URL is a password. */
+/** Shortens long values (certificates) and hides the userinfo of URLs. */
 function shownOf(value: string): string {
   const text = value.replace(/:\/\/[^/@\s]*@/, '://…@');
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 60)}…` : text);

@@ -25,13 +25,13 @@ export type PartitionPlan = {
   readonly ids: number;
   /** To which group the journal belongs so far. */
   readonly group: string | undefined;
-  /** What differs, as sentences; empty where this partition needs no adoption. */
+  /** The differences, as sentences; empty if this partition needs no adoption. */
   readonly reasons: readonly string[];
 };
 
 const takeoverTimeoutMs = 15_000;
 
-/** What the topics are now. @throws AppError TOPIC_UNFIT, where one does not exist */
+/** Reads the current identity of the deployment. @throws AppError TOPIC_UNFIT if a topic does not exist */
 export async function deploymentNow({ admin, catalog, group }: Scene): Promise<Deployment> {
   const names = catalog.topics.map(({ name }) => name);
   const found = await admin.identify(names);
@@ -45,7 +45,7 @@ export async function deploymentNow({ admin, catalog, group }: Scene): Promise<D
   return { group, partitions, topicIds, isAdopted: true };
 }
 
-/** What adopting a partition would change; reads, and writes nothing. @throws AppError */
+/** Plans the adoption of a partition; writes nothing. @throws AppError */
 export async function planAdoption(
   scene: Scene,
   partition: number,

@@ -18,7 +18,7 @@ import { nameOf, type Place } from './place.ts';
 
 export type Letter = {
   readonly place: Place;
-  /** By what the processor remembers it (dead-letters/redrive.ts). */
+  /** The name under which the processor remembers that it was sent back (dead-letters/redrive.ts). */
   readonly name: string;
   readonly reason: string;
   readonly stage: string;

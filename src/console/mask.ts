@@ -1,4 +1,4 @@
-/** A webhook's body as an operator may see it: what stands under a person is personal, but for its id; elsewhere a value is what it looks like. Pure. */
+/** Masks personal data in a webhook's body: everything but the id under a person, and elsewhere each value that looks personal. Pure. */
 
 import { masked, personalKind } from '../voucherify/personal.ts';
 

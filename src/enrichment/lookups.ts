@@ -94,7 +94,7 @@ export class Lookups {
       const text = `can not look up ${names} at Voucherify: ${this.#lastFailure}`;
       throw new AppError('LOOKUP_UNAVAILABLE', 'retriable', text);
     }
-    // What the vendor does not know either is missing all the same.
+    // A field that the vendor does not know either stays in `missing`.
     let completed: Publication = isComplete
       ? publication
       : { ...publication, missing: stillMissing(publication, lacks, found) };
@@ -173,7 +173,7 @@ export class Lookups {
   }
 }
 
-/** What could not be found out is missing, whether the webhook should have told it or not. */
+/** Adds the fields whose look-up failed to those that the webhook lacks. */
 function stillMissing(
   { missing }: Publication,
   lacks: readonly Lack[],

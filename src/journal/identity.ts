@@ -1,5 +1,5 @@
 /**
- * What the journal's offsets stand for. An offset means something only in the log from which it was read: a topic that was deleted and made again,
+ * The identity of the deployment to which the journal's offsets belong. An offset is valid only in its own log: a topic that was deleted and made again,
  * a restored or mirrored cluster, a truncated log count from the same numbers. So the journal says to which deployment it belongs. Pure.
  */
 
@@ -8,7 +8,7 @@ import type { Deployment } from '../codec/records.ts';
 
 const identityBytes = 8;
 
-/** Of records that were written before identities were. */
+/** The identity in records of versions that did not write one. */
 export const noIdentity: Buffer = Buffer.alloc(identityBytes);
 
 /** The topics that the positions are about. */
@@ -19,7 +19,7 @@ export function identityOf({ group, partitions, topicIds }: Deployment): Buffer 
   return Buffer.from(hash('sha256', text, 'hex').slice(0, 2 * identityBytes), 'hex');
 }
 
-/** A record says in full what it belongs to again after this part of the window, so that the journal's retention never leaves it out. */
+/** The deployment is recorded in full this often per window, so that retention never deletes the last full record. */
 const toldPerWindow = 8;
 
 /** Whether the next record must say in full to which deployment it belongs. */
@@ -58,7 +58,7 @@ export type Difference =
       readonly found: string;
     };
 
-/** What differs between what the journal says and what is there now. A topic that only one of them names does not: routes change. */
+/** Compares the recorded deployment with the current one. Ignores topics that only one of them has, since routes change. */
 export function differencesOf(recorded: Deployment, found: Deployment): readonly Difference[] {
   const differences: Difference[] = [];
   if (recorded.group !== found.group) {
@@ -79,7 +79,7 @@ export function differencesOf(recorded: Deployment, found: Deployment): readonly
 
 const adoptCommand = '`voucherbus adopt` shows what accepting it would mean, and does it';
 
-/** What was found, what was expected, and which command decides. */
+/** Describes a difference: the value found, the value expected, and the command that decides. */
 export function describeDifference(difference: Difference, { raw, journal }: CoreTopics): string {
   switch (difference.kind) {
     case 'group':
@@ -96,7 +96,7 @@ export function describeDifference(difference: Difference, { raw, journal }: Cor
   }
 }
 
-/** What a journal tells of whose it is: the identity of its last record, and what it said last of a deployment. */
+/** The owner of a journal: the identity in its last record, and its last full deployment. */
 export type Owner = { readonly identity: Buffer; readonly deployment: Deployment | undefined };
 
 /** Every reason why the journal does not belong to this deployment. */

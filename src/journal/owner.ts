@@ -63,7 +63,7 @@ async function lastBatch(options: OwnerOptions, partition: number): Promise<Batc
   return undefined;
 }
 
-/** What the journal says of its deployment, last. */
+/** Returns the last full deployment in a partition of the journal. */
 async function lastDeployment(
   options: OwnerOptions,
   partition: number,
@@ -77,7 +77,7 @@ async function lastDeployment(
   return batches.findLast(({ deployment }) => deployment !== null)?.deployment ?? undefined;
 }
 
-/** What cannot be decoded is left out: the restore says so. */
+/** Skips records that cannot be decoded: the restore reports them. */
 async function readBatches(
   { reader, decoder, core }: OwnerOptions,
   partition: number,

@@ -20,7 +20,7 @@ export type RestoreOptions = {
   readonly nowMs: number;
   /** Read after the lease was taken, for before it can be stale. */
   readonly committed: number | undefined;
-  /** What is there now: the journal must belong to it. */
+  /** The current deployment, to which the journal must belong. */
   readonly found: { readonly identity: Buffer; readonly deployment: Deployment };
   /** Awaited after each fetch: heartbeats, progress. */
   readonly onProgress: (progress: Progress) => Promise<void>;
@@ -64,7 +64,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
 
 export type Replayed = Awaited<ReturnType<typeof replayJournal>>;
 
-/** Whether the record before the position is still the one that was processed, as far as that can be told. */
+/** Returns whether the record before the position is still the one that was processed; true if the journal does not say. */
 export async function isSameLog(
   { reader, raw, partition }: Pick<RestoreOptions, 'reader' | 'raw' | 'partition'>,
   { state, rawStart, rawEnd }: Replayed,
@@ -80,7 +80,7 @@ export async function isSameLog(
   return found === state.lastTimestamp;
 }
 
-/** What the journal tells, whether it belongs to this deployment or not. */
+/** Replays the journal without checking its owner. */
 export async function replayJournal(options: RestoreOptions) {
   const { reader, raw, journal, partition, committed, windowMs, nowMs } = options;
   const [rawStart, rawEnd, start, from, to] = await Promise.all([

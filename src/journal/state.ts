@@ -40,7 +40,7 @@ export class PartitionState {
     return this.#lastTimestamp;
   }
 
-  /** Of the last batch. */
+  /** The identity in the last batch. */
   get identity(): Buffer {
     return this.#identity;
   }

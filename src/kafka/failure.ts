@@ -56,7 +56,7 @@ export function isTooLarge(error: unknown): boolean {
   return tooLargeTypes.has(rootOf(error)?.type ?? '');
 }
 
-/** Ours, where KafkaJS has wrapped it (a token endpoint that does not answer, for example). */
+/** Returns the AppError that KafkaJS has wrapped, if any (for example of a token endpoint that does not respond). */
 function ownIn(error: unknown): AppError | undefined {
   for (let one = error; one instanceof Error; one = one.cause) {
     if (one instanceof AppError) return one;
@@ -72,7 +72,7 @@ export function isTimestampRefused(error: unknown): boolean {
   return rootOf(error)?.type === 'INVALID_TIMESTAMP';
 }
 
-/** Kafka refuses what is written, and would refuse it again: one record of those that were sent together is enough. */
+/** Returns whether Kafka would refuse the same write again. One bad record is enough for a whole batch. */
 export function isRefusedForGood(error: unknown): boolean {
   const root = rootOf(error);
   return isTooLarge(error) || isTimestampRefused(error) || invalidRecord.test(root?.message ?? '');

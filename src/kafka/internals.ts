@@ -15,7 +15,7 @@ type PartitionMetadata = { readonly partitionId: number; readonly leader: number
 
 export type Cluster = {
   readonly brokerPool: {
-    /** Any broker; one that answered lately, if there is one (`repairs/broker-away.ts`). */
+    /** Returns a connected broker, preferring one that responded lately (`repairs/broker-away.ts`). */
     findConnectedBroker(): Promise<Broker>;
   };
   connect(): Promise<void>;

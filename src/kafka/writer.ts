@@ -19,7 +19,7 @@ export type Stored = { readonly partition: number; readonly offset: number };
 export type NotStored = { readonly kind: 'refused' | 'unavailable'; readonly reason: string };
 
 export type Writer = {
-  /** Answers what became of each record, in order. @throws AppError; some of the records may be stored all the same */
+  /** Returns the result of each record, in order. @throws AppError; some records may be stored nevertheless */
   readonly write: (
     records: readonly KeyedRecord[],
     timeoutMs: number,
@@ -60,12 +60,12 @@ export async function openWriter(
         const sent = await producer.send({ topic, acks: -1, timeout, messages: messages as never });
         return placesOf(messages, sent);
       } catch (error) {
-        // It may be another topic by now, or some of its partitions may have lost their leaders.
+        // The topic may have been made again, or partitions may have lost their leaders.
         void refresh().catch(() => undefined);
         throw asAppError(error, `write ${messages.length} records to ${topic}`);
       }
     };
-    /** Kafka takes or refuses all records of a partition together: halves are tried until only those are left that it refuses. */
+    /** Kafka stores or refuses the records of a partition as a whole: on a refusal, send halves until only the refused records are left. */
     const sendSome = async (
       messages: readonly Message[],
       timeoutMs: number,
@@ -131,7 +131,7 @@ export function isNotStored(result: object): result is NotStored {
   return 'kind' in result;
 }
 
-/** Where each record is, for whoever cannot do without one of them. @throws AppError KAFKA_REFUSED or BROKER_UNAVAILABLE */
+/** Returns the results if every record was stored. @throws AppError KAFKA_REFUSED or BROKER_UNAVAILABLE */
 export function expectStored(results: readonly (Stored | NotStored)[]): readonly Stored[] {
   return results.map((result) => {
     if (!isNotStored(result)) return result;
@@ -153,10 +153,10 @@ async function expectTopic(
   throw new AppError('BROKER_UNAVAILABLE', 'retriable', text);
 }
 
-/** Kafka checks every time stamp but this one. */
+/** NO_TIMESTAMP: Kafka does not validate it. */
 const noTimestamp = '-1';
 
-/** What was received before the clock was set back would be refused until the clock is there again (message.timestamp.after.max.ms). */
+/** Caps a time stamp at now. Kafka refuses time stamps that lie ahead (message.timestamp.after.max.ms), for example after the clock was set back. */
 function notAhead(timestamp: string | undefined): string {
   const now = Date.now();
   return timestamp !== undefined && Number(timestamp) <= now ? timestamp : String(now);

@@ -50,7 +50,7 @@ export async function takeLease(
   const id = transactionalIdOf(catalog, partition);
   const opening = openTransactional(client, id, transactionTimeoutMs);
   const producer = await whileBeating(opening, heartbeat).catch(async (error: unknown) => {
-    // The group has changed meanwhile: what is still being opened is nobody's.
+    // The group changed while the producer was being opened: close it when it is open.
     void opening.then(({ close }) => close()).catch(() => undefined);
     throw error;
   });

@@ -21,7 +21,7 @@ export function topicProblems(catalog: Catalog, existing: Existing): readonly st
   ];
 }
 
-/** What a bridge needs raw to take: its largest body (BODY_MAX_BYTES), with the record around it. */
+/** Returns a problem if raw cannot take the bridge's largest body (BODY_MAX_BYTES) with its record. */
 export function bodySizeProblems(
   { raw }: Catalog,
   existing: Existing,
@@ -57,7 +57,7 @@ export function accessProblems(
 /** Key, headers and framing of a raw record, or of a dead letter beyond its raw record. */
 const recordOverhead = 64 * 1024;
 
-/** A batch must fit into a segment too. */
+/** Returns the size of the largest record batch that the topic takes; it must fit into a segment, too. */
 function largestBatch({ config }: TopicState): number {
   const bytes = [config['max.message.bytes'], config['segment.bytes']].map(Number);
   return Math.min(...bytes.filter((one) => !Number.isNaN(one)));

@@ -13,7 +13,7 @@ export type IdWatch = {
 
 const betweenLooksMs = 60_000;
 
-/** @param idOf what was looked up at the start */
+/** @param idOf the ids that were looked up at the start */
 export function watchSchemaIds(
   registry: Pick<Registry, 'idOf'>,
   catalog: Catalog,
@@ -30,7 +30,7 @@ export function watchSchemaIds(
       ended.reject(new AppError('ASSUMPTION_BROKEN', 'fatal', text));
     }
   };
-  // While the registry is away there is nothing to compare: what is known goes on.
+  // While the registry is unreachable there is nothing to compare.
   const timer = setInterval(() => void look().catch(() => undefined), everyMs);
   return { ended: ended.promise, stop: () => clearInterval(timer) };
 }

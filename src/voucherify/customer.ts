@@ -50,7 +50,7 @@ export function readCustomer(
           personal: noPersonalData,
         };
   }
-  // Each may have what the other lacks; where both have it, the short form is the newer one.
+  // Each form may have fields that the other lacks; if both have one, the short form wins.
   const both = short && long ? long.map('metadata', 'scalars') : {};
   const metadata = { ...both, ...customer.map('metadata', 'scalars') };
   const sourceId =

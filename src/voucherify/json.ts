@@ -70,7 +70,7 @@ export class Part {
     return typeof this.#parent === 'string' ? this : this.#parent.#root;
   }
 
-  /** Not understood. */
+  /** Records a value that was not understood. */
   #fault(key: string | number): null {
     const root = this.#root;
     root.#faults ??= [];
@@ -79,7 +79,7 @@ export class Part {
     return null;
   }
 
-  /** This part, with numbers as they were written. */
+  /** Returns this part's value with numbers as they were written. */
   #asWritten(): JsonObject {
     const of = (part: Part): unknown => {
       const parent = part.#parent;
@@ -102,7 +102,7 @@ export class Part {
     return value === undefined || value === null ? null : this.#fault(key);
   }
 
-  /** Without it the event has no identity, or leads nowhere. @throws Invalid */
+  /** Reads a text that the event cannot do without. @throws Invalid */
   requiredText(key: string): string {
     const value = this.value[key];
     if (typeof value === 'string' && value !== '') return wellFormedId(value);
@@ -165,21 +165,21 @@ export class Part {
     });
   }
 
-  /** For what a route may need. @throws Invalid */
+  /** Reads a value that routes may use. @throws Invalid if it is of another type */
   routingText(key: string): string | null {
     const value = this.value[key];
     if (value === undefined || value === null || typeof value === 'string') return this.text(key);
     throw this.invalid(key, 'a string or null');
   }
 
-  /** For what a route may need. @throws Invalid */
+  /** Reads a value that routes may use. @throws Invalid if it is of another type */
   routingPart(key: string): Part | null {
     const value = this.value[key];
     if (isObject(value) || isNothing(value)) return this.part(key);
     throw this.invalid(key, 'an object or null');
   }
 
-  /** Without it nothing was published. @throws Invalid */
+  /** Reads a list of objects that must not be malformed. @throws Invalid */
   requiredParts(key: string): readonly Part[] {
     const value = this.value[key];
     if (value === undefined || value === null) return [];
@@ -189,7 +189,7 @@ export class Part {
     throw new Invalid(`${this.path}.${key}`, 'expected objects only');
   }
 
-  /** Those that are strings. */
+  /** Returns the strings of a list. */
   texts(key: string): readonly string[] {
     const value = this.value[key];
     if (value === undefined || value === null) return [];
@@ -224,7 +224,7 @@ export class Part {
   }
 }
 
-/** What JSON.parse takes may be nested more deeply than JSON.stringify takes: undefined then. */
+/** Returns undefined if the value is nested too deeply for JSON.stringify, which is possible with JSON.parse's results. */
 function jsonOf(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);

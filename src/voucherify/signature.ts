@@ -17,7 +17,7 @@ export type Verified = {
 
 export type Unverified = 'no-signature' | 'wrong-signature';
 
-/** Whether it can be a signature at all: 64 hex digits. Asked before a body is read, which nobody who has no secret should make us do. */
+/** Returns whether the text has the form of a signature (64 hex digits). Checked before the body is read, to save work for forged requests. */
 export function isSignature(text: string | undefined): boolean {
   return text !== undefined && /^[0-9a-f]{64}$/.test(text);
 }
@@ -59,7 +59,7 @@ function isEqual(given: Buffer, expected: string): boolean {
   return given.length === bytes.length && timingSafeEqual(given, bytes);
 }
 
-/** Somebody who replays a signed body may put white space into it; indentation needs no more than this. */
+/** Bounds how much white space a replayed body may gain. Indentation needs less. */
 const mostInflated = (compactBytes: number) => 8 * compactBytes + 4_096;
 
 /** `{ } [ ] : , "`: beside one of these white space means nothing. */

@@ -91,7 +91,7 @@ export function readVouchers(data: Part, publication: Part): Vouchers {
   };
 }
 
-/** @throws Invalid where none of them is what was published */
+/** Chooses the vouchers that were published. @throws Invalid if `vouchers_id` names none of those found */
 function chosenFrom(
   found: readonly Part[],
   ids: readonly string[],
@@ -107,7 +107,7 @@ function chosenFrom(
   throw new Invalid(`${publication.path}.vouchers_id`, 'expected the vouchers that it names');
 }
 
-/** All of a list, or the one that stands first. */
+/** Returns the vouchers of the first place (list or single) that has any. */
 function firstForm(found: readonly Part[]): readonly Part[] {
   const [first] = found;
   const list = first?.path.replace(/\[\d+\]$/, '');
@@ -126,7 +126,7 @@ function distinct(found: readonly Part[]): readonly Part[] {
   });
 }
 
-/** Where the vendor leaves the type out, what the voucher holds tells it. */
+/** Derives the type from the benefit if the vendor leaves it out. */
 function impliedType(voucher: Part): string | null {
   if (voucher.part('gift')) return 'GIFT_VOUCHER';
   if (voucher.part('loyalty_card')) return 'LOYALTY_CARD';

@@ -77,13 +77,23 @@ export function readWebhook(body: Buffer): Webhook {
 const isRoot = (root: JsonObject) => root;
 const isInEnvelope = ({ data }: JsonObject) => (isObject(data) ? data : {});
 
-/** Reads the body once more, when a number is asked for as it was written: few events carry any. */
+/** Parses the body again, keeping numbers as written. Called only for metadata with numbers, which is rare. */
 function exactly(body: Buffer, dataOf: (root: JsonObject) => JsonObject): Exact {
   let data: JsonObject | undefined;
   return () => {
-    data ??= dataOf(JSON.parse(body.toString('utf8'), asWritten) as JsonObject);
+    data ??= dataOf(parseAsWritten(body.toString('utf8')));
     return data;
   };
+}
+
+/** A reviver recurses, which JSON.parse alone does not: a body that is nested too deeply for it keeps JavaScript's numbers. */
+function parseAsWritten(text: string): JsonObject {
+  try {
+    return JSON.parse(text, asWritten) as JsonObject;
+  } catch (error) {
+    if (error instanceof RangeError) return {};
+    throw error;
+  }
 }
 
 /** JavaScript has 9007199254740993 as …992, and 1.10 as 1.1. */
@@ -135,7 +145,7 @@ function carriesPublication(root: JsonObject, type: string, data: JsonObject): b
     : isPublication(data);
 }
 
-/** Its own `type` is free text; event.type says what it is. */
+/** Returns whether a distribution sent it: then `type` is free text, and event.type names the event. */
 function isDistribution({ source }: JsonObject): boolean {
   return isObject(source) && source['object'] === 'distribution';
 }

@@ -10,7 +10,7 @@ export type Facts = Readonly<Record<string, unknown>>;
 export type ToWorker =
   /** How are you? The answer is also the sign that the worker's event loop turns. */
   | { readonly kind: 'ask'; readonly ask: number }
-  /** Finish what you have, and end; a second time: end at once. (Not by a signal: the system may send that to every process of the group.) */
+  /** Stop gracefully; the second time, at once. (Not a signal, since the system may send signals to the whole process group.) */
   | { readonly kind: 'stop' }
   /** The port whose connections it is given from now on. */
   | { readonly kind: 'port'; readonly port: number }

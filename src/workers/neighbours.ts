@@ -86,7 +86,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       const known = watched.get(name);
       if (known) known.memberIds = memberIds;
       else if (isSamePlace(life, own)) await doubt(name, life, memberIds);
-      // Whoever may join the group says where we connect: not without a bound.
+      // Any member of the group can name an address: bound the number of connections.
       else if (watched.size >= maxWatched) continue;
       else {
         const one: Watched = { memberIds, watch: new AbortController() };

@@ -112,11 +112,11 @@ export const mutants: readonly Mutant[] = [
     file: 'processor/lease.ts',
     edits: [
       [
-        '  const producer = await openTransactional(',
-        '  const offsets = await admin.committedOffsets(group, catalog.raw);\n  const producer = await openTransactional(',
+        '  const opening = openTransactional(',
+        '  const offsets = await admin.committedOffsets(group, catalog.raw);\n  const opening = openTransactional(',
       ],
       [
-        '    const offsets = await admin.committedOffsets(group, catalog.raw);\n    const state',
+        '    const offsets = await whileBeating(admin.committedOffsets(group, catalog.raw), heartbeat);\n    const state',
         '    const state',
       ],
     ],

@@ -51,7 +51,7 @@ async function expectNoOtherHost(path: string, { name, signEveryMs }: HostCheck)
   }
 }
 
-/** Until the lock is given back. */
+/** Renews the owner file until the lock is released. */
 async function sign(path: string, server: Server, { name, signEveryMs }: HostCheck): Promise<void> {
   const ownerPath = ownerOf(path);
   await writeFile(ownerPath, name, { mode: 0o600 });
@@ -84,13 +84,13 @@ async function takeHere(path: string): Promise<Server> {
   }
 }
 
-/** Somebody who died while taking over would keep all others out. */
+/** A process that dies during a takeover must not block the lock: its directory is removed after this time. */
 const takeoverLimitMs = 10_000;
 const lookAgainMs = 50;
 
 /**
- * Two that start at once may both find the dead one's socket. If each removed what it finds, the second would remove the first one's new socket, and
- * both would have the spool. So only who can make a directory removes it, and looks once more before.
+ * Two bridges that start at once may both find the socket of a dead one. If both removed the file, the second would remove the new socket of the first,
+ * and both would own the spool. Creating a directory is atomic: only its creator removes the file, after checking again.
  */
 async function removeDead(path: string): Promise<void> {
   const takeover = `${path}.takeover`;
@@ -115,7 +115,7 @@ function inUse(path: string): AppError {
 }
 
 function withoutSockets(path: string, message: string, cause: unknown): AppError {
-  const text = `can not make the lock ${path}: ${message}. SPOOL_DIR must be on a file system that takes Unix sockets, and of this host alone`;
+  const text = `cannot make the lock ${path}: ${message}. SPOOL_DIR must be on a file system that takes Unix sockets, and of this host alone`;
   return new AppError('SPOOL_UNUSABLE', 'fatal', text, cause);
 }
 

@@ -34,7 +34,7 @@ export type SpoolState = {
   readonly bytes: number;
   /** When the oldest of them was received; undefined where there is none. */
   readonly oldestMs: number | undefined;
-  /** What Kafka refuses for good, in files of its own. */
+  /** Webhooks that Kafka refuses for good, kept in `*.refused` files. */
   readonly refused: number;
   /** Frames and files that could not be read, since the start. The files are kept: as *.damaged, or as they are for the next start. */
   readonly damaged: number;
@@ -103,7 +103,7 @@ export class Spool {
       return new Spool({ ...options, directory }, lock, segments, last + 1, refused);
     } catch (error) {
       if (error instanceof AppError) throw error;
-      throw unusable(`can not use SPOOL_DIR ${options.directory}: ${messageOf(error)}`, error);
+      throw unusable(`cannot use SPOOL_DIR ${options.directory}: ${messageOf(error)}`, error);
     }
   }
 
@@ -153,7 +153,7 @@ export class Spool {
       }
       await syncDirectory(directory);
     } catch (error) {
-      throw unusable(`can not write ${path}: ${messageOf(error)}`, error);
+      throw unusable(`cannot write ${path}: ${messageOf(error)}`, error);
     }
     this.#refused += webhooks.length;
     return path;
@@ -282,7 +282,7 @@ async function syncDirectory(directory: string): Promise<void> {
 /** Where SPOOL_DIR itself cannot be ours alone: Kubernetes' volumes are writable by everybody. */
 const privateName = 'private';
 
-/** A directory that only this user can read and write: the one that is asked for, or one in it. @throws AppError SPOOL_UNUSABLE, where another user made it */
+/** Returns a directory that only this user can read and write: the given one, or `private` in it. @throws AppError SPOOL_UNUSABLE if another user owns it */
 async function privateIn(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: directoryMode });
   const inner = join(directory, privateName);

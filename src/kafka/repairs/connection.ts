@@ -149,7 +149,7 @@ function closeWholly(disconnect: Connection['disconnect']): Connection['disconne
   };
 }
 
-/** What KafkaJS calls a failed authentication may be a broker that went away meanwhile: that passes. */
+/** KafkaJS reports a connection lost during authentication as a failed authentication. That is retriable. */
 const brokenOff = /Closed connection|Connection error|Not connected|timed out/;
 
 function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {

@@ -207,6 +207,15 @@ test('numbers in metadata stay as they were written', () => {
   });
 });
 
+test('metadata that is nested too deeply is left out and named, and a number beside it is read', () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const whole = JSON.stringify(sampleWebhook({ publicationId: 'pub_1' }));
+  const body = whole.replace('{"method":"manual"}', `{"deep":${deep},"n":1.5}`);
+  const publication = publicationOf(read(body));
+  expect(publication.metadata).toEqual({ n: '1.5' });
+  expect(publication.unreadable()).toEqual(['$.data.publication.metadata.deep']);
+});
+
 test('an empty array in the place of metadata is empty, as PHP writes it', () => {
   const publication = publicationOf(
     changed((data) => ({ publication: { ...data['publication'], metadata: [] } })),

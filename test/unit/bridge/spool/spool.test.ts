@@ -147,7 +147,7 @@ test('a directory that can not be written is named', async () => {
   const file = join(directory, 'a file');
   await writeFile(file, '');
   const options = { directory: join(file, 'spool'), maxBytes: 1e9, segmentBytes: 1e6 };
-  await expect(Spool.open(options)).rejects.toThrow(/can not use SPOOL_DIR .*a file/);
+  await expect(Spool.open(options)).rejects.toThrow(/cannot use SPOOL_DIR .*a file/);
 });
 
 test('a file that can not be read is told and left, and the others are sent', async () => {
