@@ -47,6 +47,13 @@ export async function startThreeBrokers(say: Say): Promise<Brokers> {
   return means.startBrokers(3);
 }
 
+/** One broker that demands a token of each client, and allows what its ACLs say; the registry is the shared one. */
+export async function startSecuredBroker(say: Say): Promise<Brokers> {
+  const means = await openWay(say);
+  say(`starting a broker with OAUTHBEARER: ${means.origin}`);
+  return means.startBrokers(1, 'oauth');
+}
+
 async function openWay(say: Say): Promise<Means> {
   for (const way of [containers, jars]) {
     const means = await way(say);

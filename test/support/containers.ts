@@ -11,12 +11,15 @@ import {
 } from 'testcontainers';
 import { freePort } from './ports.ts';
 import {
+  type Access,
+  accessSettings,
   type Broker,
   type Brokers,
   brokerSettings,
   kafkaVersion,
   type Registry,
   type Say,
+  securityOf,
   type Way,
 } from './way.ts';
 
@@ -68,10 +71,10 @@ async function startRegistry(): Promise<Registry> {
   };
 }
 
-async function startBrokers(count: 1 | 3): Promise<Brokers> {
+async function startBrokers(count: 1 | 3, access: Access = 'open'): Promise<Brokers> {
   const network = await new Network().start();
   const names = Array.from({ length: count }, (_, i) => `kafka-${i + 1}`);
-  const started = await Promise.all(names.map((_, i) => startBroker(network, i, names)));
+  const started = await Promise.all(names.map((_, i) => startBroker(network, i, names, access)));
   return {
     bootstrap: started.map(({ container, port }) => `${container.getHost()}:${port}`).join(','),
     nodes: await Promise.all(started.map(({ container }, i) => asBroker(container, i + 1))),
@@ -82,7 +85,12 @@ async function startBrokers(count: 1 | 3): Promise<Brokers> {
   };
 }
 
-async function startBroker(network: StartedNetwork, index: number, names: readonly string[]) {
+async function startBroker(
+  network: StartedNetwork,
+  index: number,
+  names: readonly string[],
+  access: Access,
+) {
   // A port chosen first: the broker must advertise it, and keeps it when it is started again.
   const port = await freePort();
   const name = names[index] as string;
@@ -97,12 +105,12 @@ async function startBroker(network: StartedNetwork, index: number, names: readon
       KAFKA_CONTROLLER_LISTENER_NAMES: 'CONTROLLER',
       KAFKA_LISTENERS: 'INTERNAL://:19092,CONTROLLER://:9093,EXTERNAL://:9092',
       KAFKA_ADVERTISED_LISTENERS: `INTERNAL://${name}:19092,EXTERNAL://127.0.0.1:${port}`,
-      KAFKA_LISTENER_SECURITY_PROTOCOL_MAP:
-        'INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTERNAL:PLAINTEXT',
+      KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: `INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTERNAL:${securityOf(access)}`,
       KAFKA_INTER_BROKER_LISTENER_NAME: 'INTERNAL',
       KAFKA_HEAP_OPTS: '-Xms256m -Xmx512m',
       KAFKA_LOG_DIRS: '/tmp/kraft-combined-logs',
       ...asVariables(brokerSettings(names.length === 1 ? 1 : 3)),
+      ...asVariables(accessSettings(access, 'EXTERNAL')),
     })
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(startTimeoutMs)

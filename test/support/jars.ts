@@ -10,12 +10,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort } from './ports.ts';
 import {
+  type Access,
+  accessSettings,
   type Broker,
   type Brokers,
   brokerSettings,
   kafkaVersion,
   type Registry,
   type Say,
+  securityOf,
   type Way,
 } from './way.ts';
 
@@ -44,7 +47,7 @@ export const jars: Way = async (say) => {
   const [kafkaJars, registryDir] = await fetchJars(registryVersion, say);
   return {
     origin: `jars of Kafka ${kafkaVersion} and Apicurio ${registryVersion}, Java ${java.version}`,
-    startBrokers: (count) => startBrokers(java.path, kafkaJars, count),
+    startBrokers: (count, access) => startBrokers(java.path, kafkaJars, count, access),
     startRegistry: () => startRegistry(java.path, registryDir),
   };
 };
@@ -127,13 +130,19 @@ const asKafkaStarts = [
   '-XX:MaxInlineLevel=15',
 ];
 
-async function startBrokers(java: string, kafkaJars: string, count: 1 | 3): Promise<Brokers> {
+async function startBrokers(
+  java: string,
+  kafkaJars: string,
+  count: 1 | 3,
+  access: Access = 'open',
+): Promise<Brokers> {
   const dir = await mkdtemp(join(tmpdir(), 'voucherbus-kafka-'));
   const ports = await Promise.all(
     Array.from({ length: count }, async (_, i) => ({
       id: i + 1,
       port: await freePort(),
       controller: await freePort(),
+      internal: await freePort(),
     })),
   );
   const voters = ports.map(({ id, controller }) => `${id}@127.0.0.1:${controller}`).join(',');
@@ -142,7 +151,7 @@ async function startBrokers(java: string, kafkaJars: string, count: 1 | 3): Prom
       const home = join(dir, String(place.id));
       await mkdir(home);
       const properties = join(home, 'server.properties');
-      await writeFile(properties, propertiesOf(place, voters, home, count));
+      await writeFile(properties, propertiesOf(place, voters, home, count, access));
       await format(java, kafkaJars, properties);
       const memory =
         count === 1
@@ -169,20 +178,33 @@ async function startBrokers(java: string, kafkaJars: string, count: 1 | 3): Prom
   };
 }
 
-type Place = { readonly id: number; readonly port: number; readonly controller: number };
+type Place = {
+  readonly id: number;
+  readonly port: number;
+  readonly controller: number;
+  readonly internal: number;
+};
 
-function propertiesOf(place: Place, voters: string, home: string, count: 1 | 3): string {
-  const { id, port, controller } = place;
+function propertiesOf(
+  place: Place,
+  voters: string,
+  home: string,
+  count: 1 | 3,
+  access: Access,
+): string {
+  const { id, port, controller, internal } = place;
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': id,
     'controller.quorum.voters': voters,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `EXTERNAL://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `EXTERNAL://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal}`,
+    'inter.broker.listener.name': 'INTERNAL',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': `EXTERNAL:${securityOf(access)},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': join(home, 'data'),
     ...brokerSettings(count),
+    ...accessSettings(access, 'EXTERNAL'),
   };
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)

@@ -5,11 +5,17 @@ export type Say = (line: string) => void;
 /** Undefined: this way is not open on this machine, and the reason was given to `say`. */
 export type Way = (say: Say) => Promise<Means | undefined>;
 
+/**
+ * `oauth`: clients must present an (unsecured) JWT by OAUTHBEARER, again every few seconds, and may do what an ACL allows their subject; `admin` may
+ * do everything.
+ */
+export type Access = 'open' | 'oauth';
+
 /** What an open way can start. */
 export type Means = {
   /** For people: where it comes from. */
   readonly origin: string;
-  readonly startBrokers: (count: 1 | 3) => Promise<Brokers>;
+  readonly startBrokers: (count: 1 | 3, access?: Access) => Promise<Brokers>;
   readonly startRegistry: () => Promise<Registry>;
 };
 
@@ -36,6 +42,23 @@ export type Broker = {
 export type Registry = AsyncDisposable & { readonly url: string };
 
 export const kafkaVersion = '4.3.1';
+
+/** @param listener the one that clients use, as its name stands in settings */
+export function accessSettings(access: Access, listener: string): Readonly<Record<string, string>> {
+  if (access === 'open') return {};
+  const module = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule';
+  const name = `listener.name.${listener.toLowerCase()}`;
+  return {
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    // The brokers themselves come by a listener without authentication.
+    'super.users': 'User:ANONYMOUS;User:admin',
+    [`${name}.sasl.enabled.mechanisms`]: 'OAUTHBEARER',
+    [`${name}.oauthbearer.sasl.jaas.config`]: `${module} required unsecuredLoginStringClaim_sub="broker";`,
+    [`${name}.oauthbearer.connections.max.reauth.ms`]: '5000',
+  };
+}
+
+export const securityOf = (access: Access) => (access === 'open' ? 'PLAINTEXT' : 'SASL_PLAINTEXT');
 
 /** Settings that depend on the number of brokers; with three, a dead one is noticed after 3 s instead of 9. */
 export function brokerSettings(count: 1 | 3): Readonly<Record<string, string>> {

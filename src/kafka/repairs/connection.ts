@@ -1,5 +1,5 @@
 /**
- * Five faults of KafkaJS's connections, which show when a broker dies, hangs, or cuts a connection:
+ * Six faults of KafkaJS's connections, which show when a broker dies, hangs, or cuts a connection:
  *
  * 1. The first part of an answer whose rest never came stays in the buffer and is put before the answers of the next connection
  *    (connection.js:121, never cleared): everything after is misread.
@@ -15,10 +15,15 @@
  *    (connection.js:225). If it is a SaslHandshake, the authentication that all share never ends, and every later connection waits for it: after
  *    an outage of the token endpoint a client never came back. Here closing settles whatever is left, and closing and authenticating have limits.
  *
+ * 6. It authenticates again ten seconds before the session ends, so before each request where a session is shorter; and requests that were under
+ *    way to the socket reach the broker in the middle of the handshake, which refuses them (ILLEGAL_SASL_STATE). Here a third of the session is
+ *    left, and the handshake waits for what is being sent.
+ *
  * What was seen to fail is remembered for the whole process (`isSilent`), so that other connections ask that broker last.
  */
 
 import type { Socket } from 'node:net';
+import { AppError } from '../../errors.ts';
 import { forgetReceived, joinWrites } from './frames.ts';
 import { requirePart } from './version.ts';
 
@@ -44,7 +49,9 @@ type Broker = {
 };
 
 type SaslAuthenticator = {
-  readonly connection: Connection;
+  readonly connection: Connection & { reauthenticationThreshold: number };
+  /** Milliseconds, once it is authenticated; '0' without a limit. */
+  readonly sessionLifetime: string;
   authenticate(): Promise<void>;
 };
 
@@ -152,6 +159,19 @@ function closeWholly(disconnect: Connection['disconnect']): Connection['disconne
 /** KafkaJS reports a connection lost during authentication as a failed authentication. That is retriable. */
 const brokenOff = /Closed connection|Connection error|Not connected|timed out/;
 
+/** KafkaJS gives up for good on errors that it does not know; a token endpoint that is away is like a broker that is away. */
+function asConnectionError(error: AppError, connection: Connection): Error {
+  const broker = nameOf(connection);
+  const failure = new KafkaJSConnectionError(`Connection error: ${error.message}`, { broker });
+  return Object.assign(failure, { cause: error });
+}
+
+/** Requests that found the connection authenticated are still being encoded: they must be sent before the handshake, not between its two steps. */
+async function alone(work: () => Promise<void>): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await work();
+}
+
 function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {
   return async function authenticating(this: SaslAuthenticator): Promise<void> {
     const { connection } = this;
@@ -163,11 +183,22 @@ function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {
         new KafkaJSConnectionError(text, { broker: nameOf(connection), code: 'ETIMEDOUT' }),
       );
     }, authenticateLimitMs);
-    const work = authenticate.call(this);
+    const work = alone(() => authenticate.call(this));
     work.catch(() => undefined); // after the limit nobody waits for it
     try {
       await Promise.race([work, late.promise]);
+      const lifetimeMs = Number(this.sessionLifetime);
+      if (lifetimeMs > 0) {
+        const { reauthenticationThreshold: usual } = connection;
+        connection.reauthenticationThreshold = Math.min(usual, Math.floor(lifetimeMs / 3));
+      }
     } catch (error) {
+      // The broker may wait for the second step of the handshake, and would refuse everything else.
+      const text = 'Closed connection: its authentication failed';
+      connection.rejectRequests(new KafkaJSConnectionClosedError(text, { host, port }));
+      await connection.disconnect();
+      if (error instanceof AppError && error.fact === 'retriable')
+        throw asConnectionError(error, connection);
       const { name = '', message = '' } = error as Error;
       if (name !== 'KafkaJSSASLAuthenticationError' || !brokenOff.test(message)) throw error;
       throw new KafkaJSConnectionClosedError(message, { host, port });
