@@ -42,8 +42,12 @@ export function createLog(
  * end.) Without a reader the lines are lost, not the service.
  */
 function stdout(): NodeJS.WritableStream {
-  return process.stdout.on('error', () => undefined);
+  // Once, however many logs a process creates.
+  if (!process.stdout.listeners('error').includes(ignore)) process.stdout.on('error', ignore);
+  return process.stdout;
 }
+
+const ignore = () => undefined;
 
 /** An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken assumption. */
 function errorFacts(error: unknown): Record<string, unknown> {

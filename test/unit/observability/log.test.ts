@@ -47,3 +47,10 @@ test('an error of ours is logged as facts, without a stack', () => {
   });
   expect(err.stack).toBeUndefined();
 });
+
+test('many logs add one listener to standard output', () => {
+  createLog('silent', 'test');
+  const before = process.stdout.listenerCount('error');
+  for (let i = 0; i < 20; i += 1) createLog('silent', 'test');
+  expect(process.stdout.listenerCount('error')).toBe(before);
+});
