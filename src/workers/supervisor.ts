@@ -55,6 +55,8 @@ type Place = {
   /** Of the worker for its heir; the heir's own comes in its place. */
   word: string | undefined;
   shortLives: number;
+  /** It has said that it runs, and so hears `stop`. */
+  isRunning: boolean;
   running: PromiseWithResolvers<Facts>;
 };
 
@@ -86,6 +88,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         return asked.get(message.ask)?.();
       case 'running':
         hasAnyRun = true;
+        place.isRunning = true;
         return place.running.resolve(message.facts);
       case 'will':
         place.word = message.text;
@@ -106,6 +109,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     });
     const now = performance.now();
     Object.assign(place, { worker, startedAt: now, answeredAt: now, failure: undefined });
+    place.isRunning = false;
     worker.on('message', (message: FromWorker) => heard(place, worker, message));
     worker.on('exit', (code, signal) => void died(place, code, signal));
     log.debug({ worker: place.number, workerPid: worker.process.pid }, 'a worker was started');
@@ -204,16 +208,19 @@ function aPlace(number: number): Place {
     failure: undefined,
     word: undefined,
     shortLives: 0,
+    isRunning: false,
     running: Promise.withResolvers(),
   };
 }
 
-async function end({ worker }: Place, killAfterMs: number): Promise<void> {
+async function end({ worker, isRunning }: Place, killAfterMs: number): Promise<void> {
   if (worker === undefined) return;
   const exited = once(worker, 'exit');
   const message: ToWorker = { kind: 'stop' };
   // A worker that dies just now is seen by its end.
   worker.send(message, () => undefined);
+  // While it starts nothing hears the message, and the signal ends it; once it listens, it ignores the signal.
+  if (!isRunning) worker.process.kill('SIGTERM');
   const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
   await exited.finally(() => clearTimeout(timer));
 }

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { schemas } from '../../src/codec/schemas.ts';
-import type { Environment } from '../../src/commands/child.ts';
+import { type Environment, startChild } from '../../src/commands/child.ts';
 import { subjectOf } from '../../src/topics/catalog.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
@@ -180,4 +180,17 @@ test('a command that does not exist is answered with those that do', async () =>
   expect(code).toBe(2);
   expect(messages).toContain('there is no command "procesor"');
   expect(messages).toContain('processor     reads the raw topic');
+});
+
+test('a service with workers that waits for Kafka ends at once on SIGTERM', async () => {
+  await using deployment = await aDeployment(1);
+  const port = await freePort();
+  const env = { ...deployment.env, PROCESSOR_WORKERS: '2', KAFKA_BROKERS: `127.0.0.1:${port}` };
+  const child = startChild(['processor'], env);
+  await until(async () => child.output().includes('waiting: '), 'it waits');
+  const startedAt = performance.now();
+  child.kill('SIGTERM');
+  expect(await child.exited).not.toBeNull();
+  // A worker that does not hear it is killed after 40 s.
+  expect(performance.now() - startedAt).toBeLessThan(30_000);
 });
