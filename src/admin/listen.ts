@@ -20,7 +20,8 @@ export function listen(
     server.once('error', fail);
     server.listen(port, host, () => {
       server.off('error', fail);
-      // A connection that cannot be accepted (no file descriptors are left: EMFILE) must not end the process, nor go unseen.
+      // An accept that fails must not end the process, nor go unseen. (If no file descriptor is left, libuv closes the connection without a word:
+      // the bridge warns of that at its start.)
       server.on('error', sayingSo(log, setting));
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : port);
@@ -35,8 +36,6 @@ function sayingSo(log: Log, setting: string): (error: Error) => void {
   return (error) => {
     if (performance.now() - saidAt < sayAgainAfterMs) return;
     saidAt = performance.now();
-    const text =
-      'a connection could not be accepted: with EMFILE this process has no file descriptors left (ulimit -n), and CONNECTIONS_MAX is too high for it';
-    log.error({ err: error, port: setting }, text);
+    log.error({ err: error, port: setting }, 'a connection could not be accepted');
   };
 }

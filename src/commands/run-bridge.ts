@@ -1,5 +1,6 @@
 /** One worker of `voucherbus bridge`: what it is made of, and how it starts and ends. */
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher } from '../bridge/batcher.ts';
 import { InFlight } from '../bridge/in-flight.ts';
@@ -32,6 +33,7 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
   const shown = await post.show(health, metrics);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
+  warnOfFewFiles(config.bridge.maxConnections, log);
   const raw = openRawWriter({ ...config, start: limit }, log, metrics);
   const ended = Promise.race([endedBy(raw.connected, log, health), raw.ended]);
   // Without a spool nothing can be taken until Kafka is there; with one it can, and what comes meanwhile need not wait for it.
@@ -92,6 +94,28 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     ],
     () => post.announce(log, facts),
   );
+}
+
+/** For the admin port, Kafka, the spool and Node itself. */
+const otherFiles = 1_200;
+
+/** Without a free file descriptor connections are closed unanswered, also those of health checks, and nothing says so. */
+function warnOfFewFiles(maxConnections: number, log: Log): void {
+  const maxFiles = maxOpenFiles();
+  if (maxFiles === undefined || maxFiles >= maxConnections + otherFiles) return;
+  const text = `this process may open ${maxFiles} files (ulimit -n), fewer than CONNECTIONS_MAX (${maxConnections} for each worker) and ${otherFiles} others need: raise the limit, or lower CONNECTIONS_MAX`;
+  log.warn(text);
+}
+
+/** Undefined where the system does not tell (not Linux). */
+function maxOpenFiles(): number | undefined {
+  try {
+    const [, found] =
+      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return found === undefined ? undefined : Number(found);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Longer than ANSWER_TIMEOUT can be. */

@@ -194,3 +194,15 @@ test('a service with workers that waits for Kafka ends at once on SIGTERM', asyn
   // A worker that does not hear it is killed after 40 s.
   expect(performance.now() - startedAt).toBeLessThan(30_000);
 });
+
+test('a bridge that may open fewer files than it may have connections says so', async () => {
+  await using deployment = await aDeployment(1, { CONNECTIONS_MAX: '100000', START_TIMEOUT: '1s' });
+  const main = new URL('../../src/main.ts', import.meta.url).pathname;
+  const script = `ulimit -n 5000; exec "${process.execPath}" "${main}" bridge`;
+  const env = { ...deployment.env, KAFKA_BROKERS: `127.0.0.1:${await freePort()}` };
+  const child = spawn('bash', ['-c', script], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const said = (await child.stdout.toArray()).join('');
+  expect(said).toContain(
+    'this process may open 5000 files (ulimit -n), fewer than CONNECTIONS_MAX',
+  );
+});
