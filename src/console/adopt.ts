@@ -18,9 +18,9 @@ import type { Scene } from '../topics/scene.ts';
 
 export type PartitionPlan = {
   readonly partition: number;
-  /** Where the journal stands. */
+  /** The next offset according to the journal. */
   readonly from: number;
-  /** Where the processor would go on. */
+  /** The offset from which the processor would continue after the adoption. */
   readonly to: number;
   readonly ids: number;
   /** To which group the journal belongs so far. */

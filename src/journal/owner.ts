@@ -3,10 +3,10 @@
 import type { Decoder } from '../codec/decoder.ts';
 import type { Batch, Deployment } from '../codec/records.ts';
 import { AppError } from '../errors.ts';
-import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
 import { type CoreTopics, noIdentity, ownerProblems } from './identity.ts';
 import { describeLostJournal } from './position.ts';
+import { readBatches } from './read-batches.ts';
 
 export type OwnerOptions = {
   readonly reader: Reader;
@@ -57,8 +57,8 @@ async function lastBatch(options: OwnerOptions, partition: number): Promise<Batc
   ]);
   for (let count = firstLook, from = end; from > start; count *= 10) {
     from = Math.max(start, end - count);
-    const batches = await readBatches(options, partition, from, end);
-    if (batches.length > 0) return batches.at(-1);
+    const last = await findLast(options, partition, from, end, () => true);
+    if (last) return last;
   }
   return undefined;
 }
@@ -73,33 +73,29 @@ async function lastDeployment(
     reader.offsetOf(core.journal, partition, 'start'),
     reader.offsetOf(core.journal, partition, 'end'),
   ]);
-  const batches = await readBatches(options, partition, start, end);
-  return batches.findLast(({ deployment }) => deployment !== null)?.deployment ?? undefined;
+  const isFull = ({ deployment }: Batch) => deployment !== null;
+  return (await findLast(options, partition, start, end, isFull))?.deployment ?? undefined;
 }
 
 /** Skips records that cannot be decoded: the restore reports them. */
-async function readBatches(
+async function findLast(
   { reader, decoder, core }: OwnerOptions,
   partition: number,
   from: number,
   to: number,
-): Promise<readonly Batch[]> {
-  const batches: Batch[] = [];
-  let fetched: ReadRecord[] = [];
-  await reader.read({
-    topic: core.journal,
+  isWanted: (batch: Batch) => boolean,
+): Promise<Batch | undefined> {
+  let last: Batch | undefined;
+  await readBatches({
+    reader,
+    decoder,
+    journal: core.journal,
     partition,
     from,
     to,
-    visit: (record) => fetched.push(record),
-    onFetch: async () => {
-      await decoder.prepare(fetched.map(({ value }) => value));
-      for (const { value } of fetched) {
-        const batch = decoder.decode(value);
-        if (!('kind' in batch)) batches.push(batch);
-      }
-      fetched = [];
+    visit: (batch) => {
+      if (!('kind' in batch) && isWanted(batch)) last = batch;
     },
   });
-  return batches;
+  return last;
 }

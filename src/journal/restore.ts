@@ -7,6 +7,7 @@ import type { ReadRecord } from '../kafka/decode-batch.ts';
 import type { Reader } from '../kafka/reader.ts';
 import { describeTruncation, ownerProblems } from './identity.ts';
 import { agreePosition } from './position.ts';
+import { readBatches } from './read-batches.ts';
 import { replay } from './replay.ts';
 import type { PartitionState } from './state.ts';
 
@@ -82,7 +83,8 @@ export async function isSameLog(
 
 /** Replays the journal without checking its owner. */
 export async function replayJournal(options: RestoreOptions) {
-  const { reader, raw, journal, partition, committed, windowMs, nowMs } = options;
+  const { reader, decoder, raw, journal, partition, committed, windowMs, nowMs, onProgress } =
+    options;
   const [rawStart, rawEnd, start, from, to] = await Promise.all([
     reader.offsetOf(raw, partition, 'start'),
     reader.offsetOf(raw, partition, 'end'),
@@ -106,37 +108,23 @@ export async function replayJournal(options: RestoreOptions) {
     coveredFromMs,
     fallback: committed ?? rawStart,
   });
-  await readBatches(options, first, to, add);
-  return { ...finish(), isJournalVirgin: to === 0, rawStart, rawEnd };
-}
-
-async function readBatches(
-  { reader, decoder, journal, partition, onProgress }: RestoreOptions,
-  from: number,
-  to: number,
-  add: (batch: Batch) => void,
-): Promise<void> {
-  let fetched: ReadRecord[] = [];
   let ids = 0;
-  await reader.read({
-    topic: journal,
+  await readBatches({
+    reader,
+    decoder,
+    journal,
     partition,
-    from,
+    from: first,
     to,
-    visit: (record) => fetched.push(record),
-    onFetch: async (next) => {
-      await decoder.prepare(fetched.map(({ value }) => value));
-      for (const { value, offset } of fetched) {
-        const batch = decoder.decode(value);
-        if ('kind' in batch) {
-          const what = `${journal}/${partition} offset ${offset}: ${batch.message}`;
-          throw new AppError('ASSUMPTION_BROKEN', 'fatal', `${what}: expected a Batch`);
-        }
-        ids += batch.entries.length;
-        add(batch);
+    visit: (batch, offset) => {
+      if ('kind' in batch) {
+        const what = `${journal}/${partition} offset ${offset}: ${batch.message}`;
+        throw new AppError('ASSUMPTION_BROKEN', 'fatal', `${what}: expected a Batch`);
       }
-      fetched = [];
-      await onProgress({ read: next - from, total: to - from, ids });
+      ids += batch.entries.length;
+      add(batch);
     },
+    onFetch: (next) => onProgress({ read: next - first, total: to - first, ids }),
   });
+  return { ...finish(), isJournalVirgin: to === 0, rawStart, rawEnd };
 }

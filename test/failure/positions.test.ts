@@ -43,7 +43,7 @@ const setOffset = async ({ prefix, catalog }: Deployment, offset: number) => {
 const positionOf = async ({ admin: ours, prefix, catalog }: Deployment) =>
   (await ours.committedOffsets(prefix, catalog.raw)).get(0) ?? 0;
 
-/** What a processor says that must not start here. */
+/** Returns the error message of a processor that refuses to start. */
 async function refusal({ env }: Deployment): Promise<string> {
   const child = startChild(['processor'], env);
   expect(await child.exited).toBe(1);

@@ -44,7 +44,7 @@ async function expectOnce(deployment: Deployment, expected: readonly string[]): 
   expect(await countsOf(deployment)).toEqual(new Map(expected.map((id) => [id, 1])));
 }
 
-/** What a processor says that must not start. */
+/** Returns the error message of a processor that refuses to start. */
 async function refusal({ env }: Deployment, extra: Environment = {}): Promise<string> {
   const child = startChild(['processor'], { ...env, ...extra });
   expect(await child.exited).toBe(1);

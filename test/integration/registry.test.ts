@@ -1,4 +1,4 @@
-/** What stands in the registry's place and is none: nothing it says counts, and nothing waits for it for ever. */
+/** A server that answers at SCHEMA_REGISTRY_URL but is not a registry: no answer of it is believed, and no request waits for ever. */
 
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';

@@ -279,7 +279,7 @@ async function syncDirectory(directory: string): Promise<void> {
   await parent.sync().finally(() => parent.close());
 }
 
-/** Where SPOOL_DIR itself cannot be ours alone: Kubernetes' volumes are writable by everybody. */
+/** A directory of our own inside SPOOL_DIR: Kubernetes mounts volumes that everybody may write to. */
 const privateName = 'private';
 
 /** Returns a directory that only this user can read and write: the given one, or `private` in it. @throws AppError SPOOL_UNUSABLE if another user owns it */

@@ -362,7 +362,7 @@ test('a path that is too long for the lock is told, with the setting', async () 
 test('of many bridges that start at once after a crash exactly one has the spool', async () => {
   const path = join(directory, 'lock');
   for (let round = 0; round < 10; round += 1) {
-    // What a bridge that was killed leaves: a socket at which nobody listens.
+    // A killed bridge leaves its socket behind, and nobody listens on it.
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
     spawnSync(process.execPath, ['-e', script]);
     const taken = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(path)));
