@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createReader, type Reader, rangeOf } from '../src/kafka/reader.ts';
+import { createReader, type Reader, rangeOf } from '../src/kafka/log-reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
 import { type Contestant, startContestant } from './contestants.ts';
 import { distinctIn, fill } from './fill.ts';

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { createReader } from '../src/kafka/reader.ts';
+import { createReader } from '../src/kafka/log-reader.ts';
 import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';

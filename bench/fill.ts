@@ -1,9 +1,9 @@
 /** Fills a raw topic as the bridge would: records of 2.5 KB, four campaign types, one in ten a repeat of an earlier publication. */
 
-import { rawRecord } from '../src/bridge/record.ts';
-import type { RawWebhook } from '../src/codec/records.ts';
-import { schemas } from '../src/codec/schemas.ts';
-import { createEncoder, type Encoder } from '../src/codec/wire.ts';
+import { createEncoder, type Encoder } from '../src/avro/encoder.ts';
+import type { RawWebhook } from '../src/avro/records.ts';
+import { schemas } from '../src/avro/schemas.ts';
+import { rawRecord } from '../src/bridge/raw-record.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { type Setting, say } from './setting.ts';

@@ -15,7 +15,7 @@ import { committed, prepare, type Setting, say } from './setting.ts';
 const events = Number(process.env['EVENTS'] ?? 300_000);
 const contestants = ['voucherbus', 'script'] as const;
 
-/** By function and file; the first that fits. avsc and kafka/bytes.ts stand in both directions: whoever called them decides. */
+/** By function and file; the first that fits. avsc and kafka/protocol/bytes.ts stand in both directions: whoever called them decides. */
 const steps = [
   ['garbage collection', /^\(garbage collector\)/],
   [

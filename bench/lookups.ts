@@ -2,9 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { RawWebhook } from '../src/codec/records.ts';
-import { schemas } from '../src/codec/schemas.ts';
-import { createEncoder } from '../src/codec/wire.ts';
+import { createEncoder } from '../src/avro/encoder.ts';
+import type { RawWebhook } from '../src/avro/records.ts';
+import { schemas } from '../src/avro/schemas.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { credentials, startVendorApi } from '../test/support/vendor-api.ts';

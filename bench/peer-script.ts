@@ -4,7 +4,7 @@
  */
 
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
-import { schemas } from '../src/codec/schemas.ts';
+import { schemas } from '../src/avro/schemas.ts';
 
 const { BROKERS = '', GROUP = '', RAW = '', PREFIX = '', OUT_ID = '0' } = process.env;
 const out = schemas.PublicationSucceeded.type;

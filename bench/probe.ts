@@ -4,9 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RawWebhook } from '../src/codec/records.ts';
-import { schemas } from '../src/codec/schemas.ts';
-import { createEncoder } from '../src/codec/wire.ts';
+import { createEncoder } from '../src/avro/encoder.ts';
+import type { RawWebhook } from '../src/avro/records.ts';
+import { schemas } from '../src/avro/schemas.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { prepared } from '../test/support/prepared.ts';

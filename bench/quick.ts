@@ -3,7 +3,7 @@
  * reference loop (peer-script.ts) in the same run, in turns, against the ratio that was kept when it was last measured. Under a minute.
  */
 
-import { createReader } from '../src/kafka/reader.ts';
+import { createReader } from '../src/kafka/log-reader.ts';
 import { measure, partitions } from './backlog.ts';
 import { fill } from './fill.ts';
 import { median, prepare, say } from './setting.ts';

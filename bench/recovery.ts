@@ -1,8 +1,8 @@
 /** `make recovery`: how long a partition is silent when a processor dies, is restarted, or joins, and when a broker dies. Default settings. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { drive } from '../src/verify/drive.ts';
 import { seeded } from '../src/verify/history.ts';
+import { drive } from '../src/verify/load.ts';
 import { startThreeBrokers } from '../test/support/cluster.ts';
 import { aDeployment, type Deployment, secret, until } from '../test/support/deployment.ts';
 

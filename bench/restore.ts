@@ -3,14 +3,14 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Kafka, logLevel } from 'kafkajs';
-import { createDecoder } from '../src/codec/decoder.ts';
-import { digestOf } from '../src/codec/digest.ts';
-import type { Batch } from '../src/codec/records.ts';
-import { schemas } from '../src/codec/schemas.ts';
-import { createEncoder } from '../src/codec/wire.ts';
-import { noIdentity } from '../src/journal/identity.ts';
+import { createDecoder } from '../src/avro/decoder.ts';
+import { createEncoder } from '../src/avro/encoder.ts';
+import type { Batch } from '../src/avro/records.ts';
+import { schemas } from '../src/avro/schemas.ts';
+import { digestOf } from '../src/digest.ts';
+import { noIdentity } from '../src/journal/deployment-identity.ts';
 import { restore } from '../src/journal/restore.ts';
-import { createReader } from '../src/kafka/reader.ts';
+import { createReader } from '../src/kafka/log-reader.ts';
 import { openWriter } from '../src/kafka/writer.ts';
 import type { Measure, Race, Values } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
@@ -78,7 +78,7 @@ export async function fillJournal(
   name = 'pub',
 ) {
   const writer = await openWriter(client, catalog.journal);
-  const encode = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal));
+  const encode = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal));
   const now = Date.now();
   for (let from = 0; from < ids; ) {
     const records = [];
@@ -115,7 +115,7 @@ export async function fillJournal(
 
 async function restoreOurs({ client, catalog, registry }: Setting, ids: number) {
   const reader = createReader(client);
-  const decoder = createDecoder<Batch>(schemas.Batch.type, registry);
+  const decoder = createDecoder<Batch>(schemas.JournalRecord.type, registry);
   let shownAt = 0;
   const startedAt = performance.now();
   const { state } = await restore({
@@ -165,7 +165,7 @@ async function restorePeer({ env, catalog }: Setting, ids: number) {
     autoCommit: false,
     eachBatch: async ({ batch }) => {
       for (const { value } of batch.messages) {
-        const { entries } = schemas.Batch.type.fromBuffer(
+        const { entries } = schemas.JournalRecord.type.fromBuffer(
           value?.subarray(5) ?? Buffer.alloc(0),
         ) as Batch;
         for (const { digest, offset } of entries) seen.set(digest.toString('latin1'), offset);

@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { partitionOf } from '../src/kafka/partition-of.ts';
+import { partitionOf } from '../src/kafka/protocol/murmur2.ts';
 import type { Race, Values } from './race.ts';
 import { fillJournal, idsPerRecord, timesByRecord } from './restore.ts';
 import { prepare, say } from './setting.ts';

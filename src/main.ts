@@ -5,25 +5,26 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Command, Io } from './commands/command.ts';
+import type { Io } from './app/io.ts';
+import type { Command } from './cli/command.ts';
 import { AppError, shownOf } from './errors.ts';
 
 const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
-  bridge: () => import('./commands/bridge.ts'),
-  processor: () => import('./commands/processor.ts'),
-  topics: () => import('./commands/topics.ts'),
-  schemas: () => import('./commands/schemas.ts'),
-  setup: () => import('./commands/setup.ts'),
-  send: () => import('./commands/send.ts'),
-  demo: () => import('./commands/demo.ts'),
-  verify: () => import('./commands/verify.ts'),
-  routes: () => import('./commands/routes.ts'),
-  reference: () => import('./commands/reference.ts'),
-  trace: () => import('./commands/trace.ts'),
-  'dead-letters': () => import('./commands/dead-letters.ts'),
-  adopt: () => import('./commands/adopt.ts'),
-  health: () => import('./commands/health.ts'),
-  config: () => import('./commands/config.ts'),
+  bridge: () => import('./cli/bridge.ts'),
+  processor: () => import('./cli/processor.ts'),
+  topics: () => import('./cli/topics.ts'),
+  schemas: () => import('./cli/schemas.ts'),
+  setup: () => import('./cli/setup.ts'),
+  send: () => import('./cli/send.ts'),
+  demo: () => import('./cli/demo.ts'),
+  verify: () => import('./cli/verify.ts'),
+  routes: () => import('./cli/routes.ts'),
+  reference: () => import('./cli/reference.ts'),
+  trace: () => import('./cli/trace.ts'),
+  'dead-letters': () => import('./cli/dead-letters.ts'),
+  adopt: () => import('./cli/adopt.ts'),
+  health: () => import('./cli/health.ts'),
+  config: () => import('./cli/config.ts'),
 };
 
 const io: Io = {

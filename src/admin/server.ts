@@ -6,8 +6,9 @@ import { messageOf } from '../errors.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import { metricsContentType } from '../observability/metrics.ts';
-import { alivePath } from './alive.ts';
 import { listen } from './listen.ts';
+
+export const alivePath = '/alive';
 
 export type AdminServer = {
   readonly port: number;

@@ -6,8 +6,8 @@
 
 import { AppError } from '../errors.ts';
 import { isNotStored } from '../kafka/writer.ts';
-import type { Keeper, Kept } from './keeper.ts';
-import type { ReceivedWebhook } from './record.ts';
+import type { ReceivedWebhook } from './raw-record.ts';
+import type { Keeper, Kept } from './webhook-store.ts';
 
 /** One webhook, and whom to tell what became of it. (By callbacks: a promise for each would cost more than all that is done here.) */
 export type Waiting = {

@@ -6,7 +6,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Batcher } from './batcher.ts';
 import type { InFlight } from './in-flight.ts';
-import type { Refusals } from './refusals.ts';
+import type { Refusals } from './refusal-log.ts';
 import type { StoreProgress } from './store-progress.ts';
 
 export type BridgeContext = {

@@ -5,14 +5,14 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Metrics } from '../observability/metrics.ts';
-import { someTurns } from '../workers/shared-port.ts';
+import { someTurns } from '../workers/connection-balancer.ts';
 import type { Listen } from '../workers/worker.ts';
-import { keepAliveMs, problemAnswer, writtenOut } from './answer.ts';
 import { Connections } from './connections.ts';
 import { type BridgeContext, noSource } from './context.ts';
-import { FastLane } from './fast-lane.ts';
-import { handle } from './handle.ts';
-import { type Problem, problems } from './problem.ts';
+import { FastLane } from './fast-path/connection.ts';
+import { type Problem, problems } from './problems.ts';
+import { handle } from './request-handler.ts';
+import { keepAliveMs, problemAnswer, writtenOut } from './responses.ts';
 
 export type Bridge = {
   readonly port: number;

@@ -2,7 +2,7 @@
 
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
-import type { Write } from './keeper.ts';
+import type { Write } from './webhook-store.ts';
 
 export type Standstill = { readonly since: Date; readonly reason: string };
 

@@ -1,12 +1,12 @@
 /** A verified webhook to where it is safe, within its deadline. */
 
 import { AppError } from '../errors.ts';
-import type { Outcome } from './answer.ts';
 import type { BridgeContext } from './context.ts';
-import type { Deadline } from './deadline.ts';
 import type { Place } from './in-flight.ts';
-import { problems } from './problem.ts';
-import type { ReceivedWebhook } from './record.ts';
+import { problems } from './problems.ts';
+import type { ReceivedWebhook } from './raw-record.ts';
+import type { Outcome } from './responses.ts';
+import type { Deadline } from './timeouts.ts';
 
 /**
  * The place is left when nothing of the webhook is in memory any more, be it after the deadline.

@@ -1,6 +1,6 @@
 /** Why a record could not go on, and how its dead letter says so. The record's key, value and headers stay as they were. */
 
-import type { Undecodable } from '../codec/decoder.ts';
+import type { Undecodable } from '../avro/decoder.ts';
 import type { Rejection } from '../voucherify/publication.ts';
 
 type DeadLetterReason =

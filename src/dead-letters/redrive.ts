@@ -3,7 +3,7 @@
  * often and by how many it is sent again: the processor remembers it like a publication id.
  */
 
-import { digestOf } from '../codec/digest.ts';
+import { digestOf } from '../digest.ts';
 
 export type Redrive = {
   /** The letter, as `letterName` writes it. */

@@ -1,6 +1,6 @@
 /** What a voucher gives, in one normalised form whatever kind of voucher it is. */
 
-import type { BenefitRecord } from '../codec/records.ts';
+import type { BenefitRecord } from '../avro/records.ts';
 import type { Discount, Voucher } from '../voucherify/voucher.ts';
 
 const none: BenefitRecord = {

@@ -6,10 +6,10 @@ import type {
   PublisherRecord,
   ReferenceRecord,
   VoucherRecord,
-} from '../codec/records.ts';
+} from '../avro/records.ts';
 import type { Customer, PersonalData } from '../voucherify/customer.ts';
-import { isObject, type JsonObject, wellFormed } from '../voucherify/json.ts';
-import { masked, personalKind } from '../voucherify/personal.ts';
+import { isObject, type JsonObject, wellFormed } from '../voucherify/json-part.ts';
+import { masked, personalKind } from '../voucherify/personal-data.ts';
 import {
   type Campaign,
   orRejection,

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import type { Answer, Api } from '../voucherify/api.ts';
-import { type JsonObject, Part } from '../voucherify/json.ts';
+import { type JsonObject, Part } from '../voucherify/json-part.ts';
 import {
   type Missing,
   orRejection,

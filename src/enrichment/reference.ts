@@ -1,9 +1,9 @@
 /** The company's own data on campaigns, in memory: the latest record of each key of the reference topic. */
 
-import type { Decoder } from '../codec/decoder.ts';
-import type { CampaignReference, ReferenceRecord } from '../codec/records.ts';
-import type { ReadRecord } from '../kafka/decode-batch.ts';
-import { type Reader, rangeOf } from '../kafka/reader.ts';
+import type { Decoder } from '../avro/decoder.ts';
+import type { CampaignReference, ReferenceRecord } from '../avro/records.ts';
+import { type Reader, rangeOf } from '../kafka/log-reader.ts';
+import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 
 export type Entry = { readonly reference: CampaignReference; readonly version: string };
 

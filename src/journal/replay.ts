@@ -1,6 +1,6 @@
 /** The journal's records in order → the state, leaving out void ones. Pure; `restore.ts` reads them. */
 
-import type { Batch } from '../codec/records.ts';
+import type { Batch } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import { PartitionState } from './state.ts';
 

@@ -1,13 +1,13 @@
 /** Brings one partition's state back: reads its journal, and checks it against the group's offset and the raw topic. */
 
-import type { Decoder } from '../codec/decoder.ts';
-import type { Batch, Deployment } from '../codec/records.ts';
+import type { Decoder } from '../avro/decoder.ts';
+import type { Batch, Deployment } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
-import type { ReadRecord } from '../kafka/decode-batch.ts';
-import type { Reader } from '../kafka/reader.ts';
-import { describeTruncation, ownerProblems } from './identity.ts';
+import type { Reader } from '../kafka/log-reader.ts';
+import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
+import { describeTruncation, ownerProblems } from './deployment-identity.ts';
 import { agreePosition } from './position.ts';
-import { readBatches } from './read-batches.ts';
+import { readBatches } from './read-records.ts';
 import { replay } from './replay.ts';
 import type { PartitionState } from './state.ts';
 

@@ -3,8 +3,8 @@
  * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
  */
 
-import type { Batch, Deployment, Outcome } from '../codec/records.ts';
-import { noIdentity } from './identity.ts';
+import type { Batch, Deployment, Outcome } from '../avro/records.ts';
+import { noIdentity } from './deployment-identity.ts';
 import { Window } from './window.ts';
 
 /** A dead letter does not count as seen: mended and sent again, it passes. */

@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
+import { createCluster } from './cluster.ts';
 import { asAppError, factOf } from './failure.ts';
-import { createCluster } from './internals.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
-import { decodeMembership, type Life } from './membership.ts';
+import { decodeMembership, type Life } from './member-metadata.ts';
 import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
 
 export type TopicState = {

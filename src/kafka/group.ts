@@ -6,8 +6,13 @@ import { assign } from './assignment.ts';
 import type { Client } from './client.ts';
 import { asAppError } from './failure.ts';
 import { AssignerProtocol, type Consumer, type EachBatchPayload } from './kafkajs.ts';
-import { decodeMembership, encodeMembership, type Life, type Membership } from './membership.ts';
-import { forgetMessages } from './repairs/decode-messages.ts';
+import { forgetMessages } from './kafkajs-patches/decode-messages.ts';
+import {
+  decodeMembership,
+  encodeMembership,
+  type Life,
+  type Membership,
+} from './member-metadata.ts';
 
 export type InputRecord = {
   readonly offset: string;

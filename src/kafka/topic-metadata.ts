@@ -4,9 +4,9 @@
  */
 
 import { AppError } from '../errors.ts';
-import { ByteReader, ByteWriter } from './bytes.ts';
 import { requestTimeoutMs } from './client.ts';
-import { type Cluster, errorOfCode, request } from './internals.ts';
+import { type Cluster, errorOfCode, request } from './cluster.ts';
+import { ByteReader, ByteWriter } from './protocol/bytes.ts';
 
 export type TopicMetadata = {
   /** As Kafka's tools print it: 16 bytes in base64url. */

@@ -2,11 +2,11 @@
 
 import { AppError, messageOf } from '../errors.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
-import type { WritableRecord } from './encode-batch.ts';
+import { createCluster } from './cluster.ts';
 import { asAppError, isRefusedForGood, isTimestampRefused } from './failure.ts';
-import { createCluster } from './internals.ts';
 import { Partitioners } from './kafkajs.ts';
-import { partitionOf } from './partition-of.ts';
+import { partitionOf } from './protocol/murmur2.ts';
+import type { WritableRecord } from './protocol/record-batch-writer.ts';
 import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
 
 export type KeyedRecord = WritableRecord & {

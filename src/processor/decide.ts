@@ -1,10 +1,10 @@
 /** The whole business: what becomes of each record of a batch. Pure; the clock, the routes and the state come as values. */
 
-import type { Batch, Entry, Outcome } from '../codec/records.ts';
+import type { Batch, Entry, Outcome } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { digestOfRedrive, type Redrive, redriveLabel } from '../dead-letters/redrive.ts';
 import { enrich, type PersonalField, type ReferenceOf } from '../enrichment/enrich.ts';
-import { noIdentity } from '../journal/identity.ts';
+import { noIdentity } from '../journal/deployment-identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Publication } from '../voucherify/publication.ts';

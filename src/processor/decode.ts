@@ -1,10 +1,10 @@
 /** Raw records → what they carry. Everything that can be wrong with one is a value here. */
 
-import type { Decoder, Undecodable } from '../codec/decoder.ts';
-import { digestOf, noDigest } from '../codec/digest.ts';
-import type { RawWebhook } from '../codec/records.ts';
+import type { Decoder, Undecodable } from '../avro/decoder.ts';
+import type { RawWebhook } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
+import { digestOf, noDigest } from '../digest.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { type Publication, type Rejection, readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';

@@ -3,14 +3,14 @@
  * the same name, and offsets that start at 0: KafkaJS goes on without a word, and the records below the old position would be skipped.
  */
 
-import type { Deployment } from '../codec/records.ts';
+import type { Deployment } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import {
   type CoreTopics,
   describeDifference,
   differencesOf,
   identityOf,
-} from '../journal/identity.ts';
+} from '../journal/deployment-identity.ts';
 import type { Admin } from '../kafka/admin.ts';
 
 export type DeploymentWatch = {

@@ -8,14 +8,14 @@
  * again; both commits stand. (Seen in 40 % of takeovers without the lease, in none of 1,180 with it.)
  */
 
-import type { Decoder } from '../codec/decoder.ts';
-import type { Batch } from '../codec/records.ts';
+import type { Decoder } from '../avro/decoder.ts';
+import type { Batch } from '../avro/records.ts';
 import { restore } from '../journal/restore.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Admin } from '../kafka/admin.ts';
 import type { Client } from '../kafka/client.ts';
-import type { Reader } from '../kafka/reader.ts';
-import { openTransactional, type TransactionalProducer } from '../kafka/transactional.ts';
+import type { Reader } from '../kafka/log-reader.ts';
+import { openTransactional, type TransactionalProducer } from '../kafka/transactional-producer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type Catalog, transactionalIdOf } from '../topics/catalog.ts';

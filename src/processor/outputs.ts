@@ -1,6 +1,6 @@
 /** An event and where it goes → the records that leave. Pure. */
 
-import type { PublicationSucceeded } from '../codec/records.ts';
+import type { PublicationSucceeded } from '../avro/records.ts';
 import type { Destination, Routes } from '../routing/routes.ts';
 
 export type Output = {

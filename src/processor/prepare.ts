@@ -1,21 +1,21 @@
 /** From fetched records to the next transaction, within the limits of the configuration and of the topics. */
 
-import type { Decoder } from '../codec/decoder.ts';
-import type { Batch, RawWebhook } from '../codec/records.ts';
+import type { Decoder } from '../avro/decoder.ts';
+import type { Batch, RawWebhook } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import type { Lookups } from '../enrichment/lookups.ts';
 import { AppError } from '../errors.ts';
-import { isDeploymentDue } from '../journal/identity.ts';
+import { isDeploymentDue } from '../journal/deployment-identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
-import type { Transaction } from '../kafka/transactional.ts';
+import type { Transaction } from '../kafka/transactional-producer.ts';
 import { type Decision, decide, type Rules } from './decide.ts';
+import { Tally } from './decision-counts.ts';
 import { type Decoded, decodeRecord } from './decode.ts';
 import type { DeploymentWatch } from './deployment-watch.ts';
 import { whileBeating } from './heartbeat.ts';
-import { excessOf, type TopicLimits, textOf } from './limits.ts';
-import { Tally } from './tally.ts';
-import { type Assembly, Draft } from './transaction.ts';
+import { excessOf, type TopicLimits, textOf } from './topic-limits.ts';
+import { type Assembly, Draft } from './transaction-builder.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;

@@ -8,12 +8,12 @@ import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
+import type { Tally } from './decision-counts.ts';
 import { whileBeating } from './heartbeat.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
-import { explained } from './limits.ts';
 import { Linger } from './linger.ts';
 import { type PrepareContext, prepare, type Work } from './prepare.ts';
-import type { Tally } from './tally.ts';
+import { explained } from './topic-limits.ts';
 
 export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
 

@@ -1,6 +1,6 @@
 /** To which topics an event goes. The built-in routes: one topic for each campaign type, one for no campaign, one for types not known here. Pure. */
 
-import type { CampaignType, PublicationSucceeded } from '../codec/records.ts';
+import type { CampaignType, PublicationSucceeded } from '../avro/records.ts';
 import type { Condition, RouteSpec, RoutesFile } from '../config/routes-file.ts';
 import type { Catalog, PublicationTopic } from '../topics/catalog.ts';
 

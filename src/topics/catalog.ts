@@ -1,6 +1,6 @@
 /** Every topic of a deployment, as data: name, schema, partitions, settings. Plan, start-up checks and the README all come from here. */
 
-import type { SchemaName } from '../codec/schemas.ts';
+import type { SchemaName } from '../avro/schemas.ts';
 import type { TopicsConfig } from '../config/config.ts';
 
 export type CatalogTopic = {
@@ -94,7 +94,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
       // Expiry drops whole segments: a segment of an eighth of the window keeps at most that much more than is needed.
-      topic(journal, 'journal', 'Batch', 2 * dedupWindowMs, {
+      topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs, {
         'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
       }),
       ...(reference === undefined

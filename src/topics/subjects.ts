@@ -1,7 +1,7 @@
 /** Which schema stands under which subject, and what is not yet registered. */
 
-import type { Registry } from '../codec/registry.ts';
-import { type SchemaName, schemas } from '../codec/schemas.ts';
+import type { Registry } from '../avro/registry.ts';
+import { type SchemaName, schemas } from '../avro/schemas.ts';
 import { type Catalog, subjectOf } from './catalog.ts';
 
 export type Subject = {

@@ -1,6 +1,6 @@
 /** A verdict as a person reads it. Pure. */
 
-import type { Verdict } from './judge.ts';
+import type { Verdict } from './checker.ts';
 
 const mostGuilty = 20;
 

@@ -5,7 +5,7 @@
 
 import { messageOf } from '../errors.ts';
 import { textOf } from '../http.ts';
-import { isObject, type JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json-part.ts';
 
 export type ApiOptions = {
   /** Such as https://api.voucherify.io; each region and each dedicated cluster has its own. */

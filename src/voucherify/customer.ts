@@ -1,6 +1,6 @@
 /** The customer of a publication. Personal data is read only on demand. */
 
-import type { Part } from './json.ts';
+import type { Part } from './json-part.ts';
 
 export type Customer = {
   readonly id: string | null;

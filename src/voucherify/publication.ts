@@ -1,7 +1,7 @@
 /** A publication as Voucherify sends it, in any of its shapes → one typed Publication, or the Rejection that says where it is broken. */
 
 import { type Customer, readCustomer } from './customer.ts';
-import { Invalid, msOf, Part } from './json.ts';
+import { Invalid, msOf, Part } from './json-part.ts';
 import { readVouchers, type Voucher, type Vouchers } from './voucher.ts';
 import type { Envelope, Webhook } from './webhook.ts';
 

@@ -2,7 +2,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import { hmacSha256 } from './hmac.ts';
-import { backslash, isSpace, quote } from './json-text.ts';
+import { backslash, isSpace, quote } from './json-bytes.ts';
 
 export const signatureHeader = 'x-voucherify-signature';
 

@@ -1,6 +1,6 @@
 /** The vouchers of a publication, in any of the shapes in which Voucherify sends them. */
 
-import { Invalid, type Part } from './json.ts';
+import { Invalid, type Part } from './json-part.ts';
 
 export type Voucher = {
   readonly id: string | null;

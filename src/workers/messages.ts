@@ -1,8 +1,8 @@
 /** What a worker and its supervisor tell each other. Everything goes as JSON. */
 
 import type { ErrorCode } from '../errors.ts';
+import type { Snapshot } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
-import type { Snapshot } from '../observability/together.ts';
 
 /** What a service says of itself once it runs: its ports and paths. */
 export type Facts = Readonly<Record<string, unknown>>;

@@ -7,14 +7,19 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
+import {
+  countedIn,
+  type Snapshot,
+  snapshotOf,
+  textOf,
+} from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { countedIn, type Snapshot, snapshotOf, textOf } from '../observability/together.ts';
-import { afterDeath } from './after-death.ts';
-import { leanArguments, leanEnvironment, type Tuning } from './lean.ts';
+import { type Bind, SharedPort } from './connection-balancer.ts';
 import type { Facts, Failure, FromWorker, Look, ToWorker } from './messages.ts';
-import { type Bind, SharedPort } from './shared-port.ts';
+import { leanArguments, leanEnvironment, type Tuning } from './node-flags.ts';
+import { afterDeath } from './restart-policy.ts';
 
 export type SupervisorOptions = {
   readonly count: number;

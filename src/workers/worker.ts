@@ -3,9 +3,9 @@
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import { AppError, shownOf } from '../errors.ts';
+import { snapshotOf } from '../observability/aggregate-metrics.ts';
 import type { Health } from '../observability/health.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { snapshotOf } from '../observability/together.ts';
 import type { Facts, FromWorker, ToWorker } from './messages.ts';
 
 /** Answers the supervisor's questions from now on. */

@@ -1,12 +1,12 @@
 /** Group offsets and the journal do not agree, or a part of them is gone: right every time, or a refusal that says both. */
 
 import { afterEach, expect, test } from 'vitest';
-import { digestOf } from '../../src/codec/digest.ts';
-import type { Batch } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { createEncoder } from '../../src/codec/wire.ts';
-import { startChild } from '../../src/commands/child.ts';
-import { noIdentity } from '../../src/journal/identity.ts';
+import { startChild } from '../../src/app/child-process.ts';
+import { createEncoder } from '../../src/avro/encoder.ts';
+import type { Batch } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
+import { digestOf } from '../../src/digest.ts';
+import { noIdentity } from '../../src/journal/deployment-identity.ts';
 import type { Admin } from '../../src/kafka/kafkajs.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
@@ -123,7 +123,7 @@ test('a void tail, and an aborted batch between two good ones, written by hand: 
   const flow = await stoppedHalfway(deployment);
   const { catalog, client, schemaId } = deployment;
   const position = await positionOf(deployment);
-  const encode = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal));
+  const encode = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal));
   // It claims that the next 50 records were forwarded: whoever believes it loses them.
   const claim = async (from: number) => {
     const ids = (await deployment.readAll(catalog.raw))

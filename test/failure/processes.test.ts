@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openTransactional } from '../../src/kafka/transactional.ts';
+import { openTransactional } from '../../src/kafka/transactional-producer.ts';
 import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';

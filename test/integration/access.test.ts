@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Environment } from '../../src/commands/child.ts';
+import type { Environment } from '../../src/app/child-process.ts';
 import { aBody } from '../support/builders.ts';
 import { startSecuredBroker } from '../support/cluster.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';

@@ -3,9 +3,9 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDecoder } from '../../src/codec/decoder.ts';
-import type { RawWebhook } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
+import { createDecoder } from '../../src/avro/decoder.ts';
+import type { RawWebhook } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { sign, signatureHeader } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, metric, secret, until } from '../support/deployment.ts';

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type Environment, startChild } from '../../src/commands/child.ts';
+import { type Environment, startChild } from '../../src/app/child-process.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
 import { applyTopics } from '../support/prepared.ts';

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { joinGroup } from '../../src/kafka/group.ts';
-import { createReader } from '../../src/kafka/reader.ts';
-import { openTransactional } from '../../src/kafka/transactional.ts';
+import { createReader } from '../../src/kafka/log-reader.ts';
+import { openTransactional } from '../../src/kafka/transactional-producer.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { aDeployment, type Deployment } from '../support/deployment.ts';
 

@@ -1,17 +1,17 @@
 /** Leases, the journal's restore, and the reader, on a real broker. */
 
 import { expect, test } from 'vitest';
-import { createDecoder } from '../../src/codec/decoder.ts';
-import { digestOf } from '../../src/codec/digest.ts';
-import type { Batch } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { createEncoder } from '../../src/codec/wire.ts';
+import { createDecoder } from '../../src/avro/decoder.ts';
+import { createEncoder } from '../../src/avro/encoder.ts';
+import type { Batch } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
+import { digestOf } from '../../src/digest.ts';
 import { messageOf } from '../../src/errors.ts';
-import { noIdentity } from '../../src/journal/identity.ts';
+import { noIdentity } from '../../src/journal/deployment-identity.ts';
 import { restore } from '../../src/journal/restore.ts';
+import { errorOfCode } from '../../src/kafka/cluster.ts';
 import { factOf } from '../../src/kafka/failure.ts';
-import { errorOfCode } from '../../src/kafka/internals.ts';
-import { openTransactional, type Transaction } from '../../src/kafka/transactional.ts';
+import { openTransactional, type Transaction } from '../../src/kafka/transactional-producer.ts';
 import { openWriter } from '../../src/kafka/writer.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
@@ -40,7 +40,7 @@ const batchOf = (from: number, to: number, processedAt = Date.now()): Batch => (
 });
 
 const transactionOf = ({ catalog, prefix, schemaId }: Deployment, batch: Batch): Transaction => {
-  const value = createEncoder<Batch>(schemas.Batch.type, schemaId(catalog.journal))(batch);
+  const value = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal))(batch);
   return {
     records: [
       {
@@ -64,7 +64,7 @@ const restored = async (
   const offsets = await admin.committedOffsets(prefix, catalog.raw);
   return restore({
     reader,
-    decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+    decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
     raw: catalog.raw,
     journal: catalog.journal,
     partition: 0,
@@ -146,7 +146,7 @@ const leaseContext = ({
   client,
   admin,
   reader,
-  decoder: createDecoder<Batch>(schemas.Batch.type, registry),
+  decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
   catalog,
   group: prefix,
   deployment: { current: () => found(prefix), verify: async () => {} },

@@ -7,7 +7,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type Problem, problems } from '../../src/bridge/problem.ts';
+import { type Problem, problems } from '../../src/bridge/problems.ts';
 import { sign, signatureHeader } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';

@@ -1,10 +1,10 @@
 /** The processor on a real broker: what passes, what is parked, and what it takes and gives back. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { rawRecord } from '../../src/bridge/record.ts';
-import type { RawWebhook } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { createEncoder } from '../../src/codec/wire.ts';
+import { createEncoder } from '../../src/avro/encoder.ts';
+import type { RawWebhook } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
+import { rawRecord } from '../../src/bridge/raw-record.ts';
 import { expectStored, type KeyedRecord, openWriter, type Writer } from '../../src/kafka/writer.ts';
 import { sampleText } from '../../src/voucherify/sample.ts';
 import { aBody } from '../support/builders.ts';

@@ -2,8 +2,8 @@
 
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
-import { connectRegistry } from '../../src/codec/registry.ts';
-import { schemas } from '../../src/codec/schemas.ts';
+import { connectRegistry } from '../../src/avro/registry.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';

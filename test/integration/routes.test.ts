@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { partitionOf } from '../../src/kafka/partition-of.ts';
+import { partitionOf } from '../../src/kafka/protocol/murmur2.ts';
 import { startLoad } from '../support/ack-load.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';

@@ -1,9 +1,9 @@
 /** Every shape that the vendor sends, through a real bridge and a real processor: on raw as it came, then where the oracle says. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDecoder } from '../../src/codec/decoder.ts';
-import type { RawWebhook } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
+import { createDecoder } from '../../src/avro/decoder.ts';
+import type { RawWebhook } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { verify } from '../../src/voucherify/signature.ts';
 import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';
 import { shapes } from '../support/shapes.ts';

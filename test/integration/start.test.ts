@@ -3,8 +3,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { schemas } from '../../src/codec/schemas.ts';
-import { type Environment, startChild } from '../../src/commands/child.ts';
+import { type Environment, startChild } from '../../src/app/child-process.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { subjectOf } from '../../src/topics/catalog.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';

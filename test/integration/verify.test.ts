@@ -1,10 +1,10 @@
 /** The checker's own eyes on a real broker, and the command `voucherbus verify`. */
 
 import { expect, test } from 'vitest';
-import { startChild } from '../../src/commands/child.ts';
-import { openTransactional } from '../../src/kafka/transactional.ts';
-import { gather } from '../../src/verify/evidence.ts';
-import { readLog } from '../../src/verify/log.ts';
+import { startChild } from '../../src/app/child-process.ts';
+import { openTransactional } from '../../src/kafka/transactional-producer.ts';
+import { readLog } from '../../src/verify/read-log.ts';
+import { gather } from '../../src/verify/snapshot.ts';
 import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
 
 const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Child } from '../../src/commands/child.ts';
+import type { Child } from '../../src/app/child-process.ts';
 import { signedHeaders } from '../../src/voucherify/signature.ts';
 import { allOnRaw, startLoad } from '../support/ack-load.ts';
 import { aBody } from '../support/builders.ts';

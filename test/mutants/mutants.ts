@@ -48,7 +48,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the offsets are committed after the transaction, in one of their own',
-    file: 'kafka/transactional.ts',
+    file: 'kafka/transactional-producer.ts',
     edits: [
       ['    transaction.sendOffsets({', '    Promise.resolve({'],
       [
@@ -60,13 +60,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a transaction is committed although its records or its offset were refused',
-    file: 'kafka/transactional.ts',
+    file: 'kafka/transactional-producer.ts',
     edits: [["  for (const one of sent) if (one.status === 'rejected') throw one.reason;\n", '']],
     caughtBy: integration('lease'),
   },
   {
     name: 'the journal is written in a transaction of its own, before the outputs',
-    file: 'kafka/transactional.ts',
+    file: 'kafka/transactional-producer.ts',
     edits: [
       [
         '  const transaction = await producer.transaction();\n',
@@ -130,20 +130,20 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a send with several partitions is not checked partition by partition',
-    file: 'kafka/repairs/send-messages.ts',
+    file: 'kafka/kafkajs-patches/send-messages.ts',
     edits: [
       [
         'if (one.errorCode === 0 || one.errorCode === duplicateSequence)',
         'if (one.errorCode >= 0)',
       ],
     ],
-    caughtBy: unit('kafka/repairs/send-messages'),
+    caughtBy: unit('kafka/kafkajs-patches/send-messages'),
   },
   {
     name: 'a repeated send gets new sequence numbers',
-    file: 'kafka/repairs/send-messages.ts',
+    file: 'kafka/kafkajs-patches/send-messages.ts',
     edits: [['parcel.sequence !== undefined || ', '']],
-    caughtBy: unit('kafka/repairs/send-messages'),
+    caughtBy: unit('kafka/kafkajs-patches/send-messages'),
   },
   {
     name: 'the window forgets two generations too early',
@@ -173,9 +173,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'dead letters are left out of the transaction',
-    file: 'processor/transaction.ts',
+    file: 'processor/transaction-builder.ts',
     edits: [['      this.#put(catalog.deadLetters, letter);\n', '      void letter;\n']],
-    caughtBy: unit('processor/transaction'),
+    caughtBy: unit('processor/transaction-builder'),
   },
   {
     name: 'a fetched record is skipped',
@@ -205,9 +205,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a topic that was made again is believed at start',
-    file: 'journal/identity.ts',
+    file: 'journal/deployment-identity.ts',
     edits: [['id !== undefined && id !== expected', 'id === expected']],
-    caughtBy: unit('journal/identity'),
+    caughtBy: unit('journal/deployment-identity'),
   },
   {
     name: 'a topic that is made again under a running processor goes unnoticed',
@@ -225,7 +225,7 @@ export const mutants: readonly Mutant[] = [
     name: 'letters of a dead-letter topic that was made again are taken for the earlier ones',
     file: 'dead-letters/redrive.ts',
     edits: [['{topicId}', '{topicId.length}']],
-    caughtBy: unit('console/redrive'),
+    caughtBy: unit('inspect/redrive'),
   },
   {
     name: 'the group offset and the journal may differ',
@@ -243,7 +243,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the restore reads aborted records',
-    file: 'kafka/decode-batch.ts',
+    file: 'kafka/protocol/record-batch-reader.ts',
     edits: [['!batch.isTransactional || !open.has(batch.producerId)', 'batch']],
     caughtBy: integration('verify'),
   },
@@ -267,15 +267,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'while the coordinator is away, every heartbeat passes, a rebalance too',
-    file: 'kafka/repairs/broker-away.ts',
+    file: 'kafka/kafkajs-patches/consumer-group.ts',
     edits: [['if (!isCoordinatorAway(error) || isOverdue) throw error;', '']],
-    caughtBy: unit('kafka/repairs/broker-away'),
+    caughtBy: unit('kafka/kafkajs-patches/consumer-group'),
   },
   {
     name: 'a step of SASL that was cut off stays in the buffer',
-    file: 'kafka/repairs/connection.ts',
+    file: 'kafka/kafkajs-patches/connection.ts',
     edits: [['    connection.chunks = [];\n', '']],
-    caughtBy: unit('kafka/repairs/connection'),
+    caughtBy: unit('kafka/kafkajs-patches/connection'),
   },
   {
     name: 'the bridge answers before the webhook is stored',
@@ -290,27 +290,27 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "what was read of a connection is lost on its way to Node's server",
-    file: 'bridge/fast-lane.ts',
+    file: 'bridge/fast-path/connection.ts',
     edits: [['    socket.unshift(unanswered);\n', '']],
-    caughtBy: unit('bridge/fast-lane'),
+    caughtBy: unit('bridge/fast-path/connection'),
   },
   {
     name: 'a request that is chunked is taken for one with a length',
-    file: 'bridge/plain-request.ts',
+    file: 'bridge/fast-path/request-parser.ts',
     edits: [["'transfer-encoding', ", '']],
-    caughtBy: unit('bridge/plain-request'),
+    caughtBy: unit('bridge/fast-path/request-parser'),
   },
   {
     name: 'what is read next is written over what was read before',
-    file: 'bridge/one-buffer.ts',
+    file: 'bridge/fast-path/one-buffer.ts',
     edits: [['    slab = Buffer', '    if (slab.length === 0) slab = Buffer']],
-    caughtBy: unit('bridge/one-buffer'),
+    caughtBy: unit('bridge/fast-path/one-buffer'),
   },
   {
     name: 'an event too large for its topic ends the process',
-    file: 'processor/limits.ts',
+    file: 'processor/topic-limits.ts',
     edits: [['if (bytes > limit) return', 'if (bytes < 0) return']],
-    caughtBy: unit('processor/limits'),
+    caughtBy: unit('processor/topic-limits'),
   },
   {
     name: 'the spool believes that a write is whole',
@@ -366,20 +366,20 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'what came of an answer before its connection broke is put before the next one',
-    file: 'kafka/repairs/connection.ts',
+    file: 'kafka/kafkajs-patches/connection.ts',
     edits: [['    forgetReceived(connection);\n', '']],
-    caughtBy: unit('kafka/repairs/connection'),
+    caughtBy: unit('kafka/kafkajs-patches/connection'),
   },
   {
     name: 'the memory of an answer is given back while another partition of it is still processed',
-    file: 'kafka/memory.ts',
+    file: 'kafka/buffer-lifetime.ts',
     edits: [
       [
         '  if (left > 0) users.set(bytes.buffer, left);\n  else if (left === 0)',
         '  if (left >= 0)',
       ],
     ],
-    caughtBy: unit('kafka/repairs/decode-messages'),
+    caughtBy: unit('kafka/kafkajs-patches/decode-messages'),
   },
   {
     name: 'the memory of a transaction is given back before it is sent',
@@ -400,21 +400,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'connections go to the worker that has the most',
-    file: 'workers/shared-port.ts',
+    file: 'workers/connection-balancer.ts',
     edits: [['load(taker) < load(least)', 'load(taker) > load(least)']],
-    caughtBy: unit('workers/shared-port'),
+    caughtBy: unit('workers/connection-balancer'),
   },
   {
     name: 'a connection on its way to a worker that dies is forgotten',
-    file: 'workers/shared-port.ts',
+    file: 'workers/connection-balancer.ts',
     edits: [['    for (const socket of given) this.#give(socket);\n', '']],
-    caughtBy: unit('workers/shared-port'),
+    caughtBy: unit('workers/connection-balancer'),
   },
   {
     name: 'a port is closed over what waits to be accepted',
-    file: 'workers/shared-port.ts',
+    file: 'workers/connection-balancer.ts',
     edits: [['      await untilAllAccepted(this.#server);\n', '']],
-    caughtBy: unit('workers/shared-port'),
+    caughtBy: unit('workers/connection-balancer'),
   },
   {
     name: 'what a worker has counted is forgotten when it dies',
@@ -430,25 +430,25 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'nobody looks whether the neighbours live',
-    file: 'commands/run-processor.ts',
+    file: 'app/processor-app.ts',
     edits: [['        void neighbours.look();\n', '']],
     caughtBy: failure('processes', 'long before its session ends'),
   },
   {
     name: 'whoever refuses a connection is taken for dead, met or not',
-    file: 'admin/alive.ts',
+    file: 'membership/liveness.ts',
     edits: [['hasMet && answer', 'answer']],
-    caughtBy: unit('admin/alive'),
+    caughtBy: unit('membership/liveness'),
   },
   {
     name: 'whoever closes a connection is taken for dead',
-    file: 'admin/alive.ts',
+    file: 'membership/liveness.ts',
     edits: [['      hasMet = true;\n', '      return true;\n']],
-    caughtBy: unit('admin/alive'),
+    caughtBy: unit('membership/liveness'),
   },
   {
     name: 'whoever had our place before us stays in the group until its session ends',
-    file: 'workers/neighbours.ts',
+    file: 'membership/peers.ts',
     edits: [['isSamePlace(life, own)', 'false']],
     caughtBy: failure('processes', 'its own ghost'),
   },

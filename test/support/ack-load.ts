@@ -1,8 +1,8 @@
 /** Posts webhooks without end and remembers each body that a bridge has acknowledged: all of these must be on raw in the end. */
 
-import { createDecoder } from '../../src/codec/decoder.ts';
-import type { RawWebhook } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
+import { createDecoder } from '../../src/avro/decoder.ts';
+import type { RawWebhook } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { aBody } from './builders.ts';
 import { type Deployment, until } from './deployment.ts';
 import { post } from './webhooks.ts';

@@ -1,8 +1,8 @@
 /** Valid by default; override what matters to the test. */
 
-import type { RawWebhook } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { createEncoder } from '../../src/codec/wire.ts';
+import { createEncoder } from '../../src/avro/encoder.ts';
+import type { RawWebhook } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import type { InputRecord } from '../../src/kafka/group.ts';
 import { type Publication, readPublication } from '../../src/voucherify/publication.ts';
 import { sampleWebhook, type Variation } from '../../src/voucherify/sample.ts';

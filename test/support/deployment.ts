@@ -2,12 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDecoder } from '../../src/codec/decoder.ts';
-import type { Batch, PublicationSucceeded } from '../../src/codec/records.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { type Child, type Environment, startChild } from '../../src/commands/child.ts';
-import type { ReadRecord } from '../../src/kafka/decode-batch.ts';
-import { createReader } from '../../src/kafka/reader.ts';
+import { type Child, type Environment, startChild } from '../../src/app/child-process.ts';
+import { createDecoder } from '../../src/avro/decoder.ts';
+import type { Batch, PublicationSucceeded } from '../../src/avro/records.ts';
+import { schemas } from '../../src/avro/schemas.ts';
+import { createReader } from '../../src/kafka/log-reader.ts';
+import type { ReadRecord } from '../../src/kafka/protocol/record-batch-reader.ts';
 import { prepared } from './prepared.ts';
 
 export const secret = 'test-secret';
@@ -59,7 +59,7 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     return records;
   };
 
-  const decodeAll = async <T>(topic: string, schema: 'PublicationSucceeded' | 'Batch') => {
+  const decodeAll = async <T>(topic: string, schema: 'PublicationSucceeded' | 'JournalRecord') => {
     const decoder = createDecoder<T>(schemas[schema].type, registry);
     const records = await readAll(topic);
     await decoder.prepare(records.map(({ value }) => value));
@@ -87,7 +87,7 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     partitions,
     schemaId,
     readAll,
-    journal: () => decodeAll<Batch>(catalog.journal, 'Batch'),
+    journal: () => decodeAll<Batch>(catalog.journal, 'JournalRecord'),
     outputs: async () => {
       const topics = Object.entries(catalog.publications);
       const all = await Promise.all(

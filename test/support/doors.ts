@@ -20,7 +20,7 @@ export async function doors(spoolDirectory: string) {
   };
   return {
     env: {
-      NODE_OPTIONS: `--import=${new URL('../support/redirect.ts', import.meta.url).href}`,
+      NODE_OPTIONS: `--import=${new URL('./redirect.ts', import.meta.url).href}`,
       REDIRECT: `${kafka.port}:${ports.kafka}`,
       SCHEMA_REGISTRY_URL: registryUrl.href.replace(registryUrl.port, String(ports.registry)),
       BRIDGE_PORT: String(await freePort()),

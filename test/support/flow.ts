@@ -2,11 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
-import { drive } from '../../src/verify/drive.ts';
-import { gather, settled } from '../../src/verify/evidence.ts';
+import { judge, type Verdict } from '../../src/verify/checker.ts';
 import { seeded } from '../../src/verify/history.ts';
-import { judge, type Verdict } from '../../src/verify/judge.ts';
+import { drive } from '../../src/verify/load.ts';
 import { reportOf } from '../../src/verify/report.ts';
+import { gather, settled } from '../../src/verify/snapshot.ts';
 import { type Deployment, secret } from './deployment.ts';
 
 export type Flow = {

@@ -1,8 +1,8 @@
 /** Topics and schemas under a prefix, made in this process: what the tests' deployments and the benchmarks stand on. */
 
-import { connectRegistry } from '../../src/codec/registry.ts';
-import { schemas } from '../../src/codec/schemas.ts';
-import { catalogOf } from '../../src/commands/routes-file.ts';
+import { catalogOf } from '../../src/app/routes-file.ts';
+import { connectRegistry } from '../../src/avro/registry.ts';
+import { schemas } from '../../src/avro/schemas.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { type Admin, connectAdmin } from '../../src/kafka/admin.ts';
 import { createClient } from '../../src/kafka/client.ts';

@@ -1,11 +1,11 @@
 /** A record batch by itself; in src it is written straight into the request. */
 
-import { ByteWriter } from '../../src/kafka/bytes.ts';
+import { ByteWriter } from '../../src/kafka/protocol/bytes.ts';
 import {
   type BatchOptions,
   planRecordBatch,
   type WritableRecord,
-} from '../../src/kafka/encode-batch.ts';
+} from '../../src/kafka/protocol/record-batch-writer.ts';
 
 export function encodeRecordBatch(
   records: readonly WritableRecord[],

@@ -1,7 +1,7 @@
 /** Which broker plays which role, whether all replicas are in sync, and who should lead: what a test of brokers' faults asks. */
 
-import { ByteWriter, stringSize } from '../../src/kafka/bytes.ts';
-import { createCluster, request } from '../../src/kafka/internals.ts';
+import { createCluster, request } from '../../src/kafka/cluster.ts';
+import { ByteWriter, stringSize } from '../../src/kafka/protocol/bytes.ts';
 import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { type Deployment, until } from './deployment.ts';
 import type { Broker, Brokers } from './way.ts';

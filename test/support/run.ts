@@ -1,6 +1,6 @@
 /** A command from its start to its end. */
 
-import { type Environment, startChild } from '../../src/commands/child.ts';
+import { type Environment, startChild } from '../../src/app/child-process.ts';
 
 /** `messages` is what people read: the output without the log lines. */
 export async function run(args: readonly string[], env: Environment) {

@@ -1,8 +1,8 @@
 /** The format of a spool segment: frames of length, CRC-32C and payload, one after the other; what is torn or damaged is told from what is whole. Pure. */
 
-import { crc32c } from '../../kafka/crc32c.ts';
+import { crc32c } from '../../kafka/protocol/crc32c.ts';
 import type { Verified } from '../../voucherify/signature.ts';
-import type { Receipt, ReceivedWebhook } from '../record.ts';
+import type { Receipt, ReceivedWebhook } from '../raw-record.ts';
 
 /** Length of the payload and its CRC-32C, four bytes each, big-endian. */
 const headBytes = 8;

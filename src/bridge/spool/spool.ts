@@ -17,7 +17,7 @@ import {
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { AppError, messageOf } from '../../errors.ts';
-import type { ReceivedWebhook } from '../record.ts';
+import type { ReceivedWebhook } from '../raw-record.ts';
 import { decodeFrames, encodeFrame } from './frames.ts';
 import { takeLock } from './lock.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Batcher } from '../../../src/bridge/batcher.ts';
-import type { Kept } from '../../../src/bridge/keeper.ts';
-import type { ReceivedWebhook } from '../../../src/bridge/record.ts';
+import type { ReceivedWebhook } from '../../../src/bridge/raw-record.ts';
+import type { Kept } from '../../../src/bridge/webhook-store.ts';
 import type { Stored } from '../../../src/kafka/writer.ts';
 
 /** The key stands for the webhook: it is its signature. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { schemas } from '../../../src/codec/schemas.ts';
+import { schemas } from '../../../src/avro/schemas.ts';
 
 type Node = {
   readonly type?: unknown;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { PublicationSucceeded } from '../../../src/codec/records.ts';
-import { schemas } from '../../../src/codec/schemas.ts';
+import type { PublicationSucceeded } from '../../../src/avro/records.ts';
+import { schemas } from '../../../src/avro/schemas.ts';
 import { enrich, type PersonalField } from '../../../src/enrichment/enrich.ts';
 import type { Publication } from '../../../src/voucherify/publication.ts';
 import { aPublication } from '../../support/builders.ts';

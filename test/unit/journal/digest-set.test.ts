@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/codec/digest.ts';
+import { digestOf } from '../../../src/digest.ts';
 import { DigestSet } from '../../../src/journal/digest-set.ts';
 
 test('it holds what a Set of the same digests holds', () => {

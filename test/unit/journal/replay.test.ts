@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/codec/digest.ts';
-import type { Batch } from '../../../src/codec/records.ts';
-import { noIdentity } from '../../../src/journal/identity.ts';
+import type { Batch } from '../../../src/avro/records.ts';
+import { digestOf } from '../../../src/digest.ts';
+import { noIdentity } from '../../../src/journal/deployment-identity.ts';
 import { replay } from '../../../src/journal/replay.ts';
 
 const batch = (from: number, to: number, ...ids: string[]): Batch => ({

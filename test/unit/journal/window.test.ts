@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/codec/digest.ts';
+import { digestOf } from '../../../src/digest.ts';
 import { Window } from '../../../src/journal/window.ts';
 
 const windowMs = 800; // generations of 100 ms

@@ -1,8 +1,8 @@
 import { KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { AppError } from '../../../src/errors.ts';
+import { errorOfCode } from '../../../src/kafka/cluster.ts';
 import { asAppError, factOf, isRebalance } from '../../../src/kafka/failure.ts';
-import { errorOfCode } from '../../../src/kafka/internals.ts';
 
 const wrapped = (error: Error) =>
   new KafkaJSNumberOfRetriesExceeded(error, { retryCount: 5, retryTime: 1, cause: error } as never);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/codec/digest.ts';
+import { digestOf } from '../../../src/digest.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { Rules } from '../../../src/processor/decide.ts';
 import type { Decoded } from '../../../src/processor/decode.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createDecoder } from '../../../src/codec/decoder.ts';
-import { digestOf, noDigest } from '../../../src/codec/digest.ts';
-import type { RawWebhook } from '../../../src/codec/records.ts';
-import { schemas } from '../../../src/codec/schemas.ts';
+import { createDecoder } from '../../../src/avro/decoder.ts';
+import type { RawWebhook } from '../../../src/avro/records.ts';
+import { schemas } from '../../../src/avro/schemas.ts';
+import { digestOf, noDigest } from '../../../src/digest.ts';
 import { decodeRecord } from '../../../src/processor/decode.ts';
 import { sampleText } from '../../../src/voucherify/sample.ts';
 import { anInput, aRawValue, aRegistry } from '../../support/builders.ts';

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { digestOf } from '../../../src/codec/digest.ts';
-import type { Batch } from '../../../src/codec/records.ts';
+import type { Batch } from '../../../src/avro/records.ts';
+import { digestOf } from '../../../src/digest.ts';
 import { replay } from '../../../src/journal/replay.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { Decision, Rules } from '../../../src/processor/decide.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { PublicationSucceeded } from '../../../src/codec/records.ts';
+import type { PublicationSucceeded } from '../../../src/avro/records.ts';
 import { readRoutes } from '../../../src/config/routes-file.ts';
 import { enrich } from '../../../src/enrichment/enrich.ts';
 import { outputsOf } from '../../../src/processor/outputs.ts';

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest';
 import type { TopicState } from '../../../src/kafka/admin.ts';
 import { createCatalog } from '../../../src/topics/catalog.ts';
 import { type Change, describeChange, planTopics } from '../../../src/topics/plan.ts';
-import { accessProblems, bodySizeProblems, topicProblems } from '../../../src/topics/verify.ts';
+import {
+  accessProblems,
+  bodySizeProblems,
+  topicProblems,
+} from '../../../src/topics/start-checks.ts';
 
 const day = 86_400_000;
 const catalog = createCatalog({

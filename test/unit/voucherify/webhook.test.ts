@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { readFacts } from '../../../src/bridge/fast-path/json-fields.ts';
 import { readPublication } from '../../../src/voucherify/publication.ts';
 import { sampleWebhook } from '../../../src/voucherify/sample.ts';
-import { readFacts, readWebhook } from '../../../src/voucherify/webhook.ts';
+import { readWebhook } from '../../../src/voucherify/webhook.ts';
 import { shapes } from '../../support/shapes.ts';
 
 const read = (value: unknown) =>

@@ -20,11 +20,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { keepWithSpool, type Write } from '../../../../src/bridge/keeper.ts';
-import type { ReceivedWebhook } from '../../../../src/bridge/record.ts';
+import type { ReceivedWebhook } from '../../../../src/bridge/raw-record.ts';
 import { decodeFrames, encodeFrame } from '../../../../src/bridge/spool/frames.ts';
 import { takeLock } from '../../../../src/bridge/spool/lock.ts';
 import { Spool } from '../../../../src/bridge/spool/spool.ts';
+import { keepWithSpool, type Write } from '../../../../src/bridge/webhook-store.ts';
 
 let directory: string;
 beforeEach(async () => {

@@ -1,0 +1,204 @@
+/**
+ * The wanted members of a JSON text, in three fifths of the time of JSON.parse and without its garbage: the rest is passed over, and not checked
+ * beyond where it ends.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { isSpace } from '../../voucherify/json-bytes.ts';
+import { isObject } from '../../voucherify/json-part.ts';
+import { type Facts, factsOf, readWebhook } from '../../voucherify/webhook.ts';
+
+/** The members that they are read from. */
+const factsShape = {
+  type: 'text',
+  id: 'text',
+  project_id: 'text',
+  created_at: 'text',
+  event: { id: 'text', type: 'text', group_id: 'text', created_at: 'text' },
+  source: { object: 'text' },
+  publication: { id: 'text' },
+  data: { publication: { id: 'text' } },
+} as const;
+
+/** The envelope's facts alone, in two thirds of the time: the rest of the body is neither kept nor checked. */
+export function readFacts(body: Buffer): Facts {
+  const root = isUtf8(body) ? parseOnly(body, factsShape) : undefined;
+  return isObject(root) ? factsOf(root) : readWebhook(body).envelope;
+}
+
+/** What is wanted of a value: its text, or members of it, whose names are ASCII. */
+export type Shape = 'text' | { readonly [key: string]: Shape };
+
+/** null: there is something else there. A member that is not there is not here either; of several with the same name the last counts. */
+export type Wanted = string | null | { readonly [key: string]: Wanted };
+
+/** As much of the text as has the shape; undefined where it is seen not to be JSON. */
+export function parseOnly(text: Buffer, shape: Shape): Wanted | undefined {
+  const cursor = new Cursor(text);
+  try {
+    const value = cursor.value(shape);
+    return cursor.isAtEnd() ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// Not imported: a constant of another module is read anew for each byte, which takes as long as all the rest.
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+
+/** By how much a byte outside of strings makes it deeper: one look-up in place of four comparisons. */
+const deeper = new Int8Array(256);
+deeper[openBrace] = deeper[openBracket] = 1;
+deeper[closeBrace] = deeper[closeBracket] = -1;
+
+const endsScalar = (byte: number) =>
+  byte === comma || byte === closeBrace || byte === closeBracket || isSpace(byte);
+
+class Cursor {
+  readonly #bytes: Buffer;
+  #at = 0;
+  /** Whether the string that was passed last stands for itself: printable ASCII without escapes. */
+  #isPlain = true;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  isAtEnd(): boolean {
+    return this.#space() === nothing;
+  }
+
+  value(shape: Shape): Wanted {
+    const first = this.#space();
+    if (first === openBrace && shape !== 'text') return this.#members(shape);
+    const from = this.#at;
+    this.#pass(first);
+    return first === quote && shape === 'text' ? this.#string(from) : null;
+  }
+
+  #members(shape: { readonly [key: string]: Shape }): Wanted {
+    const members: { [key: string]: Wanted } = {};
+    this.#at += 1;
+    if (this.#space() === closeBrace) {
+      this.#at += 1;
+      return members;
+    }
+    for (;;) {
+      if (this.#space() !== quote) throw notJson;
+      const key = this.#key(shape);
+      if (this.#space() !== colon) throw notJson;
+      this.#at += 1;
+      if (key === undefined) this.#pass(this.#space());
+      else members[key] = this.value(shape[key] as Shape);
+      const after = this.#space();
+      this.#at += 1;
+      if (after === closeBrace) return members;
+      if (after !== comma) throw notJson;
+    }
+  }
+
+  /** Which of the shape's it is. */
+  #key(shape: { readonly [key: string]: Shape }): string | undefined {
+    const from = this.#at;
+    this.#passString();
+    if (!this.#isPlain) {
+      const key = this.#string(from);
+      return Object.hasOwn(shape, key) ? key : undefined;
+    }
+    for (const key in shape) if (this.#isName(key, from + 1)) return key;
+    return undefined;
+  }
+
+  /** Whether what stands from there to the last quote is this, in ASCII. */
+  #isName(name: string, from: number): boolean {
+    if (name.length !== this.#at - 1 - from) return false;
+    const bytes = this.#bytes;
+    for (let i = 0; i < name.length; i += 1) {
+      if (bytes[from + i] !== name.charCodeAt(i)) return false;
+    }
+    return true;
+  }
+
+  /** The string that begins there, with its quote, and was passed last. */
+  #string(from: number): string {
+    return this.#isPlain
+      ? this.#bytes.toString('latin1', from + 1, this.#at - 1)
+      : JSON.parse(this.#bytes.toString('utf8', from, this.#at));
+  }
+
+  /** The next byte that is not white space. */
+  #space(): number {
+    const bytes = this.#bytes;
+    while (this.#at < bytes.length) {
+      const byte = bytes[this.#at] as number;
+      if (!isSpace(byte)) return byte;
+      this.#at += 1;
+    }
+    return nothing;
+  }
+
+  #pass(first: number): void {
+    if (first === quote) this.#passString();
+    else if (first === openBrace || first === openBracket) this.#passNested();
+    else this.#passScalar();
+  }
+
+  /** An object or an array, in one loop: nearly all of a body goes through here. */
+  #passNested(): void {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    let at = this.#at;
+    let depth = 0;
+    do {
+      if (at >= end) throw notJson;
+      const byte = bytes[at++] as number;
+      if (byte !== quote) {
+        depth += deeper[byte] as number;
+        continue;
+      }
+      for (;;) {
+        if (at >= end) throw notJson;
+        const inner = bytes[at++] as number;
+        if (inner === quote) break;
+        if (inner === backslash) at += 1;
+      }
+    } while (depth > 0);
+    this.#at = at;
+  }
+
+  #passScalar(): void {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    while (this.#at < bytes.length && !endsScalar(bytes[this.#at] as number)) this.#at += 1;
+    if (this.#at === start) throw notJson;
+  }
+
+  #passString(): void {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    let at = this.#at + 1;
+    let isPlain = true;
+    for (;;) {
+      if (at >= end) throw notJson;
+      const byte = bytes[at++] as number;
+      if (byte === quote) break;
+      if (byte === backslash) at += 1;
+      if (byte === backslash || byte < 0x20 || byte > 0x7e) isPlain = false;
+    }
+    this.#at = at;
+    this.#isPlain = isPlain;
+  }
+}
+
+/** In place of a byte, behind the last. */
+const nothing = -1;
+
+/** Made once: where it was thrown is of no interest. */
+const notJson = new Error('not JSON');

@@ -1,0 +1,68 @@
+/** `voucherbus adopt`: accepts that topics or the consumer group are not the ones for which the journal was written. */
+
+import { parseArgs } from 'node:util';
+import { openScene } from '../app/connect-deployment.ts';
+import { configOf } from '../app/environment.ts';
+import type { Io } from '../app/io.ts';
+import { AppError } from '../errors.ts';
+import { adopt, deploymentNow, type PartitionPlan, planAdoption } from '../inspect/adopt.ts';
+import type { Scene } from '../topics/deployment.ts';
+import type { Command } from './command.ts';
+import { askedOf } from './options.ts';
+
+const usage = `voucherbus adopt [--execute]
+  The journal says for which topics (by Kafka's topic ids), which consumer group and how many partitions it was written, and processors refuse to
+  go on with others. This command shows what differs, and with --execute makes the journal belong to what is there now:
+  - raw was deleted and made again, restored, mirrored or truncated: everything that is on it is read from its beginning. Ids are kept: what was
+    forwarded before is a duplicate.
+  - an output, dead-letter, journal or reference topic was made again, or CONSUMER_GROUP has another name: the position stays as it is.
+  Stop the processors first. Exit code 0: nothing differs, or it was adopted. 1: something differs.`;
+
+export const command: Command = {
+  summary: 'accepts topics that were made again, or another consumer group',
+  usage,
+  run: async (args, io) => {
+    const asked = askedOf(io, usage, () => {
+      const options = { execute: { type: 'boolean', default: false } } as const;
+      return parseArgs({ args: [...args], options }).values;
+    });
+    if (!asked) return 2;
+    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
+    await using scene = await openScene(config);
+    const now = await deploymentNow(scene);
+    const plans: PartitionPlan[] = [];
+    for (let partition = 0; partition < now.partitions; partition += 1) {
+      plans.push(await planAdoption(scene, partition, now));
+    }
+    const different = plans.filter(({ reasons }) => reasons.length > 0);
+    if (different.length === 0) {
+      io.out('nothing to adopt: the journal belongs to these topics and this group');
+      return 0;
+    }
+    if (!asked.execute) {
+      for (const plan of different) show(plan, io);
+      io.out('With --execute this is written. Stop the processors first.');
+      return 1;
+    }
+    for (const group of new Set([scene.group, ...plans.flatMap((plan) => plan.group ?? [])])) {
+      await expectNoMembers(scene, group);
+    }
+    // All of them: a partition without a journal yet says to whom it belongs from now on, too.
+    for (const { partition } of plans) show(await adopt(scene, partition, now), io);
+    io.out('done: start the processors');
+    return 0;
+  },
+};
+
+async function expectNoMembers({ admin }: Pick<Scene, 'admin'>, group: string): Promise<void> {
+  const count = await admin.memberCount(group);
+  if (count === 0) return;
+  const text = `the group ${group} has ${count} members: expected none. Stop its processors first`;
+  throw new AppError('ASSUMPTION_BROKEN', 'fatal', text);
+}
+
+function show({ partition, from, to, ids, reasons }: PartitionPlan, io: Io): void {
+  const position = from === to ? `position ${to}` : `position ${from} becomes ${to}`;
+  io.out(`partition ${partition}: ${position}, ${ids} ids kept`);
+  for (const reason of reasons) io.out(`  ${reason}`);
+}

@@ -1,0 +1,34 @@
+/** `voucherbus bridge`: receives webhooks until it is stopped. */
+
+import { listen } from '../admin/listen.ts';
+import { configOf } from '../app/environment.ts';
+import { acrossCores } from '../app/run-service.ts';
+import { createLog } from '../observability/log.ts';
+import type { Command } from './command.ts';
+
+export const command: Command = {
+  summary: "receives Voucherify's webhooks and stores them on the raw topic",
+  usage: 'voucherbus bridge   (configured by the environment: `voucherbus config`)',
+  run: async (_, io) => {
+    const config = configOf(
+      ['kafka', 'registry', 'start', 'topics', 'operation', 'webhook', 'bridge'],
+      io,
+    );
+    const log = createLog(config.operation.logLevel, 'bridge');
+    return await acrossCores(
+      {
+        name: 'bridge',
+        runs: 'the bridge is ready',
+        workers: config.bridge.workers,
+        readyWith: 'one',
+        tuning: { garbagePercent: 100, isCompiledSoon: true },
+        shutdownDelayMs: config.bridge.shutdownDelayMs,
+        bind: (server) =>
+          listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT', log),
+        // Loaded where it runs: the supervisor needs none of it.
+        work: async (post) => (await import('../app/bridge-app.ts')).runBridge(config, post, io),
+      },
+      config,
+    );
+  },
+};

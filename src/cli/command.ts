@@ -1,0 +1,10 @@
+/** The interface of a command. */
+
+import type { Io } from '../app/io.ts';
+
+export type Command = {
+  readonly summary: string;
+  readonly usage: string;
+  /** Answers the exit code. @throws AppError, which main.ts shows as one message */
+  readonly run: (args: readonly string[], io: Io) => Promise<number>;
+};

@@ -1,0 +1,59 @@
+/** `voucherbus health`: asks the service on this host whether it is ready. The image's HEALTHCHECK and the compose file use it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { configOf } from '../app/environment.ts';
+import { messageOf } from '../errors.ts';
+import type { Command } from './command.ts';
+import { askedOf } from './options.ts';
+
+const usage = `voucherbus health [--live] [--wait SECONDS]
+  --live  asks /livez in place of /readyz: whether the process answers at all
+  --wait  asks again until the answer is yes, for at most so many seconds
+Asks the admin port (ADMIN_PORT, ADMIN_HOST) of the bridge or processor that runs on this host. Exit code 0: yes. 1: no.`;
+
+const options = {
+  live: { type: 'boolean', default: false },
+  wait: { type: 'string', default: '0' },
+} as const;
+
+/** Shorter than the usual time-out of a container engine's health check. */
+const responseTimeoutMs = 4_000;
+const betweenAttemptsMs = 500;
+
+export const command: Command = {
+  summary: 'asks the bridge or processor on this host whether it is ready',
+  usage,
+  run: async (args, io) => {
+    const asked = askedOf(io, usage, () => {
+      const { values } = parseArgs({ args: [...args], options });
+      const seconds = Number(values.wait);
+      if (!(seconds >= 0)) throw new Error(`--wait is "${values.wait}": expected seconds`);
+      return { path: values.live ? '/livez' : '/readyz', waitMs: seconds * 1_000 };
+    });
+    if (!asked) return 2;
+    const { adminHost, adminPort } = configOf(['operation'], io).operation;
+    // 0.0.0.0 and :: are where a server listens, not where one is reached.
+    const host = ['0.0.0.0', '::'].includes(adminHost) ? '127.0.0.1' : adminHost;
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${adminPort}${asked.path}`;
+    for (const deadline = performance.now() + asked.waitMs; ; ) {
+      const { isOk, text } = await query(url);
+      if (isOk || performance.now() >= deadline) {
+        (isOk ? io.out : io.err)(text);
+        return isOk ? 0 : 1;
+      }
+      await sleep(betweenAttemptsMs);
+    }
+  },
+};
+
+async function query(url: string): Promise<{ readonly isOk: boolean; readonly text: string }> {
+  try {
+    const signal = AbortSignal.timeout(responseTimeoutMs);
+    const response = await fetch(url, { signal, redirect: 'error' });
+    return { isOk: response.ok, text: (await response.text()).trim() };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause ? `: ${messageOf(error.cause)}` : '';
+    return { isOk: false, text: `${url} does not answer: ${messageOf(error)}${cause}` };
+  }
+}

@@ -1,0 +1,28 @@
+/** `voucherbus processor`: reads raw, forwards each publication once, until it is stopped. */
+
+import { configOf } from '../app/environment.ts';
+import { acrossCores } from '../app/run-service.ts';
+import type { Command } from './command.ts';
+
+export const command: Command = {
+  summary: 'reads the raw topic and forwards each publication exactly once',
+  usage: 'voucherbus processor   (configured by the environment: `voucherbus config`)',
+  run: async (_, io) => {
+    const config = configOf(
+      ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup'],
+      io,
+    );
+    return await acrossCores(
+      {
+        name: 'processor',
+        runs: 'the processor is running',
+        workers: config.processor.workers,
+        readyWith: 'all',
+        tuning: { garbagePercent: 60, isCompiledSoon: false },
+        // Loaded where it runs: the supervisor needs none of it.
+        work: async (post) => (await import('../app/processor-app.ts')).runProcessor(config, post),
+      },
+      config,
+    );
+  },
+};

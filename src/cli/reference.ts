@@ -1,0 +1,140 @@
+/** `voucherbus reference`: maintains what the company itself knows of campaigns. */
+
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { parseArgs } from 'node:util';
+import { openScene } from '../app/connect-deployment.ts';
+import { configOf } from '../app/environment.ts';
+import type { Io } from '../app/io.ts';
+import { createDecoder } from '../avro/decoder.ts';
+import { createEncoder } from '../avro/encoder.ts';
+import type { CampaignReference } from '../avro/records.ts';
+import { schemas } from '../avro/schemas.ts';
+import { CampaignReferences } from '../enrichment/reference.ts';
+import { AppError } from '../errors.ts';
+import { type Row, rowsOf } from '../inspect/reference-file.ts';
+import { expectStored, openWriter } from '../kafka/writer.ts';
+import { subjectOf } from '../topics/catalog.ts';
+import type { Command } from './command.ts';
+import { askedOf } from './options.ts';
+
+const usage = `voucherbus reference list [--json]
+       voucherbus reference put FILE.csv|FILE.json [--by NAME]
+       voucherbus reference remove CAMPAIGN_ID...
+  FILE  a CSV with a column campaignId, or a JSON array of objects with one; every other column is an attribute
+  put   writes those that are new or different; others stay as they are
+  --by  who does it, for people; default the system's user`;
+
+const options = {
+  by: { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+export const command: Command = {
+  summary: "list | put | remove: the company's own data on campaigns",
+  usage,
+  run: async (args, io) => {
+    const asked = parse(args, io);
+    if (!asked) return 2;
+    await using opened = await open(io);
+    const { references } = opened;
+    await references.catchUp();
+    switch (asked.verb) {
+      case 'list':
+        list(references, asked.isJson, io);
+        return 0;
+      case 'put': {
+        const changed = asked.rows.filter((row) => isNews(row, references));
+        const now = Date.now();
+        await opened.write(
+          changed.map(({ campaignId, attributes }) => {
+            return { campaignId, attributes, updatedAt: now, updatedBy: asked.by };
+          }),
+        );
+        io.out(`${changed.length} written, ${asked.rows.length - changed.length} unchanged`);
+        return 0;
+      }
+      case 'remove':
+        await opened.remove(asked.ids);
+        io.out(`${asked.ids.length} removed`);
+        return 0;
+    }
+  },
+};
+
+function parse(args: readonly string[], io: Io) {
+  return askedOf(io, usage, () => {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const [verb, ...rest] = positionals;
+    const by = values.by ?? userInfo().username;
+    if (verb === 'list' && rest.length === 0) return { verb, isJson: values.json } as const;
+    if (verb === 'remove' && rest.length > 0) return { verb, ids: rest } as const;
+    const [file] = rest;
+    if (verb === 'put' && file !== undefined && rest.length === 1) {
+      const rows = rowsOf(readFileSync(file, 'utf8'), file.endsWith('.json'));
+      return { verb, rows, by } as const;
+    }
+    throw new Error('expected list, put FILE, or remove CAMPAIGN_ID');
+  });
+}
+
+async function open(io: Io) {
+  const scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+  const { reader, registry, admin, client, catalog } = scene;
+  const topic = catalog.reference;
+  const state = topic && (await admin.describe([topic])).get(topic);
+  if (!topic || !state) {
+    await scene[Symbol.asyncDispose]();
+    const text =
+      'there is no reference topic: expected CAMPAIGN_REFERENCE=true, and `voucherbus setup` to have made it';
+    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+  }
+  const decoder = createDecoder<CampaignReference>(schemas.CampaignReference.type, registry);
+  const references = new CampaignReferences(reader, decoder, {
+    topic,
+    partitions: state.partitions,
+  });
+  const writing = async (records: readonly { key: string; value: Buffer | null }[]) => {
+    const writer = await openWriter(client, topic);
+    expectStored(await writer.write(records, 30_000).finally(writer.close));
+  };
+  return {
+    references,
+    write: async (all: readonly CampaignReference[]) => {
+      if (all.length === 0) return;
+      const id = await registry.idOf(subjectOf(topic), schemas.CampaignReference.text);
+      if (id === undefined) {
+        const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
+        throw new AppError('SCHEMA_MISSING', 'fatal', text);
+      }
+      const encode = createEncoder<CampaignReference>(schemas.CampaignReference.type, id);
+      await writing(all.map((one) => ({ key: one.campaignId, value: encode(one) })));
+    },
+    /** By a record without a value, which compaction takes for the key's end. */
+    remove: (ids: readonly string[]) => writing(ids.map((key) => ({ key, value: null }))),
+    [Symbol.asyncDispose]: () => scene[Symbol.asyncDispose](),
+  };
+}
+
+function isNews({ campaignId, attributes }: Row, references: CampaignReferences): boolean {
+  const known = references.of(campaignId)?.attributes;
+  const sorted = (map: Readonly<Record<string, string>>) =>
+    JSON.stringify(Object.entries(map).sort());
+  return known === undefined || sorted(known) !== sorted(attributes);
+}
+
+function list({ entries }: CampaignReferences, isJson: boolean, io: Io): void {
+  const rows = [...entries.values()].map(({ reference, version }) => ({ ...reference, version }));
+  rows.sort((a, b) => (a.campaignId < b.campaignId ? -1 : 1));
+  if (isJson) {
+    io.out(JSON.stringify(rows, null, 2));
+    return;
+  }
+  for (const { campaignId, attributes, version, updatedAt, updatedBy } of rows) {
+    const texts = Object.entries(attributes).map(([name, value]) => `${name}=${value}`);
+    io.out(
+      `${campaignId}  ${texts.join(', ')}  (${version}, ${new Date(updatedAt).toISOString()}, ${updatedBy})`,
+    );
+  }
+  if (rows.length === 0) io.out('no reference data yet: voucherbus reference put FILE.csv');
+}

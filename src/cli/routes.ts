@@ -1,0 +1,120 @@
+/** `voucherbus routes`: checks a routes file, and shows beforehand what it would change. */
+
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { openScene } from '../app/connect-deployment.ts';
+import { configOf } from '../app/environment.ts';
+import type { Io } from '../app/io.ts';
+import { fitnessOf } from '../app/reload/routes.ts';
+import { type ReadRoutes, routesOf } from '../app/routes-file.ts';
+import { routesJsonSchema } from '../config/routes-file.ts';
+import { AppError } from '../errors.ts';
+import { type Comparison, compare, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
+import type { Command } from './command.ts';
+import { askedOf } from './options.ts';
+
+const usage = `voucherbus routes check [FILE]
+       voucherbus routes try   [FILE] [--last N | --sample BODY.json] [--json]
+       voucherbus routes schema
+  FILE      default ROUTES_FILE
+  check     whether the file is valid, and its topics and schemas are there
+  try       what would change against the routes in force (ROUTES_FILE, else the built-in ones) for the events on raw
+  --last    for about the last N of them, default 1000
+  --sample  for the webhook body in a file
+  schema    the JSON Schema of a routes file, for editors`;
+
+const options = {
+  last: { type: 'string', default: '1000' },
+  sample: { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+export const command: Command = {
+  summary: 'check | try | schema: checks a routes file, shows what it would change',
+  usage,
+  run: async (args, io) => {
+    const asked = parse(args, io);
+    if (!asked) return 2;
+    switch (asked.verb) {
+      case 'schema':
+        io.out(JSON.stringify(routesJsonSchema(), null, 2));
+        return 0;
+      case 'check':
+        return check(asked.file, io);
+      case 'try':
+        return tryOut(asked, io);
+    }
+  },
+};
+
+type Asked = NonNullable<ReturnType<typeof parse>>;
+
+function parse(args: readonly string[], io: Io) {
+  return askedOf(io, usage, () => {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const [verb, file, ...rest] = positionals;
+    if (verb !== 'check' && verb !== 'try' && verb !== 'schema') {
+      throw new Error('expected check, try or schema');
+    }
+    if (rest.length > 0) throw new Error(`did not expect "${rest[0]}"`);
+    const last = Number(values.last);
+    if (!(last > 0)) throw new Error(`--last is "${values.last}": expected a number above zero`);
+    return { verb, file, last, sample: values.sample, isJson: values.json } as const;
+  });
+}
+
+type Topics = Parameters<typeof routesOf>[1];
+
+function candidate(file: string | undefined, topics: Topics): ReadRoutes {
+  const path = file ?? topics.routesFile;
+  if (path !== undefined) return routesOf(path, topics);
+  const text = 'there is no routes file: expected FILE, or ROUTES_FILE to name one';
+  throw new AppError('CONFIG_INVALID', 'fatal', text);
+}
+
+async function check(file: string | undefined, io: Io): Promise<number> {
+  const { topics } = configOf(['topics'], io);
+  // Before Kafka is asked: a mistake in the file needs no connection to be found.
+  const { routes, catalog } = candidate(file, topics);
+  io.out(`the routes are valid (version ${routes.version})`);
+  const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
+  await using scene = await openScene(config);
+  await fitnessOf(catalog, scene);
+  io.out(
+    `their topics and schemas are there${catalog.routed.length > 0 ? `: ${catalog.routed.join(', ')}` : ''}`,
+  );
+  return 0;
+}
+
+async function tryOut({ file, last, sample, isJson }: Asked, io: Io): Promise<number> {
+  const { topics } = configOf(['topics'], io);
+  const tried = candidate(file, topics);
+  // Without FILE it is the file in force that is tried: against the built-in routes.
+  const inForce = routesOf(file === undefined ? undefined : topics.routesFile, topics);
+  const compared = compare(eventsOf(await bodies()), inForce.routes, tried.routes);
+  if (isJson) io.out(JSON.stringify(compared, null, 2));
+  else for (const line of linesOf(compared, inForce, tried)) io.out(line);
+  return 0;
+
+  async function bodies() {
+    if (sample !== undefined) return [{ body: readFileSync(sample), source: 'voucherify' }];
+    await using scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+    return await lastOnRaw(scene, last);
+  }
+}
+
+function linesOf(
+  { events, unchanged, changes }: Comparison,
+  inForce: ReadRoutes,
+  tried: ReadRoutes,
+): readonly string[] {
+  return [
+    `${events} events, routes ${tried.routes.version} against ${inForce.routes.version}: ${unchanged} go where they went`,
+    ...changes.flatMap((change) => [
+      '',
+      `${change.count} events, such as ${change.examples.join(', ')}`,
+      `  before  ${change.before}`,
+      `  after   ${change.after}`,
+    ]),
+  ];
+}

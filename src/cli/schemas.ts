@@ -1,0 +1,51 @@
+/** `voucherbus schemas check | register`: holds the registry's subjects against this version's schemas, and registers them. */
+
+import { configOf } from '../app/environment.ts';
+import type { Io } from '../app/io.ts';
+import { catalogOf } from '../app/routes-file.ts';
+import { retryAtStart } from '../app/startup.ts';
+import { connectRegistry, type Registry } from '../avro/registry.ts';
+import { schemas } from '../avro/schemas.ts';
+import { createLog } from '../observability/log.ts';
+import { lookUpIds, type Subject, subjectsOf } from '../topics/subjects.ts';
+import type { Command } from './command.ts';
+
+export const command: Command = {
+  summary: 'check | register: compares the schemas with the registry, or registers them',
+  usage: 'voucherbus schemas check | register',
+  run: async ([verb], io) => {
+    if (verb !== 'check' && verb !== 'register') {
+      io.err('usage: voucherbus schemas check | register');
+      return 2;
+    }
+    const config = configOf(['registry', 'start', 'topics'], io);
+    const registry = connectRegistry(config.registry);
+    const catalog = catalogOf(config.topics);
+    const log = createLog('warn', 'schemas');
+    const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
+    let worst = 0;
+    for (const subject of subjectsOf(catalog)) {
+      const id = ids.get(subject.topic);
+      if (id !== undefined) io.out(`registered  ${subject.subject} (id ${id})`);
+      else if (verb === 'register') await register(registry, subject, io);
+      else worst = Math.max(worst, await check(registry, subject, io));
+    }
+    return worst;
+  },
+};
+
+async function register(registry: Registry, { subject, schema }: Subject, io: Io): Promise<void> {
+  const { text, compatibility } = schemas[schema];
+  const id = await registry.register(subject, text, compatibility);
+  io.out(`done: registered ${subject} (id ${id}, ${compatibility})`);
+}
+
+async function check(registry: Registry, { subject, schema }: Subject, io: Io): Promise<number> {
+  const isCompatible = await registry.isCompatible(subject, schemas[schema].text);
+  io.out(
+    isCompatible
+      ? `MISSING       ${subject}: compatible, \`voucherbus schemas register\` would register it`
+      : `INCOMPATIBLE  ${subject}: a registered version does not fit ${schema}.avsc; see schemas/README.md for what may change`,
+  );
+  return 1;
+}

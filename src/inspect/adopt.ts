@@ -1,0 +1,148 @@
+/**
+ * Makes a deployment's journal belong to what is there now, after an operator has decided so: topics that were deleted and made again, a restored
+ * or mirrored cluster, a truncated raw topic, another consumer group. The memory of ids is kept; the position is kept where raw is still the same log,
+ * else everything in the new log is read from its beginning, and what was forwarded before is a duplicate.
+ */
+
+import { createDecoder } from '../avro/decoder.ts';
+import { createEncoder } from '../avro/encoder.ts';
+import type { Batch, Deployment } from '../avro/records.ts';
+import { schemas } from '../avro/schemas.ts';
+import { AppError } from '../errors.ts';
+import { describeDifference, differencesOf, identityOf } from '../journal/deployment-identity.ts';
+import { isSameLog, type Replayed, replayJournal } from '../journal/restore.ts';
+import type { Client } from '../kafka/client.ts';
+import { openTransactional } from '../kafka/transactional-producer.ts';
+import { subjectOf, transactionalIdOf } from '../topics/catalog.ts';
+import type { Scene } from '../topics/deployment.ts';
+
+export type PartitionPlan = {
+  readonly partition: number;
+  /** The next offset according to the journal. */
+  readonly from: number;
+  /** The offset from which the processor would continue after the adoption. */
+  readonly to: number;
+  readonly ids: number;
+  /** To which group the journal belongs so far. */
+  readonly group: string | undefined;
+  /** The differences, as sentences; empty if this partition needs no adoption. */
+  readonly reasons: readonly string[];
+};
+
+const takeoverTimeoutMs = 15_000;
+
+/** Reads the current identity of the deployment. @throws AppError TOPIC_UNFIT if a topic does not exist */
+export async function deploymentNow({ admin, catalog, group }: Scene): Promise<Deployment> {
+  const names = catalog.topics.map(({ name }) => name);
+  const found = await admin.identify(names);
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0) {
+    const text = `${missing.join(', ')}: no such topic. \`voucherbus setup\` makes what is missing`;
+    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+  }
+  const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
+  const partitions = found.get(catalog.raw)?.partitions ?? 0;
+  return { group, partitions, topicIds, isAdopted: true };
+}
+
+/** Plans the adoption of a partition; writes nothing. @throws AppError */
+export async function planAdoption(
+  scene: Scene,
+  partition: number,
+  now: Deployment,
+): Promise<PartitionPlan> {
+  return planOf(scene, partition, now, await replayed(scene, partition, now));
+}
+
+async function planOf(
+  { reader, catalog: { raw, journal } }: Scene,
+  partition: number,
+  now: Deployment,
+  found: Replayed,
+): Promise<PartitionPlan> {
+  const { state, rawStart, rawEnd, isJournalVirgin } = found;
+  const differences = state.deployment ? differencesOf(state.deployment, now) : [];
+  const growth = differences.find(({ kind }) => kind === 'partitions');
+  if (growth) {
+    throw new AppError('TOPIC_UNFIT', 'fatal', describeDifference(growth, { raw, journal }));
+  }
+  const reasons = differences.map((difference) =>
+    difference.kind === 'topic'
+      ? `${difference.topic}: topic id ${difference.found}, was ${difference.expected}`
+      : `CONSUMER_GROUP: "${difference.found}", was "${difference.expected}"`,
+  );
+  const isOtherRaw = differences.some((one) => one.kind === 'topic' && one.topic === raw);
+  const isCut = state.position > rawEnd || !(await isSameLog({ reader, raw, partition }, found));
+  if (!isOtherRaw && isCut) reasons.push(`${raw}/${partition}: truncated`);
+  if (isJournalVirgin && state.position > rawStart) {
+    reasons.push(`${journal}/${partition}: empty; what was created before now will be parked`);
+  }
+  const to = isOtherRaw || isCut ? rawStart : state.position;
+  const { position: from, size: ids } = state;
+  return { partition, from, to, ids, group: state.deployment?.group, reasons };
+}
+
+async function replayed(
+  { reader, registry, catalog, admin, group }: Scene,
+  partition: number,
+  now: Deployment,
+): Promise<Replayed> {
+  const { raw, journal, windowMs } = catalog;
+  const offsets = await admin.committedOffsets(group, raw);
+  return replayJournal({
+    reader,
+    decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
+    raw,
+    journal,
+    partition,
+    windowMs,
+    nowMs: Date.now(),
+    committed: offsets.get(partition),
+    found: { deployment: now, identity: identityOf(now) },
+    onProgress: async () => {},
+  });
+}
+
+/** Takes the partition's lease, and writes in one transaction to whom the journal belongs and where the group goes on. @throws AppError */
+export async function adopt(
+  scene: Scene & { readonly client: Client },
+  partition: number,
+  now: Deployment,
+): Promise<PartitionPlan> {
+  const { client, registry, catalog, group } = scene;
+  const { raw, journal } = catalog;
+  const id = await registry.idOf(subjectOf(journal), schemas.JournalRecord.text);
+  if (id === undefined) {
+    const text = `${subjectOf(journal)} is not registered: expected this version's schema. \`voucherbus setup\` registers it`;
+    throw new AppError('SCHEMA_MISSING', 'fatal', text);
+  }
+  const transactionalId = transactionalIdOf(catalog, partition);
+  const producer = await openTransactional(client, transactionalId, takeoverTimeoutMs);
+  try {
+    const found = await replayed(scene, partition, now);
+    const plan = await planOf(scene, partition, now, found);
+    const { from, to } = plan;
+    const nowMs = Date.now();
+    const batch: Batch = {
+      from,
+      to,
+      receivedUntil: found.state.streamTimeMs,
+      processedAt: nowMs,
+      lastTimestamp: from === to ? found.state.lastTimestamp : -1,
+      identity: identityOf(now),
+      deployment: now,
+      routesVersion: 'adopted',
+      labels: [],
+      entries: [],
+    };
+    const value = createEncoder<Batch>(schemas.JournalRecord.type, id)(batch);
+    const timestamp = String(nowMs);
+    await producer.commit({
+      records: [{ topic: journal, messages: [{ partition, value, timestamp }] }],
+      offsets: { group, topic: raw, partition, offset: to },
+    });
+    return plan;
+  } finally {
+    await producer.close();
+  }
+}

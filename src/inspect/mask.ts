@@ -1,0 +1,50 @@
+/** Masks personal data in a webhook's body: everything but the id under a person, and elsewhere each value that looks personal. Pure. */
+
+import { masked, personalKind } from '../voucherify/personal-data.ts';
+
+/** Under these the vendor tells of a person. */
+const people: ReadonlySet<string> = new Set(['customer', 'holder', 'referrer', 'personal']);
+const shownKeys: ReadonlySet<string> = new Set(['id', 'object']);
+
+/** JSON, indented; or, where it is none, only how long it is. */
+export function maskedBody(body: Buffer): string {
+  try {
+    return JSON.stringify(maskPeople(JSON.parse(body.toString())), null, 2);
+  } catch {
+    return `(${body.length} bytes that are not JSON)`;
+  }
+}
+
+function maskPeople(value: unknown): unknown {
+  if (typeof value === 'string') return maskText(value);
+  return eachMember(value, (key, member) =>
+    people.has(key) ? maskAll(member) : maskPeople(member),
+  );
+}
+
+/** Values that look personal, wherever they stand; the keys say nothing. */
+export function maskValues<T>(value: T): T {
+  const maskOne = (one: unknown): unknown =>
+    typeof one === 'string' ? maskText(one) : eachMember(one, (_, member) => maskOne(member));
+  return maskOne(value) as T;
+}
+
+/** A text in which something personal stands is masked whole. */
+export function maskText(text: string): string {
+  return personalKind(text) === undefined ? text : masked;
+}
+
+function maskAll(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value === null ? null : masked;
+  return eachMember(value, (key, member) =>
+    shownKeys.has(key) ? maskPeople(member) : maskAll(member),
+  );
+}
+
+function eachMember(value: unknown, change: (key: string, member: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => change('', item));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, change(key, member)]),
+  );
+}

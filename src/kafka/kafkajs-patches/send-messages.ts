@@ -1,0 +1,276 @@
+/**
+ * KafkaJS's produce path, replaced. Its own loses records when a leader moves: on a retry it sends only to brokers that have not answered, so
+ * when broker A refuses a partition that has moved to B, and B has already answered, those records are never sent and send() resolves
+ * (tulios/kafkajs #1303; seen inside committed transactions). Here partitions are chosen once, one AddPartitionsToTxn names all of them, each
+ * partition's own acknowledgement is checked, and only the unacknowledged are sent again, with the same sequence numbers, so that the broker
+ * drops what it already has.
+ */
+
+import { type Broker, type Cluster, errorOfCode, leaderIdOf, request } from '../cluster.ts';
+import { ByteReader, ByteWriter, stringSize } from '../protocol/bytes.ts';
+import { planRecordBatch, type WritableRecord } from '../protocol/record-batch-writer.ts';
+
+type Partitioner = (choice: {
+  topic: string;
+  partitionMetadata: readonly object[];
+  message: WritableRecord;
+}) => number;
+
+type EosManager = {
+  isTransactional(): boolean;
+  isInitialized(): boolean;
+  getTransactionalId(): string;
+  getProducerId(): unknown;
+  getProducerEpoch(): number;
+  getSequence(topic: string, partition: number): number;
+  updateSequence(topic: string, partition: number, by: number): void;
+  addPartitionsToTransaction(
+    topics: readonly { topic: string; partitions: readonly { partition: number }[] }[],
+  ): Promise<void>;
+  acquireBrokerLock(broker: Broker): Promise<void>;
+  releaseBrokerLock(broker: Broker): Promise<void>;
+};
+
+type Retrier = <T>(run: (bail: (error: unknown) => void) => Promise<T>) => Promise<T>;
+
+type Context = {
+  readonly cluster: Cluster;
+  readonly partitioner: Partitioner;
+  readonly eosManager: EosManager;
+  readonly retrier: Retrier;
+};
+
+type Message = WritableRecord & { readonly partition?: number | null };
+
+type SendOptions = {
+  readonly acks: number;
+  readonly timeout?: number;
+  readonly topicMessages: readonly { topic: string; messages: readonly Message[] }[];
+};
+
+/** The records of one send for one partition. */
+type Parcel = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: Message[];
+  /** Given at the first attempt and kept, so that the broker knows a repeat. */
+  sequence: number | undefined;
+};
+
+type Acknowledged = {
+  readonly topicName: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  /** Offset of the parcel's first record; -1 where the broker had it already. */
+  readonly baseOffset: string;
+};
+
+const duplicateSequence = 46;
+const produceApi = { key: 0, version: 7, name: 'Produce' };
+const defaultTimeoutMs = 30_000;
+
+/** Has the signature of kafkajs/src/producer/sendMessages. */
+export function createSendMessages(context: Context) {
+  return async (options: SendOptions): Promise<readonly Acknowledged[]> => {
+    const acknowledged: Acknowledged[] = [];
+    let parcels: readonly Parcel[] | undefined;
+    return context.retrier(async (bail) => {
+      try {
+        parcels ??= await plan(context, options);
+        const pending = notIn(acknowledged, parcels);
+        const failures = await sendPending(context, options, pending, acknowledged);
+        if (acknowledged.length === parcels.length) return acknowledged;
+        throw failures.find((failure) => !isRetriable(failure)) ?? failures[0];
+      } catch (error) {
+        await recover(context.cluster, error, bail);
+        throw error;
+      }
+    });
+  };
+}
+
+/** Those of the parcels that are still to be sent. */
+function notIn(acknowledged: readonly Acknowledged[], parcels: readonly Parcel[]) {
+  if (acknowledged.length === 0) return parcels;
+  const done = new Set(acknowledged.map(({ topicName, partition }) => `${topicName} ${partition}`));
+  return parcels.filter(({ topic, partition }) => !done.has(`${topic} ${partition}`));
+}
+
+/** Chooses each record's partition, once. */
+async function plan(context: Context, { topicMessages }: SendOptions): Promise<readonly Parcel[]> {
+  const { cluster, partitioner } = context;
+  const topics = topicMessages.map(({ topic }) => topic);
+  try {
+    await cluster.addMultipleTargetTopics(topics);
+    await cluster.refreshMetadataIfNecessary();
+  } catch (error) {
+    // Kafka's answer names no topic, and who reads the log at night should not have to guess among all.
+    if (error instanceof Error && !error.message.includes(topics[0] ?? '')) {
+      error.message = `${error.message} (asked for ${topics.join(', ')})`;
+    }
+    throw error;
+  }
+  const planned = new Map<string, Map<number, Parcel>>();
+  for (const { topic, messages } of topicMessages) {
+    const partitionMetadata = cluster.findTopicPartitionMetadata(topic);
+    if (partitionMetadata.length === 0) throw errorOfCode(3); // UNKNOWN_TOPIC_OR_PARTITION
+    const parcels = planned.get(topic) ?? new Map<number, Parcel>();
+    planned.set(topic, parcels);
+    for (const message of messages) {
+      const partition = Number(
+        message.partition ?? partitioner({ topic, partitionMetadata, message }),
+      );
+      const parcel = parcels.get(partition);
+      if (parcel) parcel.records.push(message);
+      else parcels.set(partition, { topic, partition, records: [message], sequence: undefined });
+    }
+  }
+  return [...planned.values()].flatMap((parcels) => [...parcels.values()]);
+}
+
+/** One attempt at everything not yet acknowledged: one request to each leader, all at once. Answers what failed. */
+async function sendPending(
+  { cluster, eosManager }: Context,
+  options: SendOptions,
+  pending: readonly Parcel[],
+  acknowledged: Acknowledged[],
+): Promise<readonly unknown[]> {
+  await cluster.refreshMetadataIfNecessary();
+  if (eosManager.isTransactional()) {
+    await eosManager.addPartitionsToTransaction(
+      [...byTopic(pending)].map(([topic, parcels]) => ({ topic, partitions: parcels })),
+    );
+  }
+  const failures: unknown[] = [];
+  const byLeader = new Map<number, Parcel[]>();
+  for (const parcel of pending) {
+    try {
+      const nodeId = leaderIdOf(cluster, parcel.topic, parcel.partition);
+      const parcels = byLeader.get(nodeId);
+      if (parcels) parcels.push(parcel);
+      else byLeader.set(nodeId, [parcel]);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  await Promise.all(
+    [...byLeader].map(async ([nodeId, parcels]) => {
+      try {
+        const leader = await cluster.findBroker({ nodeId });
+        for (const one of await produce(eosManager, leader, parcels, options)) {
+          if (one.errorCode === 0 || one.errorCode === duplicateSequence) acknowledged.push(one);
+          else failures.push(errorOfCode(one.errorCode));
+        }
+      } catch (error) {
+        failures.push(error);
+      }
+    }),
+  );
+  return failures;
+}
+
+function byTopic(parcels: readonly Parcel[]): Map<string, Parcel[]> {
+  return Map.groupBy(parcels, ({ topic }) => topic);
+}
+
+/** One Produce request. The lock keeps one request of an idempotent producer in flight to a broker, so that sequences arrive in order. */
+async function produce(
+  eosManager: EosManager,
+  leader: Broker,
+  parcels: readonly Parcel[],
+  options: SendOptions,
+): Promise<readonly Acknowledged[]> {
+  await eosManager.acquireBrokerLock(leader);
+  try {
+    for (const parcel of parcels) {
+      if (parcel.sequence !== undefined || !eosManager.isInitialized()) continue;
+      parcel.sequence = eosManager.getSequence(parcel.topic, parcel.partition);
+      eosManager.updateSequence(parcel.topic, parcel.partition, parcel.records.length);
+    }
+    const encode = (head: number) => encodeRequest(eosManager, parcels, options, head);
+    const timeoutMs = options.timeout ?? defaultTimeoutMs;
+    return decodeResponse(await request(leader, produceApi, encode, timeoutMs));
+  } finally {
+    await eosManager.releaseBrokerLock(leader);
+  }
+}
+
+function encodeRequest(
+  eosManager: EosManager,
+  parcels: readonly Parcel[],
+  options: SendOptions,
+  head: number,
+): Buffer {
+  const isIdempotent = eosManager.isInitialized();
+  const transactionalId = eosManager.isTransactional() ? eosManager.getTransactionalId() : null;
+  const nowMs = Date.now();
+  const topics = [...byTopic(parcels)].map(([topic, list]) => ({
+    topic,
+    partitions: list.map(({ partition, records, sequence }) => ({
+      partition,
+      batch: planRecordBatch(records, {
+        producerId: isIdempotent ? BigInt(String(eosManager.getProducerId())) : -1n,
+        producerEpoch: isIdempotent ? eosManager.getProducerEpoch() : -1,
+        firstSequence: sequence ?? -1,
+        isTransactional: transactionalId !== null,
+        nowMs,
+      }),
+    })),
+  }));
+  let size = stringSize(transactionalId) + 2 + 4 + 4;
+  for (const { topic, partitions } of topics) {
+    size += stringSize(topic) + 4;
+    for (const { batch } of partitions) size += 8 + batch.size;
+  }
+  const out = new ByteWriter(size, head);
+  out
+    .string(transactionalId)
+    .int16(options.acks)
+    .int32(options.timeout ?? defaultTimeoutMs);
+  out.int32(topics.length);
+  for (const { topic, partitions } of topics) {
+    out.string(topic).int32(partitions.length);
+    for (const { partition, batch } of partitions) {
+      out.int32(partition).int32(batch.size);
+      batch.writeTo(out);
+    }
+  }
+  return out.buffer;
+}
+
+function decodeResponse(body: Buffer): readonly Acknowledged[] {
+  const reader = new ByteReader(body);
+  return reader
+    .array(() => {
+      const topicName = reader.string();
+      return reader.array(() => {
+        const partition = reader.int32();
+        const errorCode = reader.int16();
+        const baseOffset = String(reader.int64());
+        reader.position += 16; // log append time, log start offset
+        return { topicName, partition, errorCode, baseOffset };
+      });
+    })
+    .flat();
+}
+
+type KafkaError = { name?: string; retriable?: boolean; host?: string; port?: number };
+
+function isRetriable(error: unknown): boolean {
+  return (error as KafkaError).retriable !== false;
+}
+
+/** Makes the next attempt see the cluster as it is now, or ends the attempts. Errors of the refresh itself are for the next attempt to meet. */
+async function recover(cluster: Cluster, error: unknown, bail: (error: unknown) => void) {
+  const { name, host, port } = error as KafkaError;
+  if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
+    cluster.removeBroker({ host, port });
+  }
+  if (!isRetriable(error)) return bail(error);
+  try {
+    if (!cluster.isConnected()) await cluster.connect();
+    await cluster.refreshMetadata();
+  } catch {
+    // The cluster can not be reached: the next attempt meets the same and counts it.
+  }
+}

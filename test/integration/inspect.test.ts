@@ -1,0 +1,224 @@
+/** What an operator sees and mends: the story of an event, the dead letters, and their way back. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startChild } from '../../src/app/child-process.ts';
+import type { Story } from '../../src/inspect/trace.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+import { run } from '../support/run.ts';
+import { post } from '../support/webhooks.ts';
+
+let deployment: Deployment;
+let url: string;
+let processor: Awaited<ReturnType<Deployment['start']>>;
+
+beforeAll(async () => {
+  deployment = await aDeployment(2);
+  ({ url } = await deployment.start('bridge'));
+  processor = await deployment.start('processor');
+});
+afterAll(() => deployment[Symbol.asyncDispose]());
+
+const command = (...args: string[]) => run(args, deployment.env);
+const traced = async (id: string) => {
+  const { code, output } = await command('trace', id, '--json');
+  return { code, stories: JSON.parse(output) as readonly Story[] };
+};
+const isDecided = (count: number, of = deployment) =>
+  until(async () => {
+    const entries = (await of.journal()).flatMap(({ event }) => event.entries);
+    return entries.filter(({ outcome }) => outcome !== 'REDRIVEN').length >= count;
+  }, `${count} are decided`);
+
+test('a publication that came three times: received, forwarded, twice a duplicate, and its event', async () => {
+  const body = aBody({ publicationId: 'pub_story', campaignType: 'GIFT_VOUCHERS' });
+  for (let i = 0; i < 3; i += 1) await post(url, body);
+  await isDecided(3);
+  const { code, stories } = await traced('pub_story');
+  expect(code).toBe(0);
+  const [story] = stories as [Story];
+  const [first, ...others] = story.arrivals;
+  expect(first?.receipt).toMatchObject({
+    source: 'voucherify',
+    secretName: 'main',
+    eventId: 'evpub_story',
+  });
+  expect(first?.decision).toMatchObject({ outcome: 'FORWARDED', routesVersion: 'builtin' });
+  const [output] = (await deployment.outputs()).filter(({ key }) => String(key) === 'pub_story');
+  expect(first?.decision?.places).toEqual([
+    {
+      topic: deployment.catalog.publications['gift-vouchers'],
+      partition: output?.partition,
+      offset: output?.offset,
+    },
+  ]);
+  expect(others.map(({ decision }) => [decision?.outcome, decision?.duplicateOf])).toEqual([
+    ['DUPLICATE', first?.place.offset],
+    ['DUPLICATE', first?.place.offset],
+  ]);
+  expect(story.events.map(({ event }) => event.publicationId)).toEqual(['pub_story']);
+  const text = (await command('trace', 'pub_story')).messages;
+  expect(text.match(/(?<=Z {2})\w+/g)).toEqual([
+    ...['received', 'forwarded', 'received', 'duplicate', 'received', 'duplicate'],
+  ]);
+  expect(text).toContain('"publicationId": "pub_story"');
+});
+
+test('by event id and by voucher code it is found on raw', async () => {
+  for (const id of ['evpub_story', 'CODE-story0']) {
+    const { stories } = await traced(id);
+    expect(stories.map(({ key }) => key)).toEqual(['pub_story']);
+  }
+});
+
+test('what was parked, what was ignored, what waits, and what never came', async () => {
+  const before = (await deployment.journal()).flatMap(({ event }) => event.entries).length;
+  await post(
+    url,
+    JSON.stringify({ type: 'publication.succeeded', data: { publication: { id: 'pub_parked' } } }),
+  );
+  await post(
+    url,
+    JSON.stringify({ type: 'customer.updated', data: {}, event: { id: 'evcus_ignored' } }),
+  );
+  await isDecided(before + 2);
+  const [parked] = (await traced('pub_parked')).stories;
+  expect(parked?.arrivals[0]?.decision).toMatchObject({
+    outcome: 'DEAD_LETTERED',
+    label: 'invalid-publication',
+    places: [{ topic: deployment.catalog.deadLetters }],
+  });
+  expect((await command('trace', 'pub_parked')).messages).toContain(
+    'dead-lettered  invalid-publication',
+  );
+  expect((await command('trace', 'evcus_ignored')).messages).toContain(
+    'customer.updated is not processed',
+  );
+  processor.child.kill('SIGTERM');
+  await processor.child.exited;
+  await post(url, aBody({ publicationId: 'pub_waiting' }));
+  expect((await command('trace', 'pub_waiting')).messages).toContain(
+    'waiting        for a processor',
+  );
+  processor = await deployment.start('processor');
+  const never = await command('trace', 'pub_never');
+  expect(never.code).toBe(1);
+  expect(never.messages).toContain('never received: nothing came under the key pub_never');
+});
+
+test('a letter is listed by its reason, shown with its place in the data, its personal data masked', async () => {
+  const { messages } = await command('dead-letters', 'list');
+  expect(messages).toMatch(/invalid-publication +1 +0 /);
+  const place = /dead-letters show (\d+@\d+)/.exec(messages)?.[1] ?? '';
+  const shown = (await command('dead-letters', 'show', place)).messages;
+  expect(shown).toContain('invalid-publication, at $.data.publication.created_at');
+  expect(shown).toContain('"id": "pub_parked"');
+  const none = await command('dead-letters', 'list', '--reason', 'older-than-window');
+  expect(none.messages).toBe('no dead letters');
+});
+
+const withName = (publicationId: string) => {
+  const webhook = JSON.parse(aBody({ publicationId }).toString());
+  webhook.data.customer.name = 'Secret Name';
+  return JSON.stringify(webhook);
+};
+
+test('letters go back exactly once, though the command is killed, run twice at once, and run again; those that die again carry their attempt', async () => {
+  await using own = await aDeployment(2);
+  const bridge = await own.start('bridge');
+  // Routes that park everything, until they are mended.
+  const directory = await mkdtemp(join(tmpdir(), 'voucherbus-routes-'));
+  const ROUTES_FILE = join(directory, 'routes.yaml');
+  await writeFile(ROUTES_FILE, 'match: first\nroutes: []\ndefault: park\n');
+  const strict = await own.start('processor', { ROUTES_FILE });
+  const mended = Array.from({ length: 400 }, (_, i) => `pub_mended_${i}`);
+  const hopeless = Array.from({ length: 50 }, (_, i) => `{"not": "a webhook", "n": ${i}}`);
+  await Promise.all([...mended.map(withName), ...hopeless].map((body) => post(bridge.url, body)));
+  await isDecided(450, own);
+  strict.child.kill('SIGTERM');
+  await strict.child.exited;
+  await rm(directory, { recursive: true });
+
+  const ours = (...args: string[]) => run(['dead-letters', ...args], own.env);
+  const list = await ours('list');
+  expect(list.messages).toMatch(/no-route +400 +0 /);
+  expect(list.messages).toMatch(/unknown-shape +50 +0 /);
+  const example = /no-route .* (\d+@\d+)/.exec(list.messages)?.[1] ?? '';
+  expect((await ours('show', example)).output).not.toContain('Secret Name');
+  expect((await ours('show', example, '--unmask')).output).toContain('Secret Name');
+  const dry = await ours('redrive');
+  expect(dry.messages).toContain('450 to send back');
+  expect(dry.messages).toContain('dry run');
+  expect(await own.readAll(own.catalog.raw)).toHaveLength(450);
+
+  await own.start('processor');
+  const killed = startChild(['dead-letters', 'redrive', '--execute', '--by', 'ann'], own.env);
+  await until(async () => (await own.readAll(own.catalog.raw)).length > 450, 'it has begun');
+  killed.kill('SIGKILL');
+  await killed.exited;
+  await Promise.all([ours('redrive', '--execute', '--by', 'bob'), ours('redrive', '--execute')]);
+  const raw = await own.readAll(own.catalog.raw);
+  expect(raw.length).toBeGreaterThan(900);
+  await isDecided(raw.length, own);
+  const again = await ours('redrive', '--execute', '--reason', 'no-route');
+  expect(again.messages).toContain('400 sent back before: left');
+  expect(again.messages).toContain('sent 0 to');
+
+  const published = (await own.outputs()).map(({ event }) => event.publicationId);
+  expect(published.toSorted()).toEqual(mended.toSorted());
+  // Each letter went back once: of no letter are there two that died again.
+  const letters = await own.readAll(own.catalog.deadLetters);
+  const origins = letters.map((letter) => letter.header('voucherbus.redrive.letter'));
+  const diedAgain = origins.filter((origin) => origin !== undefined);
+  expect(diedAgain.length).toBeGreaterThanOrEqual(50);
+  expect(new Set(diedAgain).size).toBe(diedAgain.length);
+  const shapes = await ours('list', '--reason', 'unknown-shape', '--json');
+  expect(JSON.parse(shapes.output)).toMatchObject([{ open: 50 }]);
+  const newest = JSON.parse(shapes.output)[0].example as string;
+  expect((await ours('show', newest)).messages).toMatch(/sent back +attempt \d, by /);
+  const tooOften = await ours('redrive', '--reason', 'unknown-shape', '--max-attempts', '1');
+  expect(tooOften.messages).toContain('50 died too often (--max-attempts): left');
+  const story = await run(['trace', mended[0] ?? ''], own.env);
+  expect(story.messages).toMatch(
+    /dead-lettered .*\n.*received .*sent back by .* \(attempt 1\)\n.*forwarded/,
+  );
+});
+
+test('a letter older than the memory of ids goes back only where somebody vouches for it, and the journal keeps who', async () => {
+  await using own = await aDeployment(1);
+  const bridge = await own.start('bridge');
+  const first = await own.start('processor');
+  for (let i = 0; i < 20; i += 1) await post(bridge.url, aBody());
+  await isDecided(20, own);
+  first.child.kill('SIGTERM');
+  await first.child.exited;
+  // Half of the journal is gone: what was created before the rest of it may have come before.
+  const { journal } = own.catalog;
+  const kafka = own.client.admin();
+  await kafka.connect();
+  await kafka.fetchTopicMetadata({ topics: [journal] }); // deleteTopicRecords needs it
+  const end = await own.reader.offsetOf(journal, 0, 'end');
+  const partitions = [{ partition: 0, offset: String(Math.floor(end / 2)) }];
+  await kafka.deleteTopicRecords({ topic: journal, partitions });
+  await kafka.disconnect();
+  await own.start('processor');
+  const createdAt = new Date(Date.now() - 600_000).toISOString();
+  await post(bridge.url, aBody({ publicationId: 'pub_old', createdAt }));
+  await until(async () => (await own.readAll(own.catalog.deadLetters)).length > 0, 'it is parked');
+
+  const ours = (...args: string[]) => run(['dead-letters', 'redrive', ...args], own.env);
+  const unvouched = await ours('--execute');
+  expect(unvouched.messages).toContain('1 older than DEDUP_WINDOW: left, --vouch sends them');
+  expect(unvouched.messages).toContain('sent 0 to');
+  expect((await ours('--execute', '--vouch', '--by', 'ann')).messages).toContain('sent 1 to');
+  const published = async () =>
+    (await own.outputs()).filter(({ key }) => String(key) === 'pub_old');
+  await until(async () => (await published()).length > 0, 'it came out');
+  const labels = (await own.journal()).flatMap(({ event }) => event.labels);
+  expect(labels).toContain('redriven by ann, attempt 1, vouched for');
+  expect((await ours('--execute', '--vouch')).messages).toContain('1 sent back before: left');
+  expect(await published()).toHaveLength(1);
+});

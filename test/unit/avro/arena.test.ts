@@ -1,0 +1,25 @@
+/** What is encoded into a space is what is encoded into memory of its own, until the space is given back. */
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Space } from '../../../src/avro/arena.ts';
+import { createEncoder } from '../../../src/avro/encoder.ts';
+import { typeOf } from '../../../src/avro/schemas.ts';
+
+const encode = createEncoder<string>(typeOf('"string"'), 7);
+const sizes = fc.array(fc.oneof(fc.nat(3_000), fc.nat(700_000)), { minLength: 1, maxLength: 30 });
+
+test('values of any size: those that share a slab, and those larger than one', () => {
+  fc.assert(
+    fc.property(sizes, (list) => {
+      const texts = list.map((size, i) => String(i % 10).repeat(size));
+      const space = new Space();
+      const placed = texts.map((text) => encode(text, space));
+      expect(placed.every((bytes, i) => bytes.equals(encode(texts[i] as string)))).toBe(true);
+      space.giveBack();
+      expect(placed.every((bytes) => bytes.length === 0)).toBe(true);
+      expect(encode('again', space).equals(encode('again'))).toBe(true);
+    }),
+    { numRuns: 50 },
+  );
+});

@@ -1,0 +1,39 @@
+/** What is given back is gone for all who look, and nothing else is. */
+
+import { expect, test } from 'vitest';
+import { giveBack, release, retain } from '../../../src/kafka/buffer-lifetime.ts';
+
+test('what has a single user is gone when it is given back', () => {
+  const bytes = Buffer.alloc(100_000);
+  const slice = bytes.subarray(5, 10);
+  giveBack(bytes);
+  expect([bytes.length, slice.length]).toEqual([0, 0]);
+});
+
+test('what has several users is gone with the last one', () => {
+  const bytes = Buffer.alloc(100_000, 1);
+  const halves = [bytes.subarray(0, 50_000), bytes.subarray(50_000)] as const;
+  for (const half of halves) retain(half);
+  release(halves[0]);
+  expect(halves[1].every((byte) => byte === 1)).toBe(true);
+  release(halves[1]);
+  expect(bytes.length).toBe(0);
+});
+
+test('a slice is not given back, for the rest may have others that use it', () => {
+  const bytes = Buffer.alloc(100_000);
+  giveBack(bytes.subarray(1));
+  expect(bytes.length).toBe(100_000);
+});
+
+test("Node's pool, which all small Buffers share, stays", () => {
+  const small = Buffer.from('pooled');
+  expect(small.buffer.byteLength).toBe(Buffer.poolSize);
+  const other = Buffer.from('other');
+  retain(small);
+  release(small);
+  expect([String(small), String(other)]).toEqual(['pooled', 'other']);
+  const wholePool = Buffer.from(small.buffer);
+  giveBack(wholePool);
+  expect(String(other)).toBe('other');
+});

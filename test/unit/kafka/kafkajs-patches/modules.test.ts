@@ -1,0 +1,14 @@
+import { createRequire } from 'node:module';
+import { expect, test } from 'vitest';
+import { checkVersion } from '../../../../src/kafka/kafkajs-patches/modules.ts';
+
+test('another version of KafkaJS is refused', () => {
+  const manifest = createRequire(import.meta.url)('kafkajs/package.json');
+  const { version } = manifest;
+  expect(checkVersion).not.toThrow();
+  manifest.version = '2.3.0';
+  expect(checkVersion).toThrow(
+    'kafkajs is 2.3.0: the repairs in src/kafka/repairs are for exactly 2.2.4',
+  );
+  manifest.version = version;
+});

@@ -1,0 +1,136 @@
+/** Real processes with real admin servers, which live, hang, die, or are hidden behind a network. They wait for each other: all at once. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type TestContext, test, vi } from 'vitest';
+import type { Life } from '../../../src/kafka/member-metadata.ts';
+import { deathOf } from '../../../src/membership/liveness.ts';
+
+const host = '127.0.0.1';
+
+// Two dozen attempts, 100 ms apart, and a start of Node.
+vi.setConfig({ testTimeout: 30_000 });
+
+/** A process that does nothing but listen. @param port 0 takes a free one */
+async function aProcess({ onTestFinished }: TestContext, port = 0) {
+  const server = new URL('../../../src/admin/server.ts', import.meta.url).href;
+  const script = `
+    const { startAdminServer } = await import('${server}');
+    const { port, name } = await startAdminServer({ adminHost: '${host}', adminPort: ${port} }, {}, {});
+    console.log(JSON.stringify({ host: '${host}', port, hostname: '', name }));`;
+  const args = ['--input-type=module', '-e', script];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  return { child, life: JSON.parse(line) as Life };
+}
+
+/** What is known of it so far. */
+function watch({ onTestFinished }: TestContext, life: Life) {
+  const watching = new AbortController();
+  onTestFinished(() => watching.abort());
+  let seen: boolean | undefined;
+  const end = deathOf(life, watching.signal).then((hasDied) => {
+    seen = hasDied;
+    return hasDied;
+  });
+  return { end, seen: () => seen, stop: () => watching.abort() };
+}
+
+/** Long enough for the first meeting, and for several attempts to meet again. */
+const aWhile = () => sleep(1_000);
+
+/** A network between: whoever comes while it is shut is let in and sent away. */
+async function aGate({ onTestFinished }: TestContext, to: number) {
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((client) => {
+    if (!isOpen) return void client.destroy();
+    const process = connect(to, host);
+    client.pipe(process).pipe(client);
+    process.once('close', () => client.destroy());
+    for (const socket of [client, process]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined); // its 'close' follows
+    }
+  });
+  await once(server.listen(0, host), 'listening');
+  const shut = () => {
+    isOpen = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  onTestFinished(() => {
+    shut();
+    server.close();
+  });
+  const open = () => {
+    isOpen = true;
+  };
+  return { port: (server.address() as { port: number }).port, shut, open };
+}
+
+test.concurrent('a process that is killed has died; one that hangs has not, until it is killed', async (context) => {
+  const { expect } = context;
+  const { child, life } = await aProcess(context);
+  const watched = watch(context, life);
+  await aWhile();
+  child.kill('SIGSTOP');
+  await aWhile();
+  expect(watched.seen()).toBeUndefined();
+  child.kill('SIGKILL');
+  expect(await watched.end).toBe(true);
+});
+
+test.concurrent('a process that was started again in the place of another is another', async (context) => {
+  const { expect } = context;
+  const { child, life } = await aProcess(context);
+  const watched = watch(context, life);
+  await aWhile();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const next = await aProcess(context, life.port);
+  expect(next.life.name).not.toBe(life.name);
+  expect(await watched.end).toBe(true);
+});
+
+test.concurrent('a process whose connections break, or that can not be reached for a moment, has not died', async (context) => {
+  const { expect } = context;
+  const { child, life } = await aProcess(context);
+  const gate = await aGate(context, life.port);
+  const watched = watch(context, { ...life, port: gate.port });
+  await aWhile();
+  gate.shut();
+  await sleep(500);
+  gate.open();
+  await aWhile();
+  expect(watched.seen()).toBeUndefined();
+  child.kill('SIGKILL');
+  // The gate still takes connections: nothing tells this from one that is shut.
+  expect(await watched.end).toBe(false);
+});
+
+test.concurrent('a refusal by one that was never met says nothing', async (context) => {
+  const { expect } = context;
+  const { child, life } = await aProcess(context);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  expect(await watch(context, life).end).toBe(false);
+});
+
+test.concurrent('somebody else who was never met says nothing', async (context) => {
+  const { expect } = context;
+  const { life } = await aProcess(context);
+  expect(await watch(context, { ...life, name: 'another' }).end).toBe(false);
+});
+
+test.concurrent('who stops watching is answered at once', async (context) => {
+  const { expect } = context;
+  const { life } = await aProcess(context);
+  const watched = watch(context, life);
+  await aWhile();
+  watched.stop();
+  expect(await watched.end).toBe(false);
+});

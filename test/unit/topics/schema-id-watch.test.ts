@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { readConfig } from '../../../src/config/read.ts';
+import { createCatalog } from '../../../src/topics/catalog.ts';
+import { watchSchemaIds } from '../../../src/topics/schema-id-watch.ts';
+
+const config = readConfig(['topics'], { env: { TOPIC_PREFIX: 'v' }, readFile: () => '' });
+const catalog = createCatalog(config.topics);
+
+test('a registry that was made again, and counts anew, ends the service', async () => {
+  let first = 1;
+  let looks = 0;
+  const registry = {
+    idOf: async () => {
+      looks += 1;
+      return first;
+    },
+  };
+  const watch = watchSchemaIds(registry, catalog, () => 1, 5);
+  await expect.poll(() => looks).toBeGreaterThan(20);
+  first = 7;
+  await expect(watch.ended).rejects.toMatchObject({
+    code: 'ASSUMPTION_BROKEN',
+    message: expect.stringMatching(/v\..*-value has the id 7, expected 1/),
+  });
+  watch.stop();
+});
+
+test('a registry that is away changes nothing', async () => {
+  let looks = 0;
+  const registry = {
+    idOf: async () => {
+      looks += 1;
+      throw new Error('away');
+    },
+  };
+  const watch = watchSchemaIds(registry, catalog, () => 1, 5);
+  await expect.poll(() => looks).toBeGreaterThan(20);
+  const none = Symbol('still running');
+  expect(await Promise.race([watch.ended, Promise.resolve(none)])).toBe(none);
+  watch.stop();
+});

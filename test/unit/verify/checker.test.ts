@@ -1,0 +1,173 @@
+/** The judge must find each kind of guilt: an exact world, then one thing changed in it. */
+
+import { expect, test } from 'vitest';
+import type { Outcome } from '../../../src/avro/records.ts';
+import { digestOf } from '../../../src/digest.ts';
+import { noIdentity } from '../../../src/journal/deployment-identity.ts';
+import { judge } from '../../../src/verify/checker.ts';
+import type { Fate, History, Sent } from '../../../src/verify/history.ts';
+import { reportOf } from '../../../src/verify/report.ts';
+import type { Evidence, Place } from '../../../src/verify/snapshot.ts';
+
+const gifts: Fate = { kind: 'forwarded', topic: 'gifts' };
+const sent = (expected: Fate, ...offsets: number[]): Sent => ({
+  expected,
+  acknowledged: offsets.map((offset) => ({ partition: 0, offset })),
+  spooled: 0,
+  refused: 0,
+});
+const at = (topic: string, offset: number): Place => ({ topic, partition: 0, offset });
+
+const history = (): Map<string, Sent> =>
+  new Map([
+    ['a', sent(gifts, 0, 2)],
+    ['b', sent({ kind: 'dead-lettered', reason: 'invalid-json' }, 1)],
+    ['c', sent({ kind: 'ignored' }, 3)],
+    ['d', sent(gifts, 4)],
+  ]);
+
+const entry = (id: string, offset: number, outcome: Outcome, label = -1) => ({
+  digest: digestOf(id),
+  offset,
+  outcome,
+  label,
+});
+const batchOf = (from: number, to: number, entries: ReturnType<typeof entry>[]) => ({
+  from,
+  to,
+  receivedUntil: 0,
+  processedAt: 0,
+  lastTimestamp: -1,
+  identity: noIdentity,
+  deployment: null,
+  routesVersion: 'builtin',
+  labels: ['gifts', 'invalid-json', 'voucher.published'],
+  entries,
+});
+
+const firstBatch = batchOf(0, 3, [
+  entry('a', 0, 'FORWARDED', 0),
+  entry('b', 1, 'DEAD_LETTERED', 1),
+  entry('a', 2, 'DUPLICATE'),
+]);
+const secondBatch = batchOf(3, 5, [entry('c', 0, 'IGNORED', 2), entry('d', 1, 'FORWARDED', 0)]);
+
+const evidence = (): Evidence => ({
+  raw: ['a', 'b', 'a', 'c', 'd'].map((id, offset) => ({ ...at('raw', offset), id })),
+  outputs: [
+    { ...at('gifts', 0), id: 'a' },
+    { ...at('gifts', 2), id: 'd' },
+  ],
+  deadLetters: [{ ...at('dlq', 0), origin: { partition: 0, offset: 1 }, reason: 'invalid-json' }],
+  journal: [
+    { ...at('journal', 0), batch: firstBatch },
+    { ...at('journal', 2), batch: secondBatch },
+  ],
+  undecodable: [],
+  committed: new Map([[0, 5]]),
+  rawEnds: new Map([[0, 5]]),
+  open: [],
+  shownWrongly: [],
+  hiddenWrongly: [],
+  abortedRecords: 0,
+});
+
+const guiltOf = (changes: Partial<Evidence>, past: History = history(), areTopicsOurs = true) =>
+  judge(past, { ...evidence(), ...changes }, areTopicsOurs)
+    .claims.filter(({ guilty }) => guilty.length > 0)
+    .map(({ claim, guilty }) => `${claim}: ${guilty.join('; ')}`)
+    .join('\n');
+
+test('an exact world is found exact', () => {
+  const verdict = judge(history(), evidence(), true);
+  expect([verdict.isExact, reportOf(verdict).at(-1)]).toEqual([true, 'EXACTLY ONCE']);
+});
+
+test('an acknowledged webhook that is not on raw', () => {
+  const past = history().set('e', sent(gifts, 5));
+  expect(guiltOf({}, past)).toContain('e: acknowledged as raw 0/5, not there');
+  const spooled = { expected: gifts, acknowledged: [], spooled: 1, refused: 0 };
+  expect(guiltOf({}, history().set('d', spooled))).toBe('');
+  expect(guiltOf({}, history().set('e', spooled))).toContain('e: acknowledged from the spool');
+});
+
+test('a publication that is missing, twice, or on another topic', () => {
+  const [first, second] = evidence().outputs as [Place & { id: string }, Place & { id: string }];
+  expect(guiltOf({ outputs: [first] })).toContain('d: 0 times instead of 1: nowhere');
+  const again = { ...at('gifts', 7), id: 'a' };
+  expect(guiltOf({ outputs: [first, second, again] })).toContain(
+    'a: 2 times instead of 1: gifts/0@0, gifts/0@7',
+  );
+  expect(guiltOf({ outputs: [first, { ...second, topic: 'other' }] })).toContain(
+    'd: other/0@2, expected on gifts',
+  );
+});
+
+test('a webhook that was refused but stored must come once as well, and one that was not stored need not', () => {
+  const past = history();
+  past.set('d', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
+  past.set('e', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
+  expect(guiltOf({}, past)).toBe('');
+  const [first] = evidence().outputs;
+  expect(guiltOf({ outputs: first ? [first] : [] }, past)).toContain('d: 0 times instead of 1');
+});
+
+test('a dead letter that is missing, twice, or has another reason', () => {
+  const [letter] = evidence().deadLetters as [Evidence['deadLetters'][number]];
+  expect(guiltOf({ deadLetters: [] })).toContain('parked for [], expected [invalid-json]');
+  expect(guiltOf({ deadLetters: [letter, letter] })).toContain('invalid-json,invalid-json');
+  expect(guiltOf({ deadLetters: [{ ...letter, reason: 'x' }] })).toContain('parked for [x]');
+  const lost = { partition: Number.NaN, offset: Number.NaN };
+  expect(guiltOf({ deadLetters: [letter, { ...letter, origin: lost }] })).toContain('does not say');
+});
+
+test('an ignored event that the journal does not call ignored', () => {
+  const batch = batchOf(3, 5, [entry('c', 0, 'DUPLICATE'), entry('d', 1, 'FORWARDED', 0)]);
+  const journal = [evidence().journal[0], { ...at('journal', 2), batch }] as Evidence['journal'];
+  expect(guiltOf({ journal })).toContain('not journaled as ignored');
+});
+
+test('what nobody sent', () => {
+  const outputs = [...evidence().outputs, { ...at('gifts', 9), id: 'z' }];
+  expect(guiltOf({ outputs })).toContain('z: gifts/0@9, no such webhook on raw');
+  expect(guiltOf({ outputs }, history(), false)).toBe('');
+  const raw = [...evidence().raw, { ...at('raw', 5), id: 'y' }];
+  expect(guiltOf({ raw })).toContain('y: raw/0@5, never sent');
+});
+
+test('journal ranges that do not join, entries that are missing or twice', () => {
+  const moved = { ...at('journal', 2), batch: batchOf(4, 5, [entry('d', 0, 'FORWARDED', 0)]) };
+  const [first] = evidence().journal as [Evidence['journal'][number]];
+  const gap = guiltOf({ journal: [first, moved] });
+  expect(gap).toContain('journal/0@2: starts at raw 4, the one before ended at 3');
+  expect(gap).toContain('c: raw/0@3 has 0 entries');
+  expect(guiltOf({ journal: [first, first] })).toContain('has 2 entries');
+});
+
+test('a journal that says other than the outputs', () => {
+  const batch = batchOf(3, 5, [entry('c', 0, 'IGNORED', 2), entry('d', 1, 'DUPLICATE')]);
+  const journal = [evidence().journal[0], { ...at('journal', 2), batch }] as Evidence['journal'];
+  expect(guiltOf({ journal })).toContain('d: 0 times to gifts by the journal, 1 there');
+});
+
+test("group offsets that differ from the journal, or are short of raw's end", () => {
+  expect(guiltOf({ committed: new Map([[0, 4]]) })).toContain(
+    'raw/0: the group is at 4, the journal at 5; raw/0: processed to 4 of 5',
+  );
+});
+
+test('aborted records that are shown, committed ones that are not, open transactions, unreadable records', () => {
+  const place = at('gifts', 1);
+  expect(guiltOf({ shownWrongly: [place] })).toContain('gifts/0@1: aborted or open, and shown');
+  expect(guiltOf({ hiddenWrongly: [place] })).toContain('gifts/0@1: committed, and not shown');
+  expect(guiltOf({ open: [place] })).toContain('no transaction was left open: gifts/0@1');
+  expect(guiltOf({ undecodable: [place] })).toContain('fits its schema: gifts/0@1');
+});
+
+test('a long list of the guilty is cut for people, and says how long it is', () => {
+  const outputs = Array.from({ length: 50 }, (_, i) => ({ ...at('gifts', 10 + i), id: `z${i}` }));
+  const lines = reportOf(judge(history(), { ...evidence(), outputs }, true));
+  expect(lines).toContain('✗ nothing was invented: 50 times not');
+  expect(lines.some((line) => line.includes('and 30 more'))).toBe(true);
+  expect(lines.at(-1)).toBe('NOT EXACTLY ONCE');
+});
