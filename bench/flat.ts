@@ -37,7 +37,7 @@ type Sample = {
   readonly memoryMb: number;
 };
 
-type Stage = { readonly setting: Setting; readonly samples: Sample[]; onRaw: number };
+type EphemeralDeployment = { readonly setting: Setting; readonly samples: Sample[]; onRaw: number };
 
 const work = await mkdtemp(join(tmpdir(), 'voucherbus-flat-'));
 
@@ -61,7 +61,7 @@ async function routesFile(count: number): Promise<string> {
 }
 
 /** Its journal holds so many ids already, and raw the records that they came from. */
-async function stageOf({ ids, partitions, routes }: Point): Promise<Stage> {
+async function stageOf({ ids, partitions, routes }: Point): Promise<EphemeralDeployment> {
   const name = `flat-${ids / 1e6}-${partitions}-${routes}`;
   say(`${name}: ${ids / 1e6} M ids, ${partitions} partitions, ${routes || 'the built-in'} routes`);
   const extra: Record<string, string> =
@@ -87,7 +87,7 @@ async function stageOf({ ids, partitions, routes }: Point): Promise<Stage> {
   return { setting, samples: [], onRaw: journalRecords * partitions };
 }
 
-async function sample(stage: Stage): Promise<Sample> {
+async function sample(stage: EphemeralDeployment): Promise<Sample> {
   const { setting } = stage;
   const { admin, catalog } = setting;
   const group = `${catalog.raw}.flat`;
@@ -132,7 +132,7 @@ type Measured = {
 };
 
 async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise<Measured> {
-  const stages: Stage[] = [];
+  const stages: EphemeralDeployment[] = [];
   for (const value of at) stages.push(await stageOf({ ...usual, [key]: value }));
   for (let run = 1; run <= runs; run += 1) {
     for (const [i, stage] of stages.entries()) {

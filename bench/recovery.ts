@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seeded } from '../src/verify/history.ts';
-import { drive } from '../src/verify/load.ts';
+import { startLoad } from '../src/verify/load.ts';
 import { startThreeBrokers } from '../test/support/cluster.ts';
 import { aDeployment, type Deployment, secret, until } from '../test/support/deployment.ts';
 
@@ -27,7 +27,7 @@ async function underLoad(
     deployment.start('processor'),
   ]);
   let isOver = false;
-  const running = drive({
+  const running = startLoad({
     url: bridge.url,
     key: secret,
     topics: deployment.catalog.publications,

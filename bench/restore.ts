@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { Kafka, logLevel } from 'kafkajs';
 import { createDecoder } from '../src/avro/decoder.ts';
 import { createEncoder } from '../src/avro/encoder.ts';
-import type { Batch } from '../src/avro/records.ts';
+import type { JournalRecord } from '../src/avro/records.ts';
 import { schemas } from '../src/avro/schemas.ts';
 import { digestOf } from '../src/digest.ts';
 import { noIdentity } from '../src/journal/deployment-identity.ts';
@@ -78,7 +78,10 @@ export async function fillJournal(
   name = 'pub',
 ) {
   const writer = await openWriter(client, catalog.journal);
-  const encode = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal));
+  const encode = createEncoder<JournalRecord>(
+    schemas.JournalRecord.type,
+    schemaId(catalog.journal),
+  );
   const now = Date.now();
   for (let from = 0; from < ids; ) {
     const records = [];
@@ -115,7 +118,7 @@ export async function fillJournal(
 
 async function restoreOurs({ client, catalog, registry }: Setting, ids: number) {
   const reader = createReader(client);
-  const decoder = createDecoder<Batch>(schemas.JournalRecord.type, registry);
+  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
   let shownAt = 0;
   const startedAt = performance.now();
   const { state } = await restore({
@@ -167,7 +170,7 @@ async function restorePeer({ env, catalog }: Setting, ids: number) {
       for (const { value } of batch.messages) {
         const { entries } = schemas.JournalRecord.type.fromBuffer(
           value?.subarray(5) ?? Buffer.alloc(0),
-        ) as Batch;
+        ) as JournalRecord;
         for (const { digest, offset } of entries) seen.set(digest.toString('latin1'), offset);
       }
       if (seen.size === ids) resolve();

@@ -4,7 +4,7 @@
  * retriable: the same call may succeed later. fenced: another owner has taken over; give up what you hold.
  * fatal: repeating it can not help; stop, say why, let an operator act.
  */
-export type Fact = 'retriable' | 'fenced' | 'fatal';
+export type Recovery = 'retry' | 'give-up-lease' | 'stop';
 
 export type ErrorCode =
   | 'ASSUMPTION_BROKEN'
@@ -25,18 +25,18 @@ export type ErrorCode =
 
 export class AppError extends Error {
   readonly code: ErrorCode;
-  readonly fact: Fact;
+  readonly recovery: Recovery;
 
-  constructor(code: ErrorCode, fact: Fact, message: string, cause?: unknown) {
+  constructor(code: ErrorCode, recovery: Recovery, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'AppError';
     this.code = code;
-    this.fact = fact;
+    this.recovery = recovery;
   }
 
   /** The property by which KafkaJS decides whether to try again or to end the consumer. */
   get retriable(): boolean {
-    return this.fact !== 'fatal';
+    return this.recovery !== 'stop';
   }
 }
 

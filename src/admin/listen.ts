@@ -15,7 +15,7 @@ export function listen(
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       const text = `can not listen on ${host}:${port} (${setting}): ${messageOf(error)}`;
-      reject(new AppError('PORT_UNAVAILABLE', 'fatal', text, error));
+      reject(new AppError('PORT_UNAVAILABLE', 'stop', text, error));
     };
     server.once('error', fail);
     server.listen(port, host, () => {

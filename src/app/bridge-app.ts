@@ -7,7 +7,7 @@ import { InFlight } from '../bridge/in-flight.ts';
 import { Refusals } from '../bridge/refusal-log.ts';
 import { startBridge } from '../bridge/server.ts';
 import { StoreProgress } from '../bridge/store-progress.ts';
-import type { Keeper } from '../bridge/webhook-store.ts';
+import type { WebhookStore } from '../bridge/webhook-store.ts';
 import type { BridgeConfig, Config } from '../config/config.ts';
 import { createHealth, type Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
@@ -15,22 +15,26 @@ import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { version } from './environment.ts';
 import type { Io } from './io.ts';
-import { openKeeper } from './open-webhook-store.ts';
+import { openWebhookStore } from './open-webhook-store.ts';
 import { openRawWriter, type RawWriter } from './raw-writer.ts';
 import { followSources } from './reload/secrets.ts';
-import type { Post } from './run-service.ts';
+import type { WorkerContext } from './run-service.ts';
 import { runUntilStopped } from './shutdown.ts';
 
 type AllConfig = Config<
   'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'webhook' | 'bridge'
 >;
 
-export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<number> {
-  const config = { ...given, bridge: shareOf(given.bridge, post.of) };
+export async function runBridgeApp(
+  given: AllConfig,
+  worker: WorkerContext,
+  io: Io,
+): Promise<number> {
+  const config = { ...given, bridge: shareOf(given.bridge, worker.of) };
   const log = createLog(config.operation.logLevel, 'bridge');
   const health = createHealth(['bridge']);
   const metrics = createMetrics({ version });
-  const shown = await post.show(health, metrics);
+  const shown = await worker.show(health, metrics);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
   warnOfFewFiles(config.bridge.maxConnections, log);
@@ -41,11 +45,11 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     ? Promise.race([raw.connected, sleep(config.bridge.spoolAfterMs)])
     : raw.connected);
   const progress = new StoreProgress(log);
-  const keeper = await openKeeper(config.bridge, post, progress.watch(raw.write), log);
+  const store = await openWebhookStore(config.bridge, worker, progress.watch(raw.write), log);
   const batcher = new Batcher(
     (webhooks) => {
       metrics.batchRecords.observe(webhooks.length);
-      return keeper.keep(webhooks);
+      return store.keep(webhooks);
     },
     { maxRecords: config.bridge.maxBatchRecords, maxBytes: config.bridge.maxBatchBytes },
   );
@@ -65,11 +69,11 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
     log,
     metrics,
   };
-  const bridge = await startBridge(context, post.listen);
+  const bridge = await startBridge(context, worker.listen);
   const refreshed = setInterval(() => {
     metrics.webhooksInFlight.set(inFlight.requests);
     metrics.bytesInFlight.set(inFlight.bytes);
-    showSpool(keeper, metrics, health);
+    showSpool(store, metrics, health);
     void showProgress(progress, raw, hasSpool, health);
   }, 1_000);
   health.ready('bridge');
@@ -87,12 +91,12 @@ export async function runBridge(given: AllConfig, post: Post, io: Io): Promise<n
           health.notReady('bridge', 'stopping');
         },
       ],
-      ['webhooks answered', bridge.close, answeredLimitMs + config.bridge.shutdownDelayMs],
-      ['spool closed', keeper.close],
+      ['webhooks answered', bridge.close, responsesLimitMs + config.bridge.shutdownDelayMs],
+      ['spool closed', store.close],
       ['producer closed', raw.close],
       ['admin closed', shown.close],
     ],
-    () => post.announce(log, facts),
+    () => worker.announce(log, facts),
   );
 }
 
@@ -118,8 +122,8 @@ function maxOpenFiles(): number | undefined {
   }
 }
 
-/** Longer than ANSWER_TIMEOUT can be. */
-const answeredLimitMs = 15_000;
+/** Longer than RESPONSE_TIMEOUT can be. */
+const responsesLimitMs = 15_000;
 
 /** The limits are the whole bridge's: each of its workers has its part of them. */
 function shareOf(config: BridgeConfig, workers: number): BridgeConfig {
@@ -169,7 +173,7 @@ async function showProgress(
   if (!hasSpool) health.notReady('bridge', text);
 }
 
-function showSpool({ spoolState }: Keeper, metrics: Metrics, health: Health): void {
+function showSpool({ spoolState }: WebhookStore, metrics: Metrics, health: Health): void {
   const state = spoolState();
   if (state === undefined) return;
   const { webhooks, bytes, oldestMs, refused, damaged } = state;

@@ -7,13 +7,13 @@ import { connectAdmin } from '../kafka/admin.ts';
 import { type Client, createClient } from '../kafka/client.ts';
 import { createReader } from '../kafka/log-reader.ts';
 import { createLog } from '../observability/log.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 import { catalogOf } from './routes-file.ts';
 
 /** @throws AppError BROKER_UNAVAILABLE; TOPIC_UNFIT where there is no such deployment */
-export async function openScene(
+export async function connectDeployment(
   config: Config<'kafka' | 'registry' | 'topics' | 'processor'>,
-): Promise<Scene & AsyncDisposable & { readonly client: Client }> {
+): Promise<Deployment & AsyncDisposable & { readonly client: Client }> {
   const catalog = catalogOf(config.topics);
   const client = createClient(config.kafka, createLog('silent', 'console'));
   await using connections = new AsyncDisposableStack();
@@ -22,7 +22,7 @@ export async function openScene(
   const partitions = (await admin.describe([catalog.raw])).get(catalog.raw)?.partitions;
   if (partitions === undefined) {
     const text = `${catalog.raw} does not exist: expected the topics of a running deployment (TOPIC_PREFIX)`;
-    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
   const reader = createReader(client);
   connections.defer(reader.close);

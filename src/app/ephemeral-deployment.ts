@@ -13,7 +13,7 @@ import { type Catalog, createCatalog } from '../topics/catalog.ts';
 import { type Child, type Environment, startChild } from './child-process.ts';
 import type { Io } from './io.ts';
 
-export type StageOptions = {
+export type EphemeralOptions = {
   /** Of topics and group. */
   readonly prefix: string;
   readonly secret: string;
@@ -22,7 +22,7 @@ export type StageOptions = {
 
 type Service = { readonly child: Child; readonly adminUrl: string };
 
-export type Stage = AsyncDisposable & {
+export type EphemeralDeployment = AsyncDisposable & {
   readonly config: Config<'kafka' | 'registry' | 'topics'>;
   readonly catalog: Catalog;
   readonly reader: Reader;
@@ -34,21 +34,24 @@ export type Stage = AsyncDisposable & {
   readonly startProcessor: () => Promise<Service>;
 };
 
-export async function openStage(options: StageOptions, io: Io): Promise<Stage> {
+export async function openEphemeralDeployment(
+  options: EphemeralOptions,
+  io: Io,
+): Promise<EphemeralDeployment> {
   const services = new AsyncDisposableStack();
   try {
-    return await setStage(options, io, services);
+    return await startEphemeral(options, io, services);
   } catch (error) {
     await services.disposeAsync();
     throw error;
   }
 }
 
-async function setStage(
-  { prefix, secret, processors: count }: StageOptions,
+async function startEphemeral(
+  { prefix, secret, processors: count }: EphemeralOptions,
   io: Io,
   services: AsyncDisposableStack,
-): Promise<Stage> {
+): Promise<EphemeralDeployment> {
   const env = environmentOf(prefix, secret);
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: io.readFile });
   const catalog = createCatalog(config.topics);
@@ -62,7 +65,7 @@ async function setStage(
   io.err('· topics and schemas');
   const setup = startChild(['setup'], env);
   if ((await setup.exited) !== 0) {
-    throw new AppError('ASSUMPTION_BROKEN', 'fatal', `setup failed:\n${setup.output()}`);
+    throw new AppError('ASSUMPTION_BROKEN', 'stop', `setup failed:\n${setup.output()}`);
   }
   const startService = async (name: string, readyMessage: string): Promise<Service> => {
     const child = services.use(startChild([name], env));

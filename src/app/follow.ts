@@ -2,30 +2,34 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDecoder } from '../avro/decoder.ts';
-import type { Batch, Entry, PublicationSucceeded } from '../avro/records.ts';
+import type { JournalEntry, JournalRecord, PublicationSucceeded } from '../avro/records.ts';
 import type { Registry } from '../avro/registry.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { Reader } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Catalog } from '../topics/catalog.ts';
 
-type Place = { readonly topic: string; readonly partition: number; readonly offset: number };
+type RecordPosition = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+};
 
 export type Fate = {
-  readonly outcome: Entry['outcome'];
+  readonly outcome: JournalEntry['outcome'];
   /** Output topic, reason or event type. */
   readonly label: string;
-  readonly output: Place | undefined;
+  readonly output: RecordPosition | undefined;
   readonly event: PublicationSucceeded | undefined;
 };
 
 export type Follow = (
-  raw: Omit<Place, 'topic'>,
+  raw: Omit<RecordPosition, 'topic'>,
   publicationId: string | undefined,
 ) => Promise<Fate>;
 
 export function createFollow(reader: Reader, registry: Registry, catalog: Catalog): Follow {
-  const batches = createDecoder<Batch>(schemas.JournalRecord.type, registry);
+  const batches = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
   const events = createDecoder<PublicationSucceeded>(schemas.PublicationSucceeded.type, registry);
 
   const readAll = async (topic: string, partition: number): Promise<readonly ReadRecord[]> => {

@@ -3,10 +3,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Spool, type SpoolState } from '../bridge/spool/spool.ts';
-import { type Keeper, keepOnKafka, keepWithSpool, type Write } from '../bridge/webhook-store.ts';
+import {
+  keepOnKafka,
+  keepWithSpool,
+  type WebhookStore,
+  type Write,
+} from '../bridge/webhook-store.ts';
 import type { BridgeConfig } from '../config/config.ts';
 import type { Log } from '../observability/log.ts';
-import type { Post } from './run-service.ts';
+import type { WorkerContext } from './run-service.ts';
 
 /** In an outage the same happens again and again. */
 const sayAgainAfterMs = 5_000;
@@ -15,14 +20,14 @@ const sayAgainAfterMs = 5_000;
 const segmentBytes = 4 * 1024 * 1024;
 
 /** With SPOOL_DIR: takes this worker's part of it, and begins to send what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
-export async function openKeeper(
+export async function openWebhookStore(
   config: BridgeConfig,
-  post: Pick<Post, 'number' | 'of'>,
+  worker: Pick<WorkerContext, 'number' | 'of'>,
   write: Write,
   log: Log,
-): Promise<Keeper> {
+): Promise<WebhookStore> {
   const { spoolDirectory, spoolMaxBytes: maxBytes, spoolAfterMs: budgetMs } = config;
-  if (spoolDirectory === undefined) return keepOnKafka(write, config.answerTimeoutMs);
+  if (spoolDirectory === undefined) return keepOnKafka(write, config.responseTimeoutMs);
   let saidAt = 0;
   const onTrouble = (error: unknown, consequence: string) => {
     if (Date.now() - saidAt < sayAgainAfterMs) return;
@@ -36,14 +41,14 @@ export async function openKeeper(
     if (webhooks > 0) log.info({ webhooks, directory }, text);
     return keepWithSpool(write, spool, { budgetMs, onTrouble });
   };
-  const [own, ...left] = directoriesOf(spoolDirectory, post);
-  const keeper = await open(own);
+  const [own, ...left] = directoriesOf(spoolDirectory, worker);
+  const store = await open(own);
   // Nothing is added to these: they are only sent.
-  const others: Keeper[] = [];
+  const others: WebhookStore[] = [];
   for (const directory of left) others.push(await open(directory));
-  const all = [keeper, ...others];
+  const all = [store, ...others];
   return {
-    keep: keeper.keep,
+    keep: store.keep,
     spoolState: () => sumOf(all.flatMap(({ spoolState }) => spoolState() ?? [])),
     close: async () => {
       await Promise.all(all.map(({ close }) => close()));
@@ -56,7 +61,7 @@ const prefix = 'worker-';
 /** The worker's own; for the first also those of workers that there are no more, since there were more of them once. */
 function directoriesOf(
   root: string,
-  { number, of }: Pick<Post, 'number' | 'of'>,
+  { number, of }: Pick<WorkerContext, 'number' | 'of'>,
 ): [own: string, ...left: string[]] {
   if (number > 1) return [join(root, `${prefix}${number}`)];
   const names = existsSync(root) ? readdirSync(root) : [];

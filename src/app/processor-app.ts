@@ -3,17 +3,17 @@
 import { hostname } from 'node:os';
 import { createDecoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
-import type { Batch, RawWebhook } from '../avro/records.ts';
+import type { JournalRecord, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { Config } from '../config/config.ts';
 import { checkOwner } from '../journal/check-owner.ts';
 import { createClient } from '../kafka/client.ts';
 import { joinGroup } from '../kafka/group.ts';
 import { createReader } from '../kafka/log-reader.ts';
-import { ownAddress } from '../membership/advertised-address.ts';
-import { deathOf } from '../membership/liveness.ts';
-import { createNeighbours } from '../membership/peers.ts';
-import { dismiss } from '../membership/remove-member.ts';
+import { advertisedAddress } from '../membership/advertised-address.ts';
+import { waitForDeath } from '../membership/liveness.ts';
+import { createPeers } from '../membership/peers.ts';
+import { removeMember } from '../membership/remove-member.ts';
 import { createHealth } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
@@ -28,7 +28,7 @@ import { openLookups } from './open-lookups.ts';
 import { followReference } from './reload/reference.ts';
 import { followRoutes } from './reload/routes.ts';
 import { routesOf } from './routes-file.ts';
-import type { Post } from './run-service.ts';
+import type { WorkerContext } from './run-service.ts';
 import { runUntilStopped } from './shutdown.ts';
 import { start } from './startup.ts';
 
@@ -36,11 +36,14 @@ type ProcessorConfig = Config<
   'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'processor' | 'lookup'
 >;
 
-export async function runProcessor(config: ProcessorConfig, post: Post): Promise<number> {
+export async function runProcessorApp(
+  config: ProcessorConfig,
+  worker: WorkerContext,
+): Promise<number> {
   const log = createLog(config.operation.logLevel, 'processor');
   const health = createHealth(['group', 'partitions']);
   const metrics = createMetrics({ version });
-  const shown = await post.show(health, metrics);
+  const shown = await worker.show(health, metrics);
   const first = routesOf(config.topics.routesFile, config.topics);
   const { catalog } = first;
   const started = await start(config, catalog, log, {
@@ -74,7 +77,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
     core: catalog,
     topics,
   });
-  const decoder = createDecoder<Batch>(schemas.JournalRecord.type, registry);
+  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
   const rawDecoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
   // Known from the start: a registry that is away later does not matter for them.
   await decoder.load([schemaId(catalog.journal)]);
@@ -110,7 +113,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       partitions: started.partitions,
       encodeEvent: encoders.encode,
       cloudEvent: encoders.constants,
-      encodeBatch: createEncoder(schemas.JournalRecord.type, schemaId(catalog.journal)),
+      encodeJournalRecord: createEncoder(schemas.JournalRecord.type, schemaId(catalog.journal)),
     },
     topicLimits: await readTopicLimits(admin, topics),
     health,
@@ -119,24 +122,30 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
   });
   const ids = watchSchemaIds(registry, catalog, schemaId);
   const { group, sessionTimeoutMs, maxFetchBytes, fetchWaitMs } = config.processor;
-  const takeOut = (memberId: string) => dismiss(createClient(config.kafka, log), group, memberId);
+  const removeFromGroup = (memberId: string) =>
+    removeMember(createClient(config.kafka, log), group, memberId);
   // Whoever had this post before left its name in the group.
-  if (post.word !== undefined) {
-    await takeOut(post.word).catch((error: unknown) =>
+  if (worker.previousWill !== undefined) {
+    await removeFromGroup(worker.previousWill).catch((error: unknown) =>
       log.warn({ err: error }, 'its partitions wait for the end of its session'),
     );
   }
   const { port, name } = shown;
-  const life = { host: await ownAddress(config.kafka.brokers), port, hostname: hostname(), name };
-  const neighbours = createNeighbours({
-    own: life,
+  const identity = {
+    host: await advertisedAddress(config.kafka.brokers),
+    port,
+    hostname: hostname(),
+    name,
+  };
+  const peers = createPeers({
+    own: identity,
     members: () => admin.members(group),
-    deathOf,
-    dismiss: takeOut,
+    waitForDeath,
+    removeMember: removeFromGroup,
     log,
   });
   // Also one that had our place, and died: the group would wait for it when we join.
-  await neighbours.look();
+  await peers.look();
   const member = await joinGroup(
     createClient(config.kafka, log),
     {
@@ -146,19 +155,19 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
       maxFetchBytes,
       fetchWaitMs,
       concurrency: started.partitions,
-      life,
+      identity,
     },
     {
       ...processor,
       onAssigned: (partitions, memberId) => {
-        post.leaveWord(memberId);
+        worker.setLastWill(memberId);
         processor.onAssigned(partitions);
-        void neighbours.look();
+        void peers.look();
       },
     },
     log,
   );
-  const announce = () => post.announce(log, { group });
+  const announce = () => worker.announce(log, { group });
   return runUntilStopped(
     log,
     Promise.race([member.ended, deployment.ended, ids.ended]),
@@ -167,7 +176,7 @@ export async function runProcessor(config: ProcessorConfig, post: Post): Promise
         'no longer ready',
         async () => {
           routes.stop();
-          neighbours.stop();
+          peers.stop();
           deployment.stop();
           ids.stop();
           health.notReady('group', 'stopping');

@@ -1,6 +1,6 @@
 /** Writes webhooks to the raw topic, once Kafka and the registry were found and are fit. Who has a spool need not wait for that. */
 
-import { Space } from '../avro/arena.ts';
+import { Arena } from '../avro/arena.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
@@ -71,14 +71,14 @@ export function openRawWriter(
       close: writer.close,
       isReachable: writer.isReachable,
       write: async (webhooks, timeoutMs) => {
-        const space = new Space();
+        const arena = new Arena();
         const records = webhooks.map(({ verified, receipt }) =>
-          rawRecord(verified, receipt, encode, space),
+          rawRecord(verified, receipt, encode, arena),
         );
         try {
           return await writer.write(records, timeoutMs);
         } finally {
-          space.giveBack();
+          arena.giveBack();
         }
       },
     };
@@ -89,7 +89,7 @@ export function openRawWriter(
     write: async (webhooks, timeoutMs) => {
       if (opened) return opened.write(webhooks, timeoutMs);
       const text = 'Kafka and the registry have not been reached since the start';
-      throw new AppError('BROKER_UNAVAILABLE', 'retriable', text);
+      throw new AppError('BROKER_UNAVAILABLE', 'retry', text);
     },
     isReachable: async () => (await opened?.isReachable()) ?? false,
     close: async () => {

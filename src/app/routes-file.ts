@@ -26,7 +26,7 @@ export function routesOf(path: string | undefined, config: TopicsConfig): ReadRo
     const lines = read.problems.map((problem) => `  ${path}: ${problem}`);
     throw new AppError(
       'CONFIG_INVALID',
-      'fatal',
+      'stop',
       ['the routes are not valid:', ...lines].join('\n'),
     );
   }
@@ -49,7 +49,7 @@ function textOf(path: string): string {
   } catch (error) {
     throw new AppError(
       'CONFIG_INVALID',
-      'fatal',
+      'stop',
       `can not read the routes: ${messageOf(error)}`,
       error,
     );

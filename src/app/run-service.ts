@@ -8,21 +8,21 @@ import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { type Bind, untilAllAccepted } from '../workers/connection-balancer.ts';
-import type { Facts } from '../workers/messages.ts';
+import type { ServiceFacts } from '../workers/messages.ts';
 import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
 import {
   announceTo,
-  answerSupervisor,
-  confess,
+  answerQueries,
   type Listen,
-  leaveWord,
+  reportFailure,
+  setLastWill,
   takeConnections,
 } from '../workers/worker.ts';
 import { version } from './environment.ts';
 import { runUntilStopped } from './shutdown.ts';
 
 /** Where a service runs: alone, or as one of several workers. */
-export type Post = {
+export type WorkerContext = {
   /** From 1. */
   readonly number: number;
   readonly of: number;
@@ -31,11 +31,11 @@ export type Post = {
   /** For a service that has a port. */
   readonly listen: Listen;
   /** The last word of the worker that had this post before, and died. */
-  readonly word: string | undefined;
+  readonly previousWill: string | undefined;
   /** Leaves word to the next one, should this one die. */
-  readonly leaveWord: (text: string) => void;
+  readonly setLastWill: (text: string) => void;
   /** Says that the service runs: in the log, or to the supervisor, who says it once for all. */
-  readonly announce: (log: Log, facts: Facts) => void;
+  readonly announce: (log: Log, facts: ServiceFacts) => void;
 };
 
 export type Service = {
@@ -50,15 +50,15 @@ export type Service = {
   /** To the port where it takes connections. */
   readonly bind?: Bind;
   /** Until it is stopped; answers the exit code. */
-  readonly work: (post: Post) => Promise<number>;
+  readonly work: (worker: WorkerContext) => Promise<number>;
 };
 
 /** Set for its workers by the supervisor. */
 const numberVariable = 'VOUCHERBUS_WORKER';
-const wordVariable = 'VOUCHERBUS_WORD';
+const lastWillVariable = 'VOUCHERBUS_LAST_WILL';
 const adminVariable = 'VOUCHERBUS_ADMIN';
 
-export async function acrossCores(
+export async function runService(
   service: Service,
   { operation }: Config<'operation'>,
 ): Promise<number> {
@@ -68,7 +68,10 @@ export async function acrossCores(
   return await supervise(service, count, operation);
 }
 
-function alone({ name, runs, bind }: Service, operation: Config<'operation'>['operation']): Post {
+function alone(
+  { name, runs, bind }: Service,
+  operation: Config<'operation'>['operation'],
+): WorkerContext {
   let adminPort: number | undefined;
   return {
     number: 1,
@@ -86,8 +89,8 @@ function alone({ name, runs, bind }: Service, operation: Config<'operation'>['op
       // It stops to listen when it is closed.
       return { port: await bind(server), stop: () => untilAllAccepted(server) };
     },
-    word: undefined,
-    leaveWord: () => {},
+    previousWill: undefined,
+    setLastWill: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
   };
 }
@@ -99,17 +102,17 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
       of,
       show: async (health, metrics) => {
         metrics.workers.set(1);
-        answerSupervisor(health, metrics);
+        answerQueries(health, metrics);
         const { port, name } = JSON.parse(process.env[adminVariable] ?? '{}') as AdminServer;
         return { port, name, close: async () => {} };
       },
       listen: takeConnections,
-      word: process.env[wordVariable],
-      leaveWord: (text) => void leaveWord(text),
+      previousWill: process.env[lastWillVariable],
+      setLastWill: (text) => void setLastWill(text),
       announce: (_, facts) => void announceTo(facts),
     });
   } catch (error) {
-    await confess(error);
+    await reportFailure(error);
     return 1;
   }
 }
@@ -122,9 +125,9 @@ async function supervise(
   const log = createLog(operation.logLevel, name);
   const workers = createSupervisor({
     count,
-    environmentOf: (place, word) => ({
+    environmentOf: (place, previousWill) => ({
       [numberVariable]: String(place),
-      [wordVariable]: word,
+      [lastWillVariable]: previousWill,
       [adminVariable]: JSON.stringify(admin),
     }),
     readyWith,

@@ -103,7 +103,7 @@ export async function retryAtStart<T>(
     try {
       return await before(deadline, run());
     } catch (error) {
-      const isRetriable = error instanceof AppError && error.fact === 'retriable';
+      const isRetriable = error instanceof AppError && error.recovery === 'retry';
       if (!isRetriable || Date.now() >= deadline) {
         throw isRetriable ? gaveUp(error, timeoutMs) : error;
       }
@@ -124,7 +124,7 @@ async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
   if (!Number.isFinite(deadline)) return work;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => late.reject(new AppError('BROKER_UNAVAILABLE', 'retriable', 'no answer yet')),
+    () => late.reject(new AppError('BROKER_UNAVAILABLE', 'retry', 'no answer yet')),
     // An attempt that starts late still gets a second, so that it can report its own error.
     Math.max(1_000, deadline - Date.now()),
   );
@@ -134,7 +134,7 @@ async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
 
 function gaveUp(error: AppError, timeoutMs: number): AppError {
   const text = `gave up after ${timeoutMs / 1_000} s (START_TIMEOUT): ${error.message}`;
-  return new AppError(error.code, 'fatal', text, error);
+  return new AppError(error.code, 'stop', text, error);
 }
 
 function unfit(problems: readonly string[]): AppError {
@@ -143,7 +143,7 @@ function unfit(problems: readonly string[]): AppError {
     ...problems.map((problem) => `  ${problem}`),
     'Run `voucherbus topics plan` to see what would change, `voucherbus topics apply` to change it.',
   ];
-  return new AppError('TOPIC_UNFIT', 'fatal', lines.join('\n'));
+  return new AppError('TOPIC_UNFIT', 'stop', lines.join('\n'));
 }
 
 function schemaMissing(topics: readonly string[], url: string): AppError {
@@ -152,5 +152,5 @@ function schemaMissing(topics: readonly string[], url: string): AppError {
     ...topics.map((topic) => `  ${subjectOf(topic)}`),
     'Run `voucherbus schemas check` to see whether they fit, `voucherbus schemas register` to register them.',
   ];
-  return new AppError('SCHEMA_MISSING', 'fatal', lines.join('\n'));
+  return new AppError('SCHEMA_MISSING', 'stop', lines.join('\n'));
 }

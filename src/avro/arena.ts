@@ -5,7 +5,7 @@ const slabBytes = 256 * 1024;
 /** Writes from a place of a slab on; answers the end of what it wrote, or by how many bytes the slab was too short, as a negative number. */
 type Write = (slab: Buffer, at: number) => number;
 
-export class Space {
+export class Arena {
   readonly #slabs: Buffer<ArrayBuffer>[] = [];
   #slab = Buffer.alloc(0);
   #at = 0;

@@ -1,12 +1,12 @@
 /** The Confluent wire format: 0x00, the schema id as a big-endian int32, then the Avro binary. */
 
-import type { Space } from './arena.ts';
+import type { Arena } from './arena.ts';
 import type { AvroType } from './schemas.ts';
 
 const headerBytes = 5;
 
 /** Answers a slice of the space, or, where none is given, a copy that may be kept. */
-export type Encoder<T> = (value: T, space?: Space) => Buffer;
+export type Encoder<T> = (value: T, arena?: Arena) => Buffer;
 
 export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
   let scratch = Buffer.allocUnsafe(16_384);
@@ -19,8 +19,8 @@ export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
     }
     return end;
   };
-  return (value, space) => {
-    if (space) return space.place((slab, at) => write(value, slab, at));
+  return (value, arena) => {
+    if (arena) return arena.place((slab, at) => write(value, slab, at));
     let end = write(value, scratch, 0);
     if (end < 0) {
       scratch = Buffer.allocUnsafe(2 * (scratch.length - end));

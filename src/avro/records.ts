@@ -20,31 +20,31 @@ export type Outcome =
   | 'IGNORED'
   | 'REDRIVEN';
 
-export type Entry = {
+export type JournalEntry = {
   readonly digest: Buffer;
   readonly offset: number;
   readonly outcome: Outcome;
   readonly label: number;
 };
 
-export type Deployment = {
+export type DeploymentIdentity = {
   readonly group: string;
   readonly partitions: number;
   readonly topicIds: Readonly<Record<string, string>>;
   readonly isAdopted: boolean;
 };
 
-export type Batch = {
+export type JournalRecord = {
   readonly from: number;
   readonly to: number;
   readonly receivedUntil: number;
   readonly processedAt: number;
   readonly lastTimestamp: number;
   readonly identity: Buffer;
-  readonly deployment: Deployment | null;
+  readonly deployment: DeploymentIdentity | null;
   readonly routesVersion: string;
   readonly labels: readonly string[];
-  readonly entries: readonly Entry[];
+  readonly entries: readonly JournalEntry[];
 };
 
 type Text = string | null;

@@ -64,7 +64,7 @@ export function connectRegistry(config: RegistryConfig): Registry {
         client.register(avro(schema), { subject, compatibility: COMPATIBILITY[compatibility] }),
       );
       if (registered) return registered.id;
-      throw new AppError('SCHEMA_INCOMPATIBLE', 'fatal', `${subject} could not be registered`);
+      throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${subject} could not be registered`);
     },
     isCompatible: async (subject, schema) => {
       const latest = await asked(`read ${subject}`, () => api.Subject.latestVersion({ subject }));
@@ -91,31 +91,26 @@ async function ask<T>(
   try {
     return await request();
   } catch (error) {
-    const { status, body } = answerIn(error);
+    const { status, body } = responseIn(error);
     const cannot = `can not ${what} at the schema registry ${url}`;
     const isRefused = status === 401 || status === 403;
     if (status !== undefined && refusals.has(status) && !isRefused && !isItsOwn(status, body)) {
-      throw new AppError('REGISTRY_UNAVAILABLE', 'retriable', `${cannot}: ${notItsOwn(status)}`);
+      throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${cannot}: ${notItsOwn(status)}`);
     }
     if (status === 404) return undefined;
     if (error instanceof Error && /[Cc]ompatib/.test(error.name + error.message)) {
-      throw new AppError('SCHEMA_INCOMPATIBLE', 'fatal', `${cannot}: ${error.message}`, error);
+      throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${cannot}: ${error.message}`, error);
     }
     if (status !== undefined && refusals.has(status)) {
-      throw new AppError('REGISTRY_REFUSED', 'fatal', `${cannot}: ${messageOf(error)}`, error);
+      throw new AppError('REGISTRY_REFUSED', 'stop', `${cannot}: ${messageOf(error)}`, error);
     }
-    throw new AppError(
-      'REGISTRY_UNAVAILABLE',
-      'retriable',
-      `${cannot}: ${messageOf(error)}`,
-      error,
-    );
+    throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${cannot}: ${messageOf(error)}`, error);
   }
 }
 
-type Answer = { readonly status: number | undefined; readonly body: unknown };
+type ErrorResponse = { readonly status: number | undefined; readonly body: unknown };
 
-function answerIn(error: unknown): Answer {
+function responseIn(error: unknown): ErrorResponse {
   const { status, body } = error as { status?: unknown; body?: unknown };
   return { status: typeof status === 'number' ? status : undefined, body };
 }

@@ -7,7 +7,7 @@
 import { AppError } from '../errors.ts';
 import { isNotStored } from '../kafka/writer.ts';
 import type { ReceivedWebhook } from './raw-record.ts';
-import type { Keeper, Kept } from './webhook-store.ts';
+import type { Kept, WebhookStore } from './webhook-store.ts';
 
 /** One webhook, and whom to tell what became of it. (By callbacks: a promise for each would cost more than all that is done here.) */
 export type Waiting = {
@@ -20,7 +20,7 @@ export type Waiting = {
 };
 
 type Limits = { readonly maxRecords: number; readonly maxBytes: number };
-type Keep = Keeper['keep'];
+type Keep = WebhookStore['keep'];
 
 export class Batcher {
   readonly #keep: Keep;
@@ -51,10 +51,10 @@ export class Batcher {
       try {
         const places = await this.#keep(batch.map(({ webhook }) => webhook));
         batch.forEach(({ kept, failed }, i) => {
-          const place = places[i] as Awaited<ReturnType<Keep>>[number];
-          if (typeof place === 'object' && isNotStored(place))
-            failed(new AppError('KAFKA_REFUSED', 'fatal', place.reason));
-          else kept(place);
+          const permit = places[i] as Awaited<ReturnType<Keep>>[number];
+          if (typeof permit === 'object' && isNotStored(permit))
+            failed(new AppError('KAFKA_REFUSED', 'stop', permit.reason));
+          else kept(permit);
         });
       } catch (error) {
         for (const { failed } of batch) failed(error);
@@ -86,7 +86,7 @@ export class Batcher {
   #take(): readonly Waiting[] {
     return this.#waiting.splice(0, this.#fitting()).filter(({ isAbandoned, failed }) => {
       if (!isAbandoned()) return true;
-      failed(new AppError('BROKER_UNAVAILABLE', 'retriable', 'abandoned before it was written'));
+      failed(new AppError('BROKER_UNAVAILABLE', 'retry', 'abandoned before it was written'));
       return false;
     });
   }

@@ -5,7 +5,7 @@
 
 export type Limits = { readonly maxRequests: number; readonly maxBytes: number };
 
-export type Place = {
+export type Permit = {
   /** So many more bytes are held. False: there is no room for them. */
   readonly grow: (bytes: number) => boolean;
   /** The body is whole: from now on nobody takes its place. */
@@ -16,7 +16,7 @@ export type Place = {
 export class InFlight {
   readonly #limits: Limits;
   /** Those whose body is not whole yet, the oldest first: what each does when it must go. */
-  readonly #reading = new Map<Place, () => void>();
+  readonly #reading = new Map<Permit, () => void>();
   #requests = 0;
   #bytes = 0;
 
@@ -36,7 +36,7 @@ export class InFlight {
    * A place for one request; undefined where there is none.
    * @param giveUp called, at most once and not from within `enter`, when another takes its place while the body is still read
    */
-  enter(giveUp: () => void): Place | undefined {
+  enter(giveUp: () => void): Permit | undefined {
     const { maxRequests, maxBytes } = this.#limits;
     const isFull = () => this.#requests >= maxRequests || this.#bytes >= maxBytes;
     while (isFull() && this.#sendAway()) {}
@@ -46,33 +46,33 @@ export class InFlight {
     const leave = () => {
       if (!isIn) return;
       isIn = false;
-      this.#reading.delete(place);
+      this.#reading.delete(permit);
       this.#requests -= 1;
       this.#bytes -= held;
     };
-    const place: Place = {
+    const permit: Permit = {
       grow: (bytes) => {
         // Someone gone holds nothing more.
         if (!isIn) return false;
-        while (this.#bytes + bytes > maxBytes && this.#sendAway(place)) {}
+        while (this.#bytes + bytes > maxBytes && this.#sendAway(permit)) {}
         if (this.#bytes + bytes > maxBytes) return false;
         held += bytes;
         this.#bytes += bytes;
         return true;
       },
-      complete: () => void this.#reading.delete(place),
+      complete: () => void this.#reading.delete(permit),
       leave,
     };
     this.#requests += 1;
-    this.#reading.set(place, giveUp);
-    return place;
+    this.#reading.set(permit, giveUp);
+    return permit;
   }
 
   /** Whether anybody but this one was sent away. */
-  #sendAway(except?: Place): boolean {
-    for (const [place, giveUp] of this.#reading) {
-      if (place === except) continue;
-      place.leave();
+  #sendAway(except?: Permit): boolean {
+    for (const [permit, giveUp] of this.#reading) {
+      if (permit === except) continue;
+      permit.leave();
       giveUp();
       return true;
     }

@@ -1,12 +1,12 @@
 /** A verified webhook → its record on the raw topic. Any verified body makes one, also what is not JSON: the processor parks it. */
 
-import type { Space } from '../avro/arena.ts';
+import type { Arena } from '../avro/arena.ts';
 import type { Encoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
 import { digestOf } from '../digest.ts';
 import type { KeyedRecord } from '../kafka/writer.ts';
 import type { Verified } from '../voucherify/signature.ts';
-import { readFacts } from './fast-path/json-fields.ts';
+import { readEnvelopeFields } from './fast-path/json-fields.ts';
 
 export type Receipt = {
   readonly source: string;
@@ -22,9 +22,9 @@ export function rawRecord(
   { body, signature, secretName }: Verified,
   { source, contentType, receivedAtMs }: Receipt,
   encode: Encoder<RawWebhook>,
-  space?: Space,
+  arena?: Arena,
 ): KeyedRecord {
-  const { eventType, eventId, publicationId, projectId, createdAt } = readFacts(body);
+  const { eventType, eventId, publicationId, projectId, createdAt } = readEnvelopeFields(body);
   // The same publication must land on the same partition, for the memory of its id is there.
   const key = publicationId ?? eventId ?? digestOf(body).toString('hex');
   const headers: Record<string, string> = {
@@ -50,5 +50,5 @@ export function rawRecord(
     publicationId: publicationId ?? null,
     body,
   };
-  return { key, value: encode(webhook, space), headers, timestamp: String(receivedAtMs) };
+  return { key, value: encode(webhook, arena), headers, timestamp: String(receivedAtMs) };
 }

@@ -1,11 +1,11 @@
 /** A request's body: read whole, within its limits of size, time and memory. */
 
 import type { IncomingMessage } from 'node:http';
-import type { InFlight, Place } from './in-flight.ts';
+import type { InFlight, Permit } from './in-flight.ts';
 import { type Problem, problems } from './problems.ts';
 import type { Deadline } from './timeouts.ts';
 
-export type Body = { readonly bytes: Buffer; readonly place: Place };
+export type Body = { readonly bytes: Buffer; readonly permit: Permit };
 
 /** @throws Error, where the client went away before its body was complete */
 export async function readBody(
@@ -15,9 +15,9 @@ export async function readBody(
   deadline: Deadline,
 ): Promise<Body | Problem> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer | Problem>();
-  const place = inFlight.enter(() => resolve(problems.tooMany));
-  if (!place) return problems.tooMany;
-  const collected = new Collected(place);
+  const permit = inFlight.enter(() => resolve(problems.tooMany));
+  if (!permit) return problems.tooMany;
+  const collected = new Collected(permit);
   request.on('data', (chunk: Buffer) => {
     if (collected.length + chunk.length > maxBytes) resolve(problems.tooLarge);
     else if (!collected.add(chunk)) resolve(problems.tooMany);
@@ -32,16 +32,16 @@ export async function readBody(
     deadline.whenPassed(() => resolve(problems.slowBody));
     const body = await promise;
     if (Buffer.isBuffer(body)) {
-      place.complete();
-      return { bytes: body, place };
+      permit.complete();
+      return { bytes: body, permit };
     }
     request.removeAllListeners('data');
     collected.forget();
-    place.leave();
+    permit.leave();
     return body;
   } catch (error) {
     collected.forget();
-    place.leave();
+    permit.leave();
     throw error;
   }
 }
@@ -51,14 +51,14 @@ const blockBytes = 16 * 1024;
 
 /** The pieces of a body as they come; a length that is only announced costs nothing. */
 class Collected {
-  readonly #place: Place;
+  readonly #permit: Permit;
   #whole: Buffer[] = [];
   #block: Buffer | undefined;
   #used = 0;
   length = 0;
 
-  constructor(place: Place) {
-    this.#place = place;
+  constructor(permit: Permit) {
+    this.#permit = permit;
   }
 
   /** False where there is no memory for it. */
@@ -69,13 +69,13 @@ class Collected {
     if (!isFirst && piece.length < blockBytes) return this.#copy(piece);
     this.#closeBlock();
     this.#whole.push(piece);
-    return this.#place.grow(piece.length);
+    return this.#permit.grow(piece.length);
   }
 
   #copy(piece: Buffer): boolean {
     if (!this.#block || this.#used + piece.length > blockBytes) {
       this.#closeBlock();
-      if (!this.#place.grow(blockBytes)) return false;
+      if (!this.#permit.grow(blockBytes)) return false;
       this.#block = Buffer.allocUnsafeSlow(blockBytes);
     }
     this.#used += piece.copy(this.#block, this.#used);

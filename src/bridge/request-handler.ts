@@ -7,7 +7,7 @@ import { type BridgeContext, noSource } from './context.ts';
 import type { Problem } from './problems.ts';
 import { type Body, readBody } from './request-body.ts';
 import { admit, authenticate, senderOf } from './request-rules.ts';
-import { answerTo, lingerMs, nameOf, type Outcome, problemAnswer } from './responses.ts';
+import { drainMs, type Outcome, outcomeLabel, problemResponse, responseTo } from './responses.ts';
 import { store } from './store.ts';
 import { Deadline } from './timeouts.ts';
 
@@ -26,7 +26,7 @@ export async function handle(
   }
   const { source } = admitted;
   const startedAt = performance.now();
-  const deadline = new Deadline(config.answerTimeoutMs);
+  const deadline = new Deadline(config.responseTimeoutMs);
   try {
     const reading = readBody(request, config.maxBodyBytes, inFlight, deadline);
     const body = await reading.catch(() => undefined);
@@ -65,7 +65,7 @@ function headOf(request: IncomingMessage) {
 }
 
 async function verifyAndStore(
-  { bytes, place }: Body,
+  { bytes, permit }: Body,
   source: string,
   request: IncomingMessage,
   deadline: Deadline,
@@ -78,7 +78,7 @@ async function verifyAndStore(
     context.sources().get(source) ?? [],
   );
   if ('status' in verified) {
-    place.leave();
+    permit.leave();
     context.refusals.note(verified, source, undefined);
     return verified;
   }
@@ -87,7 +87,7 @@ async function verifyAndStore(
   const contentType = request.headers['content-type'];
   const receipt = { source, contentType, receivedAtMs: Date.now() };
   return new Promise((resolve) => {
-    store({ verified, receipt }, place, deadline, context, resolve);
+    store({ verified, receipt }, permit, deadline, context, resolve);
   });
 }
 
@@ -97,8 +97,8 @@ function answer(
   source: string,
   { metrics, rawTopic }: BridgeContext,
 ): void {
-  metrics.webhooks.count(source, nameOf(outcome));
-  const { status, headers, body } = answerTo(outcome, rawTopic);
+  metrics.webhooks.count(source, outcomeLabel(outcome));
+  const { status, headers, body } = responseTo(outcome, rawTopic);
   response.writeHead(status, headers);
   response.end(body, 'latin1');
 }
@@ -113,12 +113,12 @@ async function refuse(
 ): Promise<void> {
   metrics.webhooks.count(source, problem.slug);
   response.setHeader('connection', 'close');
-  const { status, headers, body } = problemAnswer(problem);
+  const { status, headers, body } = problemResponse(problem);
   response.writeHead(status, headers);
   response.write(body);
   if (!request.complete) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, lingerMs);
+    const timer = setTimeout(resolve, drainMs);
     request.once('end', resolve).once('close', resolve).once('error', resolve);
     request.resume();
     await promise;

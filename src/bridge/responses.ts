@@ -7,7 +7,7 @@ import type { Kept } from './webhook-store.ts';
 /** What became of a webhook. */
 export type Outcome = { readonly kept: Kept } | Problem;
 
-export type Answer = {
+export type HttpResponse = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** ASCII. */
@@ -15,14 +15,14 @@ export type Answer = {
 };
 
 /** Of the metric. */
-export function nameOf(outcome: Outcome): string {
+export function outcomeLabel(outcome: Outcome): string {
   if ('status' in outcome) return outcome.slug;
   return outcome.kept === 'spooled' ? 'spooled' : 'stored';
 }
 
 /** 202 says where it is kept: nothing else does. */
-export function answerTo(outcome: Outcome, rawTopic: string): Answer {
-  if ('status' in outcome) return problemAnswer(outcome);
+export function responseTo(outcome: Outcome, rawTopic: string): HttpResponse {
+  if ('status' in outcome) return problemResponse(outcome);
   const { kept } = outcome;
   const facts =
     kept === 'spooled'
@@ -31,12 +31,12 @@ export function answerTo(outcome: Outcome, rawTopic: string): Answer {
   return withLength(202, { 'content-type': 'application/json' }, JSON.stringify(facts));
 }
 
-export function problemAnswer(problem: Problem): Answer {
+export function problemResponse(problem: Problem): HttpResponse {
   const headers = { ...problem.headers, 'content-type': problemType };
   return withLength(problem.status, headers, problemBody(problem));
 }
 
-function withLength(status: number, headers: Answer['headers'], body: string): Answer {
+function withLength(status: number, headers: HttpResponse['headers'], body: string): HttpResponse {
   return { status, headers: { ...headers, 'content-length': String(body.length) }, body };
 }
 
@@ -44,7 +44,7 @@ function withLength(status: number, headers: Answer['headers'], body: string): A
 export const keepAliveMs = 75_000;
 
 /** The body was not wanted: so long its rest is read and forgotten, for a connection that is closed under a sender may take the answer with it. */
-export const lingerMs = 500;
+export const drainMs = 500;
 
 const connectionHeaders = {
   'goes on': `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveMs / 1_000}\r\n`,
@@ -52,8 +52,8 @@ const connectionHeaders = {
 };
 
 /** As Node's own server writes it, for where there is none. */
-export function writtenOut(
-  { status, headers, body }: Answer,
+export function serializeResponse(
+  { status, headers, body }: HttpResponse,
   connection: keyof typeof connectionHeaders,
 ): string {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;

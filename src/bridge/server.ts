@@ -9,10 +9,10 @@ import { someTurns } from '../workers/connection-balancer.ts';
 import type { Listen } from '../workers/worker.ts';
 import { Connections } from './connections.ts';
 import { type BridgeContext, noSource } from './context.ts';
-import { FastLane } from './fast-path/connection.ts';
+import { FastPathConnection } from './fast-path/connection.ts';
 import { type Problem, problems } from './problems.ts';
 import { handle } from './request-handler.ts';
-import { keepAliveMs, problemAnswer, writtenOut } from './responses.ts';
+import { keepAliveMs, problemResponse, serializeResponse } from './responses.ts';
 
 export type Bridge = {
   readonly port: number;
@@ -28,7 +28,7 @@ export async function startBridge(
   listen: Listen,
 ): Promise<Bridge> {
   const { config, metrics, batcher } = given;
-  const { answerTimeoutMs } = config;
+  const { responseTimeoutMs } = config;
   let isStopping = false;
   const context = { ...given, isStopping: () => isStopping };
   showSeries(context);
@@ -37,14 +37,14 @@ export async function startBridge(
     maxHeaderSize,
     // Whatever --insecure-http-parser in NODE_OPTIONS says.
     insecureHTTPParser: false,
-    headersTimeout: answerTimeoutMs,
+    headersTimeout: responseTimeoutMs,
     // The deadline of each request ends it before; this is for what comes so slowly that even its head takes most of it.
-    requestTimeout: 2 * answerTimeoutMs,
+    requestTimeout: 2 * responseTimeoutMs,
     connectionsCheckingInterval: 1_000,
   });
   const connections = new Connections(config.maxConnections);
   const toNode = beforeNode(server, (socket) => {
-    if (connections.add(socket)) new FastLane(socket, context, connections, toNode);
+    if (connections.add(socket)) new FastPathConnection(socket, context, connections, toNode);
   });
   server.on('request', (request, response) => {
     connections.begin(request.socket, request);
@@ -112,5 +112,5 @@ function closeWith(socket: Duplex, problem: Problem, metrics: Metrics): void {
     return;
   }
   metrics.webhooks.count(noSource, problem.slug);
-  socket.end(writtenOut(problemAnswer(problem), 'closes'), () => socket.destroy());
+  socket.end(serializeResponse(problemResponse(problem), 'closes'), () => socket.destroy());
 }

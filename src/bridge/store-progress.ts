@@ -41,7 +41,7 @@ export class StoreProgress {
   /** The time for the response has passed: Kafka's client may go on trying for longer. */
   timedOut(): void {
     this.failed(
-      new AppError('BROKER_UNAVAILABLE', 'retriable', 'Kafka did not answer within ANSWER_TIMEOUT'),
+      new AppError('BROKER_UNAVAILABLE', 'retry', 'Kafka did not answer within RESPONSE_TIMEOUT'),
     );
   }
 

@@ -2,7 +2,7 @@
 
 import { AppError } from '../errors.ts';
 import type { BridgeContext } from './context.ts';
-import type { Place } from './in-flight.ts';
+import type { Permit } from './in-flight.ts';
 import { problems } from './problems.ts';
 import type { ReceivedWebhook } from './raw-record.ts';
 import type { Outcome } from './responses.ts';
@@ -14,13 +14,13 @@ import type { Deadline } from './timeouts.ts';
  */
 export function store(
   webhook: ReceivedWebhook,
-  place: Place,
+  permit: Permit,
   deadline: Deadline,
   { batcher, progress, log }: BridgeContext,
   settle: (outcome: Outcome) => void,
 ): void {
   const finish = (outcome: Outcome) => {
-    place.leave();
+    permit.leave();
     if (deadline.hasPassed) return;
     deadline.clear();
     settle(outcome);
@@ -35,7 +35,7 @@ export function store(
     kept: (kept) => finish({ kept }),
     failed: (error) => {
       // Not an outage: only this one is refused, and would be again.
-      if (error instanceof AppError && error.fact === 'fatal') {
+      if (error instanceof AppError && error.recovery === 'stop') {
         log.error({ err: error }, 'a webhook was refused by Kafka, and is answered 503');
       }
       finish(problems.notStored);

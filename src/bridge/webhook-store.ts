@@ -14,7 +14,7 @@ export type Write = (
 
 export type Kept = Stored | 'spooled';
 
-export type Keeper = {
+export type WebhookStore = {
   /** Called one after the other. Settles when each is on Kafka, on the disk, or neither. @throws AppError, where none is kept */
   readonly keep: (webhooks: readonly ReceivedWebhook[]) => Promise<readonly (Kept | NotStored)[]>;
   /** Undefined without a spool. */
@@ -22,7 +22,7 @@ export type Keeper = {
   readonly close: () => Promise<void>;
 };
 
-export function keepOnKafka(write: Write, timeoutMs: number): Keeper {
+export function keepOnKafka(write: Write, timeoutMs: number): WebhookStore {
   return {
     keep: (webhooks) => write(webhooks, timeoutMs),
     spoolState: () => undefined,
@@ -45,7 +45,7 @@ export function keepWithSpool(
   write: Write,
   spool: Spool,
   { budgetMs, onTrouble }: SpoolingOptions,
-): Keeper {
+): WebhookStore {
   const stop = new AbortController();
   let draining: Promise<void> | undefined;
   /** Keeps the webhooks that Kafka did not store, so that none of them blocks those behind it. */
@@ -64,7 +64,7 @@ export function keepWithSpool(
       const path = await spool.setAside(refused);
       const reason = results.find(isNotStored)?.reason;
       const text = `Kafka refuses ${refused.length} webhooks for good (${reason}): they are kept in ${path}. When the cause is gone, give it the ending .segment and start the bridge again`;
-      onTrouble(new AppError('KAFKA_REFUSED', 'fatal', text), 'webhooks are set aside');
+      onTrouble(new AppError('KAFKA_REFUSED', 'stop', text), 'webhooks are set aside');
     }
     if (unavailable.length > 0) await later(unavailable);
   };
@@ -136,7 +136,7 @@ async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const text = `Kafka did not answer within ${ms} ms (SPOOL_AFTER)`;
-    late.reject(new AppError('BROKER_UNAVAILABLE', 'retriable', text));
+    late.reject(new AppError('BROKER_UNAVAILABLE', 'retry', text));
   }, ms);
   return await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }

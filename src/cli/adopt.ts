@@ -1,14 +1,14 @@
 /** `voucherbus adopt`: accepts that topics or the consumer group are not the ones for which the journal was written. */
 
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { AppError } from '../errors.ts';
 import { adopt, deploymentNow, type PartitionPlan, planAdoption } from '../inspect/adopt.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus adopt [--execute]
   The journal says for which topics (by Kafka's topic ids), which consumer group and how many partitions it was written, and processors refuse to
@@ -22,43 +22,43 @@ export const command: Command = {
   summary: 'accepts topics that were made again, or another consumer group',
   usage,
   run: async (args, io) => {
-    const asked = askedOf(io, usage, () => {
+    const parsed = parseOrUsage(io, usage, () => {
       const options = { execute: { type: 'boolean', default: false } } as const;
       return parseArgs({ args: [...args], options }).values;
     });
-    if (!asked) return 2;
+    if (!parsed) return 2;
     const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-    await using scene = await openScene(config);
-    const now = await deploymentNow(scene);
+    await using deployment = await connectDeployment(config);
+    const now = await deploymentNow(deployment);
     const plans: PartitionPlan[] = [];
     for (let partition = 0; partition < now.partitions; partition += 1) {
-      plans.push(await planAdoption(scene, partition, now));
+      plans.push(await planAdoption(deployment, partition, now));
     }
     const different = plans.filter(({ reasons }) => reasons.length > 0);
     if (different.length === 0) {
       io.out('nothing to adopt: the journal belongs to these topics and this group');
       return 0;
     }
-    if (!asked.execute) {
+    if (!parsed.execute) {
       for (const plan of different) show(plan, io);
       io.out('With --execute this is written. Stop the processors first.');
       return 1;
     }
-    for (const group of new Set([scene.group, ...plans.flatMap((plan) => plan.group ?? [])])) {
-      await expectNoMembers(scene, group);
+    for (const group of new Set([deployment.group, ...plans.flatMap((plan) => plan.group ?? [])])) {
+      await expectNoMembers(deployment, group);
     }
     // All of them: a partition without a journal yet says to whom it belongs from now on, too.
-    for (const { partition } of plans) show(await adopt(scene, partition, now), io);
+    for (const { partition } of plans) show(await adopt(deployment, partition, now), io);
     io.out('done: start the processors');
     return 0;
   },
 };
 
-async function expectNoMembers({ admin }: Pick<Scene, 'admin'>, group: string): Promise<void> {
+async function expectNoMembers({ admin }: Pick<Deployment, 'admin'>, group: string): Promise<void> {
   const count = await admin.memberCount(group);
   if (count === 0) return;
   const text = `the group ${group} has ${count} members: expected none. Stop its processors first`;
-  throw new AppError('ASSUMPTION_BROKEN', 'fatal', text);
+  throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
 }
 
 function show({ partition, from, to, ids, reasons }: PartitionPlan, io: Io): void {

@@ -8,7 +8,7 @@ const unitMs: Readonly<Record<string, number>> = {
 };
 
 /** In milliseconds. @throws Error that says what was expected */
-export function ageOf(text: string): number {
+export function parseAge(text: string): number {
   const [, digits, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
   const ms = Number(digits) * (unitMs[unit] ?? Number.NaN);
   if (Number.isNaN(ms)) throw new Error(`"${text}" is no age: expected such as 90s, 2h or 3d`);
@@ -17,5 +17,5 @@ export function ageOf(text: string): number {
 
 /** So long ago, in milliseconds since 1970; 0, the beginning, where no age is given. */
 export function since(age: string | undefined): number {
-  return age === undefined ? 0 : Date.now() - ageOf(age);
+  return age === undefined ? 0 : Date.now() - parseAge(age);
 }

@@ -2,7 +2,7 @@
 
 import { listen } from '../admin/listen.ts';
 import { configOf } from '../app/environment.ts';
-import { acrossCores } from '../app/run-service.ts';
+import { runService } from '../app/run-service.ts';
 import { createLog } from '../observability/log.ts';
 import type { Command } from './command.ts';
 
@@ -15,7 +15,7 @@ export const command: Command = {
       io,
     );
     const log = createLog(config.operation.logLevel, 'bridge');
-    return await acrossCores(
+    return await runService(
       {
         name: 'bridge',
         runs: 'the bridge is ready',
@@ -26,7 +26,8 @@ export const command: Command = {
         bind: (server) =>
           listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT', log),
         // Loaded where it runs: the supervisor needs none of it.
-        work: async (post) => (await import('../app/bridge-app.ts')).runBridge(config, post, io),
+        work: async (worker) =>
+          (await import('../app/bridge-app.ts')).runBridgeApp(config, worker, io),
       },
       config,
     );

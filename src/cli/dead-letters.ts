@@ -2,7 +2,7 @@
 
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { createDecoder } from '../avro/decoder.ts';
@@ -11,23 +11,23 @@ import { schemas } from '../avro/schemas.ts';
 import { type Filter, type Letter, visitLetters } from '../inspect/dead-letters.ts';
 import { maskedBody, maskText } from '../inspect/mask.ts';
 import { redrive, type Triage, triageOf } from '../inspect/redrive.ts';
-import { nameOf } from '../kafka/record-position.ts';
+import { formatPosition } from '../kafka/record-position.ts';
 import { openWriter } from '../kafka/writer.ts';
-import type { Scene } from '../topics/deployment.ts';
-import { ageOf, since } from './age.ts';
+import type { Deployment } from '../topics/deployment.ts';
+import { parseAge, since } from './age.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 import { progressOn } from './progress.ts';
 
 const usage = `voucherbus dead-letters list    [FILTERS] [--json]
        voucherbus dead-letters show    PARTITION@OFFSET [--unmask] [--json]
-       voucherbus dead-letters redrive [FILTERS] [--execute] [--vouch] [--force] [--max-attempts N] [--by NAME]
+       voucherbus dead-letters redrive [FILTERS] [--execute] [--allow-stale] [--force] [--max-attempts N] [--by NAME]
   FILTERS         --reason R, --source-topic T, --since AGE, --until AGE (such as 2h, 3d), --partition N, --offsets FROM-TO, --id PUBLICATION
   list            counts by reason, with an example of each
   show            one letter: why it died, where in its data, its headers and its body
   --unmask        shows personal data too
   redrive         sends the original bytes back to raw. Without --execute it only says how many it would send
-  --vouch         also those older than DEDUP_WINDOW: you answer for their not being repeats, and the journal says so
+  --allow-stale   also those older than DEDUP_WINDOW: you answer for their not being repeats, and the journal says so
   --max-attempts  a letter that died so often is left, default 5; --force sends it all the same
   --by            who does it, for the journal; default the system's user`;
 
@@ -40,7 +40,7 @@ const options = {
   offsets: { type: 'string' },
   id: { type: 'string' },
   execute: { type: 'boolean', default: false },
-  vouch: { type: 'boolean', default: false },
+  'allow-stale': { type: 'boolean', default: false },
   force: { type: 'boolean', default: false },
   'max-attempts': { type: 'string', default: '5' },
   by: { type: 'string' },
@@ -52,31 +52,33 @@ export const command: Command = {
   summary: 'lists, shows and sends back what was parked',
   usage,
   run: async (args, io) => {
-    const asked = parse(args, io);
-    if (!asked) return 2;
-    await using scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
-    switch (asked.verb) {
+    const parsed = parse(args, io);
+    if (!parsed) return 2;
+    await using deployment = await connectDeployment(
+      configOf(['kafka', 'registry', 'topics', 'processor'], io),
+    );
+    switch (parsed.verb) {
       case 'list':
-        return list(scene, asked, io);
+        return list(deployment, parsed, io);
       case 'show':
-        return show(scene, asked, io);
+        return show(deployment, parsed, io);
       case 'redrive':
-        return sendBack(scene, asked, io);
+        return sendBack(deployment, parsed, io);
     }
   },
 };
 
-type Asked = NonNullable<ReturnType<typeof parse>>;
+type ParsedArguments = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-    const [verb, place, ...rest] = positionals;
+    const [verb, position, ...rest] = positionals;
     if (verb !== 'list' && verb !== 'show' && verb !== 'redrive') {
       throw new Error('expected list, show or redrive');
     }
-    if (rest.length > 0 || (verb !== 'show' && place !== undefined)) {
-      throw new Error(`did not expect "${rest[0] ?? place}"`);
+    if (rest.length > 0 || (verb !== 'show' && position !== undefined)) {
+      throw new Error(`did not expect "${rest[0] ?? position}"`);
     }
     const offsets = values.offsets === undefined ? undefined : rangeOf(values.offsets);
     const filter: Filter = {
@@ -84,12 +86,12 @@ function parse(args: readonly string[], io: Io) {
       sourceTopic: values['source-topic'],
       sinceMs: since(values.since),
       untilMs:
-        values.until === undefined ? Number.POSITIVE_INFINITY : Date.now() - ageOf(values.until),
+        values.until === undefined ? Number.POSITIVE_INFINITY : Date.now() - parseAge(values.until),
       partition: values.partition === undefined ? undefined : wholeOf(values.partition),
       offsets,
       key: values.id,
     };
-    const at = verb === 'show' ? placeOf(place) : filter;
+    const at = verb === 'show' ? positionOf(position) : filter;
     return {
       verb,
       filter: { ...filter, ...at },
@@ -98,7 +100,7 @@ function parse(args: readonly string[], io: Io) {
       isExecuted: values.execute,
       rules: {
         by: values.by ?? userInfo().username,
-        isVouched: values.vouch,
+        isStaleAllowed: values['allow-stale'],
         maxAttempts: values.force ? undefined : wholeOf(values['max-attempts']),
       },
     } as const;
@@ -118,7 +120,7 @@ function rangeOf(text: string) {
   return { from: Number(from), to: Number(to) };
 }
 
-function placeOf(text = '') {
+function positionOf(text = '') {
   const [, partition, offset] = /^(?:.*\/)?(\d+)@(\d+)$/.exec(text) ?? [];
   if (partition === undefined || offset === undefined) {
     throw new Error(`"${text}": expected PARTITION@OFFSET, such as 3@41`);
@@ -138,24 +140,33 @@ type Group = {
   example: string;
 };
 
-async function list(scene: Scene, { filter, isJson }: Asked, io: Io): Promise<number> {
+async function list(
+  deployment: Deployment,
+  { filter, isJson }: ParsedArguments,
+  io: Io,
+): Promise<number> {
   const groups = new Map<string, Group>();
-  await visitLetters(scene, filter, progressOn(io), ({ reason, failedAtMs, place, isRedriven }) => {
-    const at = new Date(failedAtMs).toISOString();
-    const example = `${place.partition}@${place.offset}`;
-    const group = groups.get(reason) ?? {
-      ...{ reason, open: 0, redriven: 0, oldest: at, newest: at, example },
-    };
-    groups.set(reason, group);
-    if (isRedriven) group.redriven += 1;
-    else {
-      group.open += 1;
-      // An open one serves better as an example.
-      if (group.open === 1) group.example = example;
-    }
-    if (at < group.oldest) group.oldest = at;
-    if (at > group.newest) group.newest = at;
-  });
+  await visitLetters(
+    deployment,
+    filter,
+    progressOn(io),
+    ({ reason, failedAtMs, position, isRedriven }) => {
+      const at = new Date(failedAtMs).toISOString();
+      const example = `${position.partition}@${position.offset}`;
+      const group = groups.get(reason) ?? {
+        ...{ reason, open: 0, redriven: 0, oldest: at, newest: at, example },
+      };
+      groups.set(reason, group);
+      if (isRedriven) group.redriven += 1;
+      else {
+        group.open += 1;
+        // An open one serves better as an example.
+        if (group.open === 1) group.example = example;
+      }
+      if (at < group.oldest) group.oldest = at;
+      if (at > group.newest) group.newest = at;
+    },
+  );
   const rows = [...groups.values()].sort((a, b) => b.open - a.open);
   if (isJson) io.out(JSON.stringify(rows, null, 2));
   else if (rows.length === 0) io.out('no dead letters');
@@ -169,16 +180,20 @@ async function list(scene: Scene, { filter, isJson }: Asked, io: Io): Promise<nu
   return 0;
 }
 
-async function show(scene: Scene, { filter, isJson, isUnmasked }: Asked, io: Io): Promise<number> {
+async function show(
+  deployment: Deployment,
+  { filter, isJson, isUnmasked }: ParsedArguments,
+  io: Io,
+): Promise<number> {
   const found: Letter[] = [];
-  await visitLetters(scene, filter, progressOn(io), (letter) => found.push(letter));
+  await visitLetters(deployment, filter, progressOn(io), (letter) => found.push(letter));
   const [letter] = found;
   if (!letter) {
     io.err(`there is no dead letter at ${filter.partition}@${filter.offsets?.from}`);
     return 1;
   }
   const { record, failedAtMs, redrive: earlier, ...facts } = letter;
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, scene.registry);
+  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   await decoder.prepare([record.value]);
   const raw = decoder.decode(record.value);
   const bodyOf = ({ body }: RawWebhook) => (isUnmasked ? body.toString() : maskedBody(body));
@@ -193,10 +208,10 @@ async function show(scene: Scene, { filter, isJson, isUnmasked }: Asked, io: Io)
     return 0;
   }
   const lines = [
-    ['letter', `${nameOf(letter.place)}${letter.isRedriven ? ', sent back since' : ''}`],
+    ['letter', `${formatPosition(letter.position)}${letter.isRedriven ? ', sent back since' : ''}`],
     ['reason', `${letter.reason}, at ${letter.path} (stage ${letter.stage})`],
     ['message', letter.message],
-    ['origin', `${nameOf(letter.origin)}, failed at ${new Date(failedAtMs).toISOString()}`],
+    ['origin', `${formatPosition(letter.origin)}, failed at ${new Date(failedAtMs).toISOString()}`],
     ['key', shown(letter.key ?? '(none)')],
     [
       'sent back',
@@ -214,19 +229,19 @@ async function show(scene: Scene, { filter, isJson, isUnmasked }: Asked, io: Io)
 const why: Readonly<Record<Triage, string>> = {
   send: 'to send back',
   'sent-before': 'sent back before: left',
-  'needs-vouch': 'older than DEDUP_WINDOW: left, --vouch sends them',
+  'needs-allow-stale': 'older than DEDUP_WINDOW: left, --allow-stale sends them',
   'too-many-attempts': 'died too often (--max-attempts): left, --force sends them',
 };
 
 async function sendBack(
-  scene: Scene & { readonly client: Parameters<typeof openWriter>[0] },
-  { filter, rules, isExecuted }: Asked,
+  deployment: Deployment & { readonly client: Parameters<typeof openWriter>[0] },
+  { filter, rules, isExecuted }: ParsedArguments,
   io: Io,
 ): Promise<number> {
   const letters: Letter[] = [];
   const counts = new Map<Triage, number>([['send', 0]]);
   const progress = progressOn(io);
-  await visitLetters(scene, filter, progress, (letter) => {
+  await visitLetters(deployment, filter, progress, (letter) => {
     const triage = triageOf(letter, rules);
     counts.set(triage, (counts.get(triage) ?? 0) + 1);
     if (triage === 'send') letters.push(letter);
@@ -236,14 +251,14 @@ async function sendBack(
     io.out('\nnothing was sent: this was a dry run, --execute sends them');
     return 0;
   }
-  const writer = await openWriter(scene.client, scene.catalog.raw);
+  const writer = await openWriter(deployment.client, deployment.catalog.raw);
   try {
     await redrive(letters, writer, rules, (sent) => progress(`${sent} of ${letters.length} sent`));
   } finally {
     await writer.close();
   }
   io.out(
-    `\nsent ${letters.length} to ${scene.catalog.raw}; each passes once, however often it is sent`,
+    `\nsent ${letters.length} to ${deployment.catalog.raw}; each passes once, however often it is sent`,
   );
   return 0;
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { isEnvironmentSet } from '../app/environment.ts';
-import { openStage, type Stage } from '../app/ephemeral-deployment.ts';
+import { type EphemeralDeployment, openEphemeralDeployment } from '../app/ephemeral-deployment.ts';
 import { createFollow, type Fate, type Follow } from '../app/follow.ts';
 import type { Io } from '../app/io.ts';
 import { sign, signatureHeader, signedHeaders } from '../voucherify/signature.ts';
@@ -17,15 +17,15 @@ export const command: Command = {
   usage: 'voucherbus demo   (KEEP=1 keeps everything up until Ctrl-C)',
   run: async (_, io) => {
     const prefix = `demo-${randomBytes(3).toString('hex')}`;
-    await using stage = await openStage({ prefix, secret, processors: 2 }, io);
-    const follow = createFollow(stage.reader, stage.registry, stage.catalog);
-    const shown = await playCases(stage.bridge.url, follow, io);
+    await using ephemeral = await openEphemeralDeployment({ prefix, secret, processors: 2 }, io);
+    const follow = createFollow(ephemeral.reader, ephemeral.registry, ephemeral.catalog);
+    const shown = await playCases(ephemeral.bridge.url, follow, io);
     io.out('');
     for (const line of tableOf(shown)) io.out(line);
     const gift = shown.find(({ fate }) => fate?.event?.campaign?.type === 'GIFT_VOUCHERS');
     io.out(`\nThe output event of "${gift?.name}", decoded from Avro:\n`);
     io.out(JSON.stringify(gift?.fate?.event, null, 2));
-    if (isEnvironmentSet('KEEP')) await keepUp(stage, prefix, io);
+    if (isEnvironmentSet('KEEP')) await keepUp(ephemeral, prefix, io);
     else io.err('\nstopping the bridge and the processors');
     return shown.every(({ isRight }) => isRight) ? 0 : 1;
   },
@@ -58,18 +58,25 @@ async function play(
   const body = Buffer.from(text);
   const headers = signedHeaders(body, expected === 'refused' ? 'not the secret' : secret);
   const answer = await fetch(url, { method: 'POST', headers, body });
-  const place = (await answer.json()) as { partition: number; offset: number };
+  const position = (await answer.json()) as { partition: number; offset: number };
   const { status } = answer;
   if (status !== 202) {
     const isRight = status === 401 && expected === 'refused';
     return { name, status, raw: '', fate: undefined, decision: 'refused', isRight };
   }
-  const fate = await follow(place, readWebhook(body).envelope.publicationId);
+  const fate = await follow(position, readWebhook(body).envelope.publicationId);
   const label = fate.label.split('.publications.').at(-1);
   const decision = `${fate.outcome.toLowerCase().replace('_', '-')} ${label}`.trim();
   const needsOutput = fate.outcome === 'FORWARDED' || fate.outcome === 'DEAD_LETTERED';
   const isRight = decision === expected && needsOutput === (fate.output !== undefined);
-  return { name, status, raw: `${place.partition} / ${place.offset}`, fate, decision, isRight };
+  return {
+    name,
+    status,
+    raw: `${position.partition} / ${position.offset}`,
+    fate,
+    decision,
+    isRight,
+  };
 }
 
 function tableOf(shown: readonly Shown[]): readonly string[] {
@@ -95,7 +102,7 @@ function tableOf(shown: readonly Shown[]): readonly string[] {
 
 /** Until Ctrl-C. */
 async function keepUp(
-  { bridge, processors, config }: Stage,
+  { bridge, processors, config }: EphemeralDeployment,
   prefix: string,
   io: Io,
 ): Promise<void> {

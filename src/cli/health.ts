@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { configOf } from '../app/environment.ts';
 import { messageOf } from '../errors.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus health [--live] [--wait SECONDS]
   --live  asks /livez in place of /readyz: whether the process answers at all
@@ -25,18 +25,18 @@ export const command: Command = {
   summary: 'asks the bridge or processor on this host whether it is ready',
   usage,
   run: async (args, io) => {
-    const asked = askedOf(io, usage, () => {
+    const parsed = parseOrUsage(io, usage, () => {
       const { values } = parseArgs({ args: [...args], options });
       const seconds = Number(values.wait);
       if (!(seconds >= 0)) throw new Error(`--wait is "${values.wait}": expected seconds`);
       return { path: values.live ? '/livez' : '/readyz', waitMs: seconds * 1_000 };
     });
-    if (!asked) return 2;
+    if (!parsed) return 2;
     const { adminHost, adminPort } = configOf(['operation'], io).operation;
     // 0.0.0.0 and :: are where a server listens, not where one is reached.
     const host = ['0.0.0.0', '::'].includes(adminHost) ? '127.0.0.1' : adminHost;
-    const url = `http://${host.includes(':') ? `[${host}]` : host}:${adminPort}${asked.path}`;
-    for (const deadline = performance.now() + asked.waitMs; ; ) {
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${adminPort}${parsed.path}`;
+    for (const deadline = performance.now() + parsed.waitMs; ; ) {
       const { isOk, text } = await query(url);
       if (isOk || performance.now() >= deadline) {
         (isOk ? io.out : io.err)(text);

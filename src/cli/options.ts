@@ -4,7 +4,7 @@ import type { Io } from '../app/io.ts';
 import { messageOf } from '../errors.ts';
 
 /** What `read` makes of it; undefined where that throws: then what was wrong is said, and how the command is used. */
-export function askedOf<T>(io: Io, usage: string, read: () => T): T | undefined {
+export function parseOrUsage<T>(io: Io, usage: string, read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

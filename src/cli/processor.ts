@@ -1,7 +1,7 @@
 /** `voucherbus processor`: reads raw, forwards each publication once, until it is stopped. */
 
 import { configOf } from '../app/environment.ts';
-import { acrossCores } from '../app/run-service.ts';
+import { runService } from '../app/run-service.ts';
 import type { Command } from './command.ts';
 
 export const command: Command = {
@@ -12,7 +12,7 @@ export const command: Command = {
       ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup'],
       io,
     );
-    return await acrossCores(
+    return await runService(
       {
         name: 'processor',
         runs: 'the processor is running',
@@ -20,7 +20,8 @@ export const command: Command = {
         readyWith: 'all',
         tuning: { garbagePercent: 60, isCompiledSoon: false },
         // Loaded where it runs: the supervisor needs none of it.
-        work: async (post) => (await import('../app/processor-app.ts')).runProcessor(config, post),
+        work: async (worker) =>
+          (await import('../app/processor-app.ts')).runProcessorApp(config, worker),
       },
       config,
     );

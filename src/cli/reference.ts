@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { createDecoder } from '../avro/decoder.ts';
@@ -16,7 +16,7 @@ import { type Row, rowsOf } from '../inspect/reference-file.ts';
 import { expectStored, openWriter } from '../kafka/writer.ts';
 import { subjectOf } from '../topics/catalog.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus reference list [--json]
        voucherbus reference put FILE.csv|FILE.json [--by NAME]
@@ -34,36 +34,36 @@ export const command: Command = {
   summary: "list | put | remove: the company's own data on campaigns",
   usage,
   run: async (args, io) => {
-    const asked = parse(args, io);
-    if (!asked) return 2;
+    const parsed = parse(args, io);
+    if (!parsed) return 2;
     await using opened = await open(io);
     const { references } = opened;
     await references.catchUp();
-    switch (asked.verb) {
+    switch (parsed.verb) {
       case 'list':
-        list(references, asked.isJson, io);
+        list(references, parsed.isJson, io);
         return 0;
       case 'put': {
-        const changed = asked.rows.filter((row) => isNews(row, references));
+        const changed = parsed.rows.filter((row) => isNews(row, references));
         const now = Date.now();
         await opened.write(
           changed.map(({ campaignId, attributes }) => {
-            return { campaignId, attributes, updatedAt: now, updatedBy: asked.by };
+            return { campaignId, attributes, updatedAt: now, updatedBy: parsed.by };
           }),
         );
-        io.out(`${changed.length} written, ${asked.rows.length - changed.length} unchanged`);
+        io.out(`${changed.length} written, ${parsed.rows.length - changed.length} unchanged`);
         return 0;
       }
       case 'remove':
-        await opened.remove(asked.ids);
-        io.out(`${asked.ids.length} removed`);
+        await opened.remove(parsed.ids);
+        io.out(`${parsed.ids.length} removed`);
         return 0;
     }
   },
 };
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, ...rest] = positionals;
     const by = values.by ?? userInfo().username;
@@ -79,15 +79,17 @@ function parse(args: readonly string[], io: Io) {
 }
 
 async function open(io: Io) {
-  const scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
-  const { reader, registry, admin, client, catalog } = scene;
+  const deployment = await connectDeployment(
+    configOf(['kafka', 'registry', 'topics', 'processor'], io),
+  );
+  const { reader, registry, admin, client, catalog } = deployment;
   const topic = catalog.reference;
   const state = topic && (await admin.describe([topic])).get(topic);
   if (!topic || !state) {
-    await scene[Symbol.asyncDispose]();
+    await deployment[Symbol.asyncDispose]();
     const text =
       'there is no reference topic: expected CAMPAIGN_REFERENCE=true, and `voucherbus setup` to have made it';
-    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
   const decoder = createDecoder<CampaignReference>(schemas.CampaignReference.type, registry);
   const references = new CampaignReferences(reader, decoder, {
@@ -105,14 +107,14 @@ async function open(io: Io) {
       const id = await registry.idOf(subjectOf(topic), schemas.CampaignReference.text);
       if (id === undefined) {
         const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
-        throw new AppError('SCHEMA_MISSING', 'fatal', text);
+        throw new AppError('SCHEMA_MISSING', 'stop', text);
       }
       const encode = createEncoder<CampaignReference>(schemas.CampaignReference.type, id);
       await writing(all.map((one) => ({ key: one.campaignId, value: encode(one) })));
     },
     /** By a record without a value, which compaction takes for the key's end. */
     remove: (ids: readonly string[]) => writing(ids.map((key) => ({ key, value: null }))),
-    [Symbol.asyncDispose]: () => scene[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => deployment[Symbol.asyncDispose](),
   };
 }
 

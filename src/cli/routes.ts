@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { fitnessOf } from '../app/reload/routes.ts';
@@ -11,7 +11,7 @@ import { routesJsonSchema } from '../config/routes-file.ts';
 import { AppError } from '../errors.ts';
 import { type Comparison, compare, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus routes check [FILE]
        voucherbus routes try   [FILE] [--last N | --sample BODY.json] [--json]
@@ -33,24 +33,24 @@ export const command: Command = {
   summary: 'check | try | schema: checks a routes file, shows what it would change',
   usage,
   run: async (args, io) => {
-    const asked = parse(args, io);
-    if (!asked) return 2;
-    switch (asked.verb) {
+    const parsed = parse(args, io);
+    if (!parsed) return 2;
+    switch (parsed.verb) {
       case 'schema':
         io.out(JSON.stringify(routesJsonSchema(), null, 2));
         return 0;
       case 'check':
-        return check(asked.file, io);
+        return check(parsed.file, io);
       case 'try':
-        return tryOut(asked, io);
+        return tryOut(parsed, io);
     }
   },
 };
 
-type Asked = NonNullable<ReturnType<typeof parse>>;
+type ParsedArguments = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, file, ...rest] = positionals;
     if (verb !== 'check' && verb !== 'try' && verb !== 'schema') {
@@ -69,7 +69,7 @@ function candidate(file: string | undefined, topics: Topics): ReadRoutes {
   const path = file ?? topics.routesFile;
   if (path !== undefined) return routesOf(path, topics);
   const text = 'there is no routes file: expected FILE, or ROUTES_FILE to name one';
-  throw new AppError('CONFIG_INVALID', 'fatal', text);
+  throw new AppError('CONFIG_INVALID', 'stop', text);
 }
 
 async function check(file: string | undefined, io: Io): Promise<number> {
@@ -78,15 +78,15 @@ async function check(file: string | undefined, io: Io): Promise<number> {
   const { routes, catalog } = candidate(file, topics);
   io.out(`the routes are valid (version ${routes.version})`);
   const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-  await using scene = await openScene(config);
-  await fitnessOf(catalog, scene);
+  await using deployment = await connectDeployment(config);
+  await fitnessOf(catalog, deployment);
   io.out(
     `their topics and schemas are there${catalog.routed.length > 0 ? `: ${catalog.routed.join(', ')}` : ''}`,
   );
   return 0;
 }
 
-async function tryOut({ file, last, sample, isJson }: Asked, io: Io): Promise<number> {
+async function tryOut({ file, last, sample, isJson }: ParsedArguments, io: Io): Promise<number> {
   const { topics } = configOf(['topics'], io);
   const tried = candidate(file, topics);
   // Without FILE it is the file in force that is tried: against the built-in routes.
@@ -98,8 +98,10 @@ async function tryOut({ file, last, sample, isJson }: Asked, io: Io): Promise<nu
 
   async function bodies() {
     if (sample !== undefined) return [{ body: readFileSync(sample), source: 'voucherify' }];
-    await using scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
-    return await lastOnRaw(scene, last);
+    await using deployment = await connectDeployment(
+      configOf(['kafka', 'registry', 'topics', 'processor'], io),
+    );
+    return await lastOnRaw(deployment, last);
   }
 }
 

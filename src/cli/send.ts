@@ -8,7 +8,7 @@ import { signingKey } from '../config/sources.ts';
 import { randomPublicationId, sampleWebhook } from '../voucherify/sample.ts';
 import { signedHeaders } from '../voucherify/signature.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus send [--url URL] [--count N] [--rate N] [--repeats PERCENT] [--type CAMPAIGN_TYPE | --no-campaign]
   --url         default http://127.0.0.1:8080/webhooks/<WEBHOOK_SOURCE>
@@ -87,7 +87,7 @@ async function sendAll(
 }
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values } = parseArgs({ args: [...args], options });
     const [count, rate, repeatPercent] = [values.count, values.rate, values.repeats].map(Number);
     if (

@@ -1,16 +1,16 @@
 /** `voucherbus trace`: why did this event (not) arrive. */
 
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { findKeys } from '../inspect/find-keys.ts';
 import { maskValues } from '../inspect/mask.ts';
-import { timelineOf } from '../inspect/render-trace.ts';
-import { type Story, tellStory } from '../inspect/trace.ts';
+import { renderTrace } from '../inspect/render-trace.ts';
+import { buildTrace, type Trace } from '../inspect/trace.ts';
 import { since } from './age.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 import { progressOn } from './progress.ts';
 
 const usage = `voucherbus trace ID [--since AGE] [--unmask] [--json]
@@ -30,27 +30,29 @@ export const command: Command = {
   summary: 'tells what became of a publication, an event or a voucher',
   usage,
   run: async (args, io) => {
-    const asked = parse(args, io);
-    if (!asked) return 2;
-    await using scene = await openScene(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+    const parsed = parse(args, io);
+    if (!parsed) return 2;
+    await using deployment = await connectDeployment(
+      configOf(['kafka', 'registry', 'topics', 'processor'], io),
+    );
     const progress = progressOn(io);
-    const direct = await tellStory(scene, asked.id, progress);
-    const stories = direct.arrivals.length > 0 ? [direct] : [];
-    if (stories.length === 0) {
+    const direct = await buildTrace(deployment, parsed.id, progress);
+    const traces = direct.arrivals.length > 0 ? [direct] : [];
+    if (traces.length === 0) {
       // Not a key: the id of an event or a voucher's code, which stand only inside the webhooks.
-      for (const key of await findKeys(scene, asked.id, asked.sinceMs, progress)) {
-        stories.push(await tellStory(scene, key, progress));
+      for (const key of await findKeys(deployment, parsed.id, parsed.sinceMs, progress)) {
+        traces.push(await buildTrace(deployment, key, progress));
       }
     }
-    const told = stories.map((story) => (asked.unmask ? story : masked(story)));
-    if (asked.json) io.out(JSON.stringify(told, null, 2));
-    else for (const line of (told.length > 0 ? told : [direct]).flatMap(timelineOf)) io.out(line);
+    const told = traces.map((trace) => (parsed.unmask ? trace : masked(trace)));
+    if (parsed.json) io.out(JSON.stringify(told, null, 2));
+    else for (const line of (told.length > 0 ? told : [direct]).flatMap(renderTrace)) io.out(line);
     return told.length > 0 ? 0 : 1;
   },
 };
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [id, ...rest] = positionals;
     if (!id || rest.length > 0) throw new Error('expected one ID');
@@ -59,12 +61,12 @@ function parse(args: readonly string[], io: Io) {
 }
 
 /** Masks `customer.personal` and every value that looks like an e-mail address or phone number. */
-function masked(story: Story): Story {
-  const events = story.events.map(({ event, ...place }) => {
+function masked(trace: Trace): Trace {
+  const events = trace.events.map(({ event, ...position }) => {
     const { customer } = event;
     const personal = customer?.personal ? ('(masked)' as never) : null;
     const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
-    return { ...place, event: maskValues(shown) };
+    return { ...position, event: maskValues(shown) };
   });
-  return { ...story, events };
+  return { ...trace, events };
 }

@@ -3,20 +3,20 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { openScene } from '../app/connect-deployment.ts';
+import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
-import { openStage, type Stage } from '../app/ephemeral-deployment.ts';
+import { type EphemeralDeployment, openEphemeralDeployment } from '../app/ephemeral-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { signingKey } from '../config/sources.ts';
 import { AppError } from '../errors.ts';
-import type { Scene } from '../topics/deployment.ts';
-import { judge, type Verdict } from '../verify/checker.ts';
+import type { Deployment } from '../topics/deployment.ts';
+import { check, type Verdict } from '../verify/checker.ts';
 import { seeded } from '../verify/history.ts';
-import { type Drive, drive, type Load } from '../verify/load.ts';
+import { type Load, type LoadOptions, startLoad } from '../verify/load.ts';
 import { reportOf } from '../verify/report.ts';
-import { gather, marksOf, settled } from '../verify/snapshot.ts';
+import { settled, startOffsetsOf, takeSnapshot } from '../verify/snapshot.ts';
 import type { Command } from './command.ts';
-import { askedOf } from './options.ts';
+import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus verify [--count N] [--rate N] [--repeats PERCENT] [--kills N] [--processors N] [--seed N] [--json]
        voucherbus verify --url URL [--count N] [--rate N] [--repeats PERCENT] [--seed N] [--json]
@@ -46,22 +46,22 @@ export const command: Command = {
   summary: 'proves on your own cluster that each webhook comes out exactly once',
   usage,
   run: async (args, io) => {
-    const asked = parse(args, io);
-    if (!asked) return 2;
-    io.err(`· seed ${asked.seed}`);
-    const verdict = await (asked.url === undefined
-      ? onOwnTopics(asked, io)
-      : throughRunning(asked.url, asked, io));
-    if (asked.json) io.out(JSON.stringify({ seed: asked.seed, ...verdict }, null, 2));
+    const parsed = parse(args, io);
+    if (!parsed) return 2;
+    io.err(`· seed ${parsed.seed}`);
+    const verdict = await (parsed.url === undefined
+      ? onOwnTopics(parsed, io)
+      : throughRunning(parsed.url, parsed, io));
+    if (parsed.json) io.out(JSON.stringify({ seed: parsed.seed, ...verdict }, null, 2));
     else for (const line of ['', ...reportOf(verdict)]) io.out(line);
     return verdict.isExact ? 0 : 1;
   },
 };
 
-type Asked = NonNullable<ReturnType<typeof parse>>;
+type ParsedArguments = NonNullable<ReturnType<typeof parse>>;
 
 function parse(args: readonly string[], io: Io) {
-  return askedOf(io, usage, () => {
+  return parseOrUsage(io, usage, () => {
     const { values } = parseArgs({ args: [...args], options });
     const number = (name: string, text: string, least: number) => {
       const value = Number(text);
@@ -86,45 +86,54 @@ const atOnce = 20;
 const settleTimeoutMs = 120_000;
 const tellEveryMs = 2_000;
 
-async function onOwnTopics(asked: Asked, io: Io): Promise<Verdict> {
+async function onOwnTopics(parsed: ParsedArguments, io: Io): Promise<Verdict> {
   const id = randomBytes(3).toString('hex');
   const secret = randomBytes(16).toString('hex');
-  const { processors, kills, seed } = asked;
-  await using stage = await openStage({ prefix: `verify-${id}`, secret, processors }, io);
-  const { catalog, reader, admin, registry } = stage;
+  const { processors, kills, seed } = parsed;
+  await using ephemeral = await openEphemeralDeployment(
+    { prefix: `verify-${id}`, secret, processors },
+    io,
+  );
+  const { catalog, reader, admin, registry } = ephemeral;
   const group = `verify-${id}`;
   const partitions = catalog.topics[0]?.partitions ?? 0;
-  const scene: Scene = { reader, admin, registry, catalog, group, partitions };
+  const deployment: Deployment = { reader, admin, registry, catalog, group, partitions };
   const isKilled = { enough: kills === 0 };
-  const load = loadOf(asked, stage.bridge.url, secret, id, scene);
-  const running = drive({ ...load, isEnough: () => isKilled.enough });
-  const killing = killAgainAndAgain(stage, kills, seeded(seed + 1), io).finally(() => {
+  const load = loadOf(parsed, ephemeral.bridge.url, secret, id, deployment);
+  const running = startLoad({ ...load, isEnough: () => isKilled.enough });
+  const killing = killAgainAndAgain(ephemeral, kills, seeded(seed + 1), io).finally(() => {
     isKilled.enough = true;
   });
-  await Promise.all([told(running, asked.count, io), killing]);
-  return await verdictOf(running, scene, new Map(), true, io);
+  await Promise.all([told(running, parsed.count, io), killing]);
+  return await verdictOf(running, deployment, new Map(), true, io);
 }
 
 /** Others may send through it too: only what begins after now is looked at, and only our ids must be known. */
-async function throughRunning(url: string, asked: Asked, io: Io): Promise<Verdict> {
+async function throughRunning(url: string, parsed: ParsedArguments, io: Io): Promise<Verdict> {
   const config = configOf(['kafka', 'registry', 'topics', 'webhook', 'processor'], io);
-  await using scene = await openScene(config);
-  const marks = await marksOf(scene);
+  await using deployment = await connectDeployment(config);
+  const startOffsets = await startOffsetsOf(deployment);
   const run = randomBytes(3).toString('hex');
-  const running = drive(loadOf(asked, url, signingKey(url, config.webhook), run, scene));
-  await told(running, asked.count, io);
-  return await verdictOf(running, scene, marks, false, io);
+  const running = startLoad(loadOf(parsed, url, signingKey(url, config.webhook), run, deployment));
+  await told(running, parsed.count, io);
+  return await verdictOf(running, deployment, startOffsets, false, io);
 }
 
-function loadOf(asked: Asked, url: string, key: string, run: string, { catalog }: Scene): Load {
-  const { count, perSecond, repeatPercent, seed } = asked;
+function loadOf(
+  parsed: ParsedArguments,
+  url: string,
+  key: string,
+  run: string,
+  { catalog }: Deployment,
+): LoadOptions {
+  const { count, perSecond, repeatPercent, seed } = parsed;
   const topics = catalog.publications;
   const random = seeded(seed);
   return { url, key, topics, run, count, concurrency: atOnce, perSecond, repeatPercent, random };
 }
 
 async function killAgainAndAgain(
-  { processors, startProcessor }: Stage,
+  { processors, startProcessor }: EphemeralDeployment,
   kills: number,
   random: () => number,
   io: Io,
@@ -141,7 +150,7 @@ async function killAgainAndAgain(
 }
 
 /** Says how far the drive is, until it is done. */
-async function told(running: Drive, count: number, io: Io): Promise<void> {
+async function told(running: Load, count: number, io: Io): Promise<void> {
   const timer = setInterval(
     () => io.err(`· sent ${running.begun()} (at least ${count})`),
     tellEveryMs,
@@ -151,23 +160,27 @@ async function told(running: Drive, count: number, io: Io): Promise<void> {
 }
 
 async function verdictOf(
-  running: Drive,
-  scene: Scene,
-  marks: ReadonlyMap<string, number>,
+  running: Load,
+  deployment: Deployment,
+  startOffsets: ReadonlyMap<string, number>,
   areTopicsOurs: boolean,
   io: Io,
 ): Promise<Verdict> {
   let toldAt = performance.now();
-  await settled(scene, settleTimeoutMs, ({ unprocessed, openPartitions }) => {
+  await settled(deployment, settleTimeoutMs, ({ unprocessed, openPartitions }) => {
     if (performance.now() - toldAt < tellEveryMs) return;
     toldAt = performance.now();
     io.err(`· ${unprocessed} raw records to go, transactions open on ${openPartitions} partitions`);
   });
   io.err('· reading every output, dead letter and journal record');
-  const verdict = judge(running.history, await gather(scene, marks), areTopicsOurs);
+  const verdict = check(
+    running.history,
+    await takeSnapshot(deployment, startOffsets),
+    areTopicsOurs,
+  );
   if (verdict.counts['acknowledged'] === 0) {
     const text = `the bridge acknowledged none of ${running.begun()} webhooks: expected 202. Is its address right, and the secret?`;
-    throw new AppError('BRIDGE_REFUSED', 'fatal', text);
+    throw new AppError('BRIDGE_REFUSED', 'stop', text);
   }
   return verdict;
 }

@@ -231,8 +231,8 @@ const bridge = {
     'The same for the bytes of their bodies',
     { default: '64MiB' },
   ),
-  answerTimeoutMs: setting(
-    'ANSWER_TIMEOUT',
+  responseTimeoutMs: setting(
+    'RESPONSE_TIMEOUT',
     kind.duration('1s', '9s'),
     'A webhook not stored by then is answered 503 (the vendor gives up at 10 s)',
     { default: '7s' },

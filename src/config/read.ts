@@ -30,7 +30,7 @@ export function readConfig<G extends Group>(wanted: readonly G[], sources: Sourc
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
     throw new AppError(
       'CONFIG_INVALID',
-      'fatal',
+      'stop',
       [`The configuration has ${count}:`, ...problems.map((line) => `  ${line}`)].join('\n'),
     );
   }
@@ -92,8 +92,8 @@ function contradictions(config: Partial<Config<Group>>): string[] {
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
       : undefined,
-    bridge?.spoolDirectory !== undefined && bridge.spoolAfterMs >= bridge.answerTimeoutMs
-      ? `SPOOL_AFTER is ${bridge.spoolAfterMs} ms: expected less than ANSWER_TIMEOUT (${bridge.answerTimeoutMs} ms), so that a webhook is kept before it is answered`
+    bridge?.spoolDirectory !== undefined && bridge.spoolAfterMs >= bridge.responseTimeoutMs
+      ? `SPOOL_AFTER is ${bridge.spoolAfterMs} ms: expected less than RESPONSE_TIMEOUT (${bridge.responseTimeoutMs} ms), so that a webhook is kept before it is answered`
       : undefined,
     (lookup?.appId === undefined) !== (lookup?.appToken === undefined)
       ? 'VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN: expected both, or neither'

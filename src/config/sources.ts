@@ -25,5 +25,5 @@ export function signingKey(url: string, webhook: WebhookConfig): string {
   const key = sources.get(source)?.[0]?.key;
   if (key !== undefined) return key;
   const text = `${url} names the source "${source}": expected /webhooks/<source> with one that has a secret (${[...sources.keys()].join(', ')})`;
-  throw new AppError('CONFIG_INVALID', 'fatal', text);
+  throw new AppError('CONFIG_INVALID', 'stop', text);
 }

@@ -13,7 +13,7 @@ export type Redrive = {
   /** Who did it, for people. */
   readonly by: string;
   /** Whoever did it answers for it not being a repeat, though it is older than the window. */
-  readonly isVouched: boolean;
+  readonly isStaleAllowed: boolean;
 };
 
 const names = {
@@ -21,7 +21,7 @@ const names = {
   attempt: 'voucherbus.redrive.attempt',
   by: 'voucherbus.redrive.by',
   at: 'voucherbus.redrive.at',
-  vouched: 'voucherbus.redrive.vouched',
+  allowStale: 'voucherbus.redrive.allow-stale',
 } as const;
 
 /** The header of a record's that has the name, as text. */
@@ -40,7 +40,7 @@ export function redriveOf(header: HeaderOf): Redrive | undefined {
     letter,
     attempt: Number(header(names.attempt)) || 1,
     by: header(names.by) ?? 'unknown',
-    isVouched: header(names.vouched) === 'true',
+    isStaleAllowed: header(names.allowStale) === 'true',
   };
 }
 
@@ -50,7 +50,7 @@ export function redriveHeaders(redrive: Redrive, atMs: number): Record<string, s
     [names.attempt]: String(redrive.attempt),
     [names.by]: redrive.by,
     [names.at]: new Date(atMs).toISOString(),
-    ...(redrive.isVouched ? { [names.vouched]: 'true' } : {}),
+    ...(redrive.isStaleAllowed ? { [names.allowStale]: 'true' } : {}),
   };
 }
 

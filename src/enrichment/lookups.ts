@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
-import type { Answer, Api } from '../voucherify/api.ts';
+import type { Api, LookupResult } from '../voucherify/api.ts';
 import { type JsonObject, Part } from '../voucherify/json-part.ts';
 import {
   type Missing,
@@ -92,7 +92,7 @@ export class Lookups {
     if (!isComplete && this.#options.onFailure === 'wait') {
       const names = lacks.map(({ what, id }) => `${what}/${id}`).join(', ');
       const text = `can not look up ${names} at Voucherify: ${this.#lastFailure}`;
-      throw new AppError('LOOKUP_UNAVAILABLE', 'retriable', text);
+      throw new AppError('LOOKUP_UNAVAILABLE', 'retry', text);
     }
     // A field that the vendor does not know either stays in `missing`.
     let completed: Publication = isComplete
@@ -146,7 +146,7 @@ export class Lookups {
         return this.#failed('limited', "the vendor's rate limit is reached");
       if (pauseMs > 0) await sleep(pauseMs);
       if (!this.#breaker.enter(Date.now())) return this.#failed('circuit-open', this.#lastFailure);
-      const answer: Answer = await this.#api.get(what, id);
+      const answer: LookupResult = await this.#api.get(what, id);
       switch (answer.kind) {
         case 'found':
           this.#breaker.succeeded();

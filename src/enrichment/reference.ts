@@ -5,13 +5,13 @@ import type { CampaignReference, ReferenceRecord } from '../avro/records.ts';
 import { type Reader, rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 
-export type Entry = { readonly reference: CampaignReference; readonly version: string };
+export type ReferenceEntry = { readonly reference: CampaignReference; readonly version: string };
 
 export class CampaignReferences {
   readonly #reader: Reader;
   readonly #decoder: Decoder<CampaignReference>;
   readonly #topic: string;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, ReferenceEntry>();
   /** Where each partition is read from next. */
   readonly #next: number[];
 
@@ -26,7 +26,7 @@ export class CampaignReferences {
     this.#next = Array.from({ length: partitions }, () => 0);
   }
 
-  get entries(): ReadonlyMap<string, Entry> {
+  get entries(): ReadonlyMap<string, ReferenceEntry> {
     return this.#entries;
   }
 

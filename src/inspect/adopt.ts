@@ -6,7 +6,7 @@
 
 import { createDecoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
-import type { Batch, Deployment } from '../avro/records.ts';
+import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { AppError } from '../errors.ts';
 import { describeDifference, differencesOf, identityOf } from '../journal/deployment-identity.ts';
@@ -14,7 +14,7 @@ import { isSameLog, type Replayed, replayJournal } from '../journal/restore.ts';
 import type { Client } from '../kafka/client.ts';
 import { openTransactional } from '../kafka/transactional-producer.ts';
 import { subjectOf, transactionalIdOf } from '../topics/catalog.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 
 export type PartitionPlan = {
   readonly partition: number;
@@ -32,13 +32,17 @@ export type PartitionPlan = {
 const takeoverTimeoutMs = 15_000;
 
 /** Reads the current identity of the deployment. @throws AppError TOPIC_UNFIT if a topic does not exist */
-export async function deploymentNow({ admin, catalog, group }: Scene): Promise<Deployment> {
+export async function deploymentNow({
+  admin,
+  catalog,
+  group,
+}: Deployment): Promise<DeploymentIdentity> {
   const names = catalog.topics.map(({ name }) => name);
   const found = await admin.identify(names);
   const missing = names.filter((name) => !found.has(name));
   if (missing.length > 0) {
     const text = `${missing.join(', ')}: no such topic. \`voucherbus setup\` makes what is missing`;
-    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
   const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
   const partitions = found.get(catalog.raw)?.partitions ?? 0;
@@ -47,24 +51,24 @@ export async function deploymentNow({ admin, catalog, group }: Scene): Promise<D
 
 /** Plans the adoption of a partition; writes nothing. @throws AppError */
 export async function planAdoption(
-  scene: Scene,
+  deployment: Deployment,
   partition: number,
-  now: Deployment,
+  now: DeploymentIdentity,
 ): Promise<PartitionPlan> {
-  return planOf(scene, partition, now, await replayed(scene, partition, now));
+  return planOf(deployment, partition, now, await replayed(deployment, partition, now));
 }
 
 async function planOf(
-  { reader, catalog: { raw, journal } }: Scene,
+  { reader, catalog: { raw, journal } }: Deployment,
   partition: number,
-  now: Deployment,
+  now: DeploymentIdentity,
   found: Replayed,
 ): Promise<PartitionPlan> {
   const { state, rawStart, rawEnd, isJournalVirgin } = found;
   const differences = state.deployment ? differencesOf(state.deployment, now) : [];
   const growth = differences.find(({ kind }) => kind === 'partitions');
   if (growth) {
-    throw new AppError('TOPIC_UNFIT', 'fatal', describeDifference(growth, { raw, journal }));
+    throw new AppError('TOPIC_UNFIT', 'stop', describeDifference(growth, { raw, journal }));
   }
   const reasons = differences.map((difference) =>
     difference.kind === 'topic'
@@ -83,15 +87,15 @@ async function planOf(
 }
 
 async function replayed(
-  { reader, registry, catalog, admin, group }: Scene,
+  { reader, registry, catalog, admin, group }: Deployment,
   partition: number,
-  now: Deployment,
+  now: DeploymentIdentity,
 ): Promise<Replayed> {
   const { raw, journal, windowMs } = catalog;
   const offsets = await admin.committedOffsets(group, raw);
   return replayJournal({
     reader,
-    decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
+    decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
     raw,
     journal,
     partition,
@@ -105,25 +109,25 @@ async function replayed(
 
 /** Takes the partition's lease, and writes in one transaction to whom the journal belongs and where the group goes on. @throws AppError */
 export async function adopt(
-  scene: Scene & { readonly client: Client },
+  deployment: Deployment & { readonly client: Client },
   partition: number,
-  now: Deployment,
+  now: DeploymentIdentity,
 ): Promise<PartitionPlan> {
-  const { client, registry, catalog, group } = scene;
+  const { client, registry, catalog, group } = deployment;
   const { raw, journal } = catalog;
   const id = await registry.idOf(subjectOf(journal), schemas.JournalRecord.text);
   if (id === undefined) {
     const text = `${subjectOf(journal)} is not registered: expected this version's schema. \`voucherbus setup\` registers it`;
-    throw new AppError('SCHEMA_MISSING', 'fatal', text);
+    throw new AppError('SCHEMA_MISSING', 'stop', text);
   }
   const transactionalId = transactionalIdOf(catalog, partition);
   const producer = await openTransactional(client, transactionalId, takeoverTimeoutMs);
   try {
-    const found = await replayed(scene, partition, now);
-    const plan = await planOf(scene, partition, now, found);
+    const found = await replayed(deployment, partition, now);
+    const plan = await planOf(deployment, partition, now, found);
     const { from, to } = plan;
     const nowMs = Date.now();
-    const batch: Batch = {
+    const batch: JournalRecord = {
       from,
       to,
       receivedUntil: found.state.streamTimeMs,
@@ -135,7 +139,7 @@ export async function adopt(
       labels: [],
       entries: [],
     };
-    const value = createEncoder<Batch>(schemas.JournalRecord.type, id)(batch);
+    const value = createEncoder<JournalRecord>(schemas.JournalRecord.type, id)(batch);
     const timestamp = String(nowMs);
     await producer.commit({
       records: [{ topic: journal, messages: [{ partition, value, timestamp }] }],

@@ -7,7 +7,7 @@ import { enrich } from '../enrichment/enrich.ts';
 import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Routes } from '../routing/routes.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 import { readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 
@@ -73,7 +73,7 @@ export function eventsOf(bodies: readonly { readonly body: Buffer; readonly sour
 
 /** About the last so many records of raw, as many from each partition. */
 export async function lastOnRaw(
-  { reader, registry, catalog, partitions }: Scene,
+  { reader, registry, catalog, partitions }: Deployment,
   count: number,
 ): Promise<readonly { readonly body: Buffer; readonly source: string }[]> {
   const records: ReadRecord[] = [];

@@ -1,7 +1,7 @@
 /** The dead letters, as an operator asks for them. */
 
 import { createDecoder } from '../avro/decoder.ts';
-import type { Batch } from '../avro/records.ts';
+import type { JournalRecord } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import {
   digestOfRedrive,
@@ -12,12 +12,12 @@ import {
 } from '../dead-letters/redrive.ts';
 import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
-import { nameOf, type Place } from '../kafka/record-position.ts';
-import type { Scene } from '../topics/deployment.ts';
+import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
+import type { Deployment } from '../topics/deployment.ts';
 import type { OnProgress } from './journal-entries.ts';
 
 export type Letter = {
-  readonly place: Place;
+  readonly position: RecordPosition;
   /** The name under which the processor remembers that it was sent back (dead-letters/redrive.ts). */
   readonly name: string;
   readonly reason: string;
@@ -27,7 +27,7 @@ export type Letter = {
   readonly message: string;
   readonly failedAtMs: number;
   /** The raw record it was. */
-  readonly origin: Place;
+  readonly origin: RecordPosition;
   readonly key: string | undefined;
   /** Where it had been sent back before it died again. */
   readonly redrive: Redrive | undefined;
@@ -51,17 +51,17 @@ export type Filter = {
 
 /** Visits, partition by partition and in order, every letter that the filter lets through. @throws AppError */
 export async function visitLetters(
-  scene: Scene,
+  deployment: Deployment,
   filter: Filter,
   onProgress: OnProgress,
   visit: (letter: Letter) => void,
 ): Promise<void> {
-  const { reader, admin, catalog, partitions } = scene;
+  const { reader, admin, catalog, partitions } = deployment;
   const topic = catalog.deadLetters;
   const topicId = (await admin.identify([topic])).get(topic)?.id ?? '';
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   for (const partition of filter.partition === undefined ? all : [filter.partition]) {
-    const redriven = await redrivenIn(scene, partition);
+    const redriven = await redrivenIn(deployment, partition);
     const whole = await rangeOf(reader, topic, partition, { atMs: filter.sinceMs }, 'end');
     const from = Math.max(whole.from, filter.offsets?.from ?? 0);
     const to = Math.min(whole.to, (filter.offsets?.to ?? whole.to) + 1);
@@ -71,8 +71,13 @@ export async function visitLetters(
       from,
       to,
       visit: (record) => {
-        const place = { topic, partition, offset: record.offset };
-        const letter = letterOf(record, place, letterName(nameOf(place), topicId), redriven);
+        const position = { topic, partition, offset: record.offset };
+        const letter = letterOf(
+          record,
+          position,
+          letterName(formatPosition(position), topicId),
+          redriven,
+        );
         if (passes(letter, filter)) visit(letter);
       },
       onFetch: async (next) =>
@@ -83,14 +88,14 @@ export async function visitLetters(
 
 function letterOf(
   record: ReadRecord,
-  place: Place,
+  position: RecordPosition,
   name: string,
   redriven: ReadonlySet<string>,
 ): Letter {
   const error = (name: string) => record.header(`voucherbus.error.${name}`) ?? '';
   const origin = (name: string) => record.header(`__streams.errors.${name}`) ?? '';
   return {
-    place,
+    position,
     name,
     reason: error('reason'),
     stage: error('stage'),
@@ -121,7 +126,7 @@ function passes(letter: Letter, filter: Filter): boolean {
 
 /** The digests, in hex, of the letters that the journal says were sent back. Letters go back to the partition that they came from. */
 async function redrivenIn(
-  { reader, registry, catalog }: Scene,
+  { reader, registry, catalog }: Deployment,
   partition: number,
 ): Promise<ReadonlySet<string>> {
   const whole = await rangeOf(reader, catalog.journal, partition, 'start', 'end');
@@ -131,7 +136,7 @@ async function redrivenIn(
     if (value?.includes(redriveLabel)) values.push(value);
   };
   await reader.read({ ...whole, visit });
-  const decoder = createDecoder<Batch>(schemas.JournalRecord.type, registry);
+  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
   await decoder.prepare(values);
   const digests = values.flatMap((value) => {
     const batch = decoder.decode(value);

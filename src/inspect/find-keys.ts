@@ -5,14 +5,14 @@ import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 import { readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 import type { OnProgress } from './journal-entries.ts';
 
 /** @param sinceMs what raw received before is not looked at */
 export async function findKeys(
-  { reader, registry, catalog, partitions }: Scene,
+  { reader, registry, catalog, partitions }: Deployment,
   wanted: string,
   sinceMs: number,
   onProgress: OnProgress,

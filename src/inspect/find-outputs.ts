@@ -4,19 +4,19 @@ import { createDecoder } from '../avro/decoder.ts';
 import type { PublicationSucceeded } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
-import { nameOf, type Place } from '../kafka/record-position.ts';
-import type { Scene } from '../topics/deployment.ts';
-import type { JournalEntry } from './journal-entries.ts';
+import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
+import type { Deployment } from '../topics/deployment.ts';
+import type { FoundEntry } from './journal-entries.ts';
 
-export type Consequences = {
-  readonly places: readonly Place[];
-  readonly events: readonly (Place & { readonly event: PublicationSucceeded })[];
+export type FoundOutputs = {
+  readonly positions: readonly RecordPosition[];
+  readonly events: readonly (RecordPosition & { readonly event: PublicationSucceeded })[];
 };
 
 /** Routes change, and a topic may have been deleted since. */
 export async function existingTopics(
-  { admin }: Scene,
-  entries: readonly JournalEntry[],
+  { admin }: Deployment,
+  entries: readonly FoundEntry[],
 ): Promise<ReadonlySet<string>> {
   const forwarded = entries.filter(({ outcome }) => outcome === 'FORWARDED');
   const topics = new Set(forwarded.flatMap(({ label }) => label?.split(' ') ?? []));
@@ -28,55 +28,55 @@ const latestAfterMs = 10 * 60_000;
 const step = 500;
 
 /** What a decision wrote: found by its time, on the partition of its raw record. */
-export async function consequences(
-  scene: Scene,
+export async function findOutputs(
+  deployment: Deployment,
   key: string,
   partition: number,
-  { outcome, label, atMs, offset }: JournalEntry,
+  { outcome, label, atMs, offset }: FoundEntry,
   existing: ReadonlySet<string>,
-): Promise<Consequences> {
-  const { catalog, registry } = scene;
+): Promise<FoundOutputs> {
+  const { catalog, registry } = deployment;
   if (outcome === 'DEAD_LETTERED') {
     const isIts = (record: ReadRecord) =>
-      originOf(record) === nameOf({ topic: catalog.raw, partition, offset });
-    const letters = await findFrom(scene, catalog.deadLetters, partition, atMs, isIts);
+      originOf(record) === formatPosition({ topic: catalog.raw, partition, offset });
+    const letters = await findFrom(deployment, catalog.deadLetters, partition, atMs, isIts);
     return {
-      places: letters.map((record) => placeOf(record, catalog.deadLetters, partition)),
+      positions: letters.map((record) => positionOf(record, catalog.deadLetters, partition)),
       events: [],
     };
   }
-  if (outcome !== 'FORWARDED' || label === undefined) return { places: [], events: [] };
+  if (outcome !== 'FORWARDED' || label === undefined) return { positions: [], events: [] };
   const isIts = (record: ReadRecord) => record.header('ce_subject') === key;
-  const events: (Place & { event: PublicationSucceeded })[] = [];
+  const events: (RecordPosition & { event: PublicationSucceeded })[] = [];
   for (const topic of label.split(' ').filter((one) => existing.has(one))) {
     const decoder = createDecoder<PublicationSucceeded>(
       schemas.PublicationSucceeded.type,
       registry,
     );
-    for (const candidate of [partition, ...othersOf(partition, scene.partitions)]) {
-      const records = await findFrom(scene, topic, candidate, atMs, isIts);
+    for (const candidate of [partition, ...othersOf(partition, deployment.partitions)]) {
+      const records = await findFrom(deployment, topic, candidate, atMs, isIts);
       await decoder.prepare(records.map(({ value }) => value));
       for (const record of records) {
         const event = decoder.decode(record.value);
-        if (!('kind' in event)) events.push({ ...placeOf(record, topic, candidate), event });
+        if (!('kind' in event)) events.push({ ...positionOf(record, topic, candidate), event });
       }
       // Most leave where they came; only a route with another key, or one that explodes, leads elsewhere.
       if (events.some((event) => event.topic === topic) && candidate === partition) break;
     }
   }
-  return { places: events.map(({ event: _, ...place }) => place), events };
+  return { positions: events.map(({ event: _, ...position }) => position), events };
 }
 
 const othersOf = (partition: number, partitions: number) =>
   Array.from({ length: partitions }, (_, other) => other).filter((other) => other !== partition);
 
-const placeOf = ({ offset }: ReadRecord, topic: string, partition: number): Place => {
+const positionOf = ({ offset }: ReadRecord, topic: string, partition: number): RecordPosition => {
   return { topic, partition, offset };
 };
 
 /** The records, of one transaction, that are looked for; none where retention has deleted them. */
 async function findFrom(
-  { reader }: Scene,
+  { reader }: Deployment,
   topic: string,
   partition: number,
   atMs: number,

@@ -1,15 +1,15 @@
 /** What the journal says of one digest. */
 
 import { createDecoder } from '../avro/decoder.ts';
-import type { Batch, Outcome } from '../avro/records.ts';
+import type { JournalRecord, Outcome } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
-import type { Scene } from '../topics/deployment.ts';
+import type { Deployment } from '../topics/deployment.ts';
 
 export type OnProgress = (text: string) => void;
 
-export type JournalEntry = {
+export type FoundEntry = {
   /** On raw. */
   readonly offset: number;
   readonly outcome: Outcome;
@@ -19,13 +19,13 @@ export type JournalEntry = {
 };
 
 export async function readJournal(
-  { reader, catalog, registry }: Scene,
+  { reader, catalog, registry }: Deployment,
   partition: number,
   digest: Buffer,
   onProgress: OnProgress,
 ) {
   const range = await rangeOf(reader, catalog.journal, partition, 'start', 'end');
-  const decoder = createDecoder<Batch>(schemas.JournalRecord.type, registry);
+  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
   const matching: ReadRecord[] = [];
   let first: ReadRecord | undefined;
   let last: ReadRecord | undefined;
@@ -47,7 +47,7 @@ export async function readJournal(
     const batch = decoder.decode(record?.value ?? null);
     return 'kind' in batch ? undefined : batch;
   };
-  const entries = matching.flatMap((record): JournalEntry[] => {
+  const entries = matching.flatMap((record): FoundEntry[] => {
     const batch = decoded(record);
     if (!batch) return [];
     const { from: base, processedAt: atMs, routesVersion, labels } = batch;

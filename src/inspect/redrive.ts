@@ -10,19 +10,19 @@ import type { Letter } from './dead-letters.ts';
 export type RedriveRules = {
   readonly by: string;
   /** Lets pass what is older than the window. */
-  readonly isVouched: boolean;
+  readonly isStaleAllowed: boolean;
   /** Undefined: as often as asked. */
   readonly maxAttempts: number | undefined;
 };
 
-export type Triage = 'send' | 'sent-before' | 'needs-vouch' | 'too-many-attempts';
+export type Triage = 'send' | 'sent-before' | 'needs-allow-stale' | 'too-many-attempts';
 
 export const attemptOf = ({ redrive }: Letter) => (redrive?.attempt ?? 0) + 1;
 
 /** Whether a letter goes back. Pure. */
-export function triageOf(letter: Letter, { isVouched, maxAttempts }: RedriveRules): Triage {
+export function triageOf(letter: Letter, { isStaleAllowed, maxAttempts }: RedriveRules): Triage {
   if (letter.isRedriven) return 'sent-before';
-  if (letter.reason === 'older-than-window' && !isVouched) return 'needs-vouch';
+  if (letter.reason === 'older-than-window' && !isStaleAllowed) return 'needs-allow-stale';
   if (maxAttempts !== undefined && attemptOf(letter) > maxAttempts) return 'too-many-attempts';
   return 'send';
 }
@@ -45,14 +45,14 @@ export async function redrive(
   }
 }
 
-function recordOf(letter: Letter, { by, isVouched }: RedriveRules): KeyedRecord {
+function recordOf(letter: Letter, { by, isStaleAllowed }: RedriveRules): KeyedRecord {
   const { record, origin, name: letterName } = letter;
   const own = record.headers.filter(([name]) => !isOfLetter(name));
   const headers: Record<string, (Buffer | string)[]> = {};
   for (const [name, value] of own) {
     if (value) headers[name] = [...(headers[name] ?? []), value];
   }
-  const mark = { letter: letterName, attempt: attemptOf(letter), by, isVouched };
+  const mark = { letter: letterName, attempt: attemptOf(letter), by, isStaleAllowed };
   return {
     partition: origin.partition,
     key: record.key ?? '',

@@ -37,11 +37,12 @@ function fromJson(text: string): readonly Row[] {
   return value.map((item, i) => row(item, `[${i}]`));
 }
 
-function row(value: unknown, place: string): Row {
-  if (typeof value !== 'object' || value === null) throw new Error(`${place}: expected an object`);
+function row(value: unknown, position: string): Row {
+  if (typeof value !== 'object' || value === null)
+    throw new Error(`${position}: expected an object`);
   const { campaignId, ...rest } = value as Record<string, unknown>;
   if (typeof campaignId !== 'string' || campaignId === '') {
-    throw new Error(`${place}: expected a campaignId`);
+    throw new Error(`${position}: expected a campaignId`);
   }
   const attributes: Record<string, string> = {};
   for (const [name, attribute] of Object.entries(rest)) {

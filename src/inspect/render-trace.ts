@@ -1,13 +1,13 @@
 /** A story as a person reads it. Pure. */
 
-import { nameOf } from '../kafka/record-position.ts';
-import type { Arrival, Decision, Receipt, Story } from './trace.ts';
+import { formatPosition } from '../kafka/record-position.ts';
+import type { Arrival, Decision, Receipt, Trace } from './trace.ts';
 
 const timeOf = (ms: number) => new Date(ms).toISOString();
 
-export function timelineOf(story: Story): readonly string[] {
-  const { key, arrivals, events, journalFromMs, lag } = story;
-  if (arrivals.length === 0) return neverReceived(story);
+export function renderTrace(trace: Trace): readonly string[] {
+  const { key, arrivals, events, journalFromMs, lag } = trace;
+  if (arrivals.length === 0) return neverReceived(trace);
   const hasForgotten =
     journalFromMs === undefined
       ? []
@@ -19,9 +19,9 @@ export function timelineOf(story: Story): readonly string[] {
     key,
     '',
     ...arrivals.flatMap(linesOf),
-    ...events.flatMap(({ event, ...place }) => [
+    ...events.flatMap(({ event, ...position }) => [
       '',
-      `the event at ${nameOf(place)}:`,
+      `the event at ${formatPosition(position)}:`,
       ...JSON.stringify(event, null, 2).split('\n'),
     ]),
     '',
@@ -30,7 +30,7 @@ export function timelineOf(story: Story): readonly string[] {
   ];
 }
 
-function neverReceived({ key, journalFromMs, lag }: Story): readonly string[] {
+function neverReceived({ key, journalFromMs, lag }: Trace): readonly string[] {
   const since = journalFromMs === undefined ? '' : ` since ${timeOf(journalFromMs)}`;
   return [
     `never received: nothing came under the key ${key}${since}`,
@@ -38,13 +38,13 @@ function neverReceived({ key, journalFromMs, lag }: Story): readonly string[] {
   ];
 }
 
-function linesOf({ place, receipt, decision }: Arrival): readonly string[] {
+function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   const what = receipt
     ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${sentBack(receipt)}`
     : 'its record is no longer on raw, or can not be read';
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [
-    `${when}  received       ${nameOf(place)}  ${what}`,
+    `${when}  received       ${formatPosition(position)}  ${what}`,
     ...(decision ? [decided(decision)] : [`${' '.repeat(24)}  waiting        for a processor`]),
   ];
 }
@@ -53,8 +53,15 @@ function sentBack({ redrive }: Receipt): string {
   return redrive ? `, sent back by ${redrive.by} (attempt ${redrive.attempt})` : '';
 }
 
-function decided({ outcome, atMs, label, duplicateOf, places, routesVersion }: Decision): string {
-  const at = places.map(nameOf).join(', ');
+function decided({
+  outcome,
+  atMs,
+  label,
+  duplicateOf,
+  positions,
+  routesVersion,
+}: Decision): string {
+  const at = positions.map(formatPosition).join(', ');
   const head = timeOf(atMs);
   switch (outcome) {
     case 'FORWARDED':

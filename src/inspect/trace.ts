@@ -11,9 +11,9 @@ import { digestOf } from '../digest.ts';
 import { type Reader, rangeOf } from '../kafka/log-reader.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
-import type { Place } from '../kafka/record-position.ts';
-import type { Scene } from '../topics/deployment.ts';
-import { consequences, existingTopics } from './find-outputs.ts';
+import type { RecordPosition } from '../kafka/record-position.ts';
+import type { Deployment } from '../topics/deployment.ts';
+import { existingTopics, findOutputs } from './find-outputs.ts';
 import { type OnProgress, readJournal } from './journal-entries.ts';
 
 export type Receipt = {
@@ -36,22 +36,22 @@ export type Decision = {
   /** Raw offset of the arrival that was forwarded. */
   readonly duplicateOf: number | undefined;
   /** Of the outputs or the dead letter; fewer where retention has deleted them. */
-  readonly places: readonly Place[];
+  readonly positions: readonly RecordPosition[];
 };
 
 export type Arrival = {
   /** On raw. */
-  readonly place: Place;
+  readonly position: RecordPosition;
   /** Undefined where raw's retention has deleted it. */
   readonly receipt: Receipt | undefined;
   /** Undefined where no processor has come to it yet. */
   readonly decision: Decision | undefined;
 };
 
-export type Story = {
+export type Trace = {
   readonly key: string;
   readonly arrivals: readonly Arrival[];
-  readonly events: readonly (Place & { readonly event: PublicationSucceeded })[];
+  readonly events: readonly (RecordPosition & { readonly event: PublicationSucceeded })[];
   /** The journal tells nothing of what was before. */
   readonly journalFromMs: number | undefined;
   /** Raw records of the partition that no processor has come to yet. */
@@ -59,26 +59,30 @@ export type Story = {
 };
 
 /** @throws AppError; `arrivals` is empty where nothing was ever received under the key */
-export async function tellStory(scene: Scene, key: string, onProgress: OnProgress): Promise<Story> {
-  const { reader, catalog, partitions } = scene;
+export async function buildTrace(
+  deployment: Deployment,
+  key: string,
+  onProgress: OnProgress,
+): Promise<Trace> {
+  const { reader, catalog, partitions } = deployment;
   const partition = partitionOf(key, partitions);
-  const journal = await readJournal(scene, partition, digestOf(key), onProgress);
+  const journal = await readJournal(deployment, partition, digestOf(key), onProgress);
   const raw = await rangeOf(reader, catalog.raw, partition, 'start', 'high-watermark');
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, scene.registry);
+  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   const receiptAt = async (offset: number) => {
     if (offset < raw.from || offset >= raw.to) return undefined;
     const record = await recordAt(reader, { topic: catalog.raw, partition, offset });
     return record && receiptOf(record, decoder);
   };
   const arrivals: Arrival[] = [];
-  const events: (Place & { event: PublicationSucceeded })[] = [];
+  const events: (RecordPosition & { event: PublicationSucceeded })[] = [];
   const forwarded = journal.entries.find(({ outcome }) => outcome === 'FORWARDED')?.offset;
-  const existing = await existingTopics(scene, journal.entries);
+  const existing = await existingTopics(deployment, journal.entries);
   for (const entry of journal.entries) {
-    const found = await consequences(scene, key, partition, entry, existing);
+    const found = await findOutputs(deployment, key, partition, entry, existing);
     events.push(...found.events);
     arrivals.push({
-      place: { topic: catalog.raw, partition, offset: entry.offset },
+      position: { topic: catalog.raw, partition, offset: entry.offset },
       receipt: await receiptAt(entry.offset),
       decision: {
         outcome: entry.outcome,
@@ -86,14 +90,14 @@ export async function tellStory(scene: Scene, key: string, onProgress: OnProgres
         routesVersion: entry.routesVersion,
         label: entry.label,
         duplicateOf: entry.outcome === 'DUPLICATE' ? forwarded : undefined,
-        places: found.places,
+        positions: found.positions,
       },
     });
   }
   const position = Math.max(raw.from, journal.position ?? raw.from);
   for (const record of await waiting(reader, { ...raw, from: position }, key)) {
-    const place = { topic: catalog.raw, partition, offset: record.offset };
-    arrivals.push({ place, receipt: await receiptOf(record, decoder), decision: undefined });
+    const position = { topic: catalog.raw, partition, offset: record.offset };
+    arrivals.push({ position, receipt: await receiptOf(record, decoder), decision: undefined });
   }
   return {
     key,
@@ -120,7 +124,7 @@ const fewBytes = 64 * 1024;
 
 async function recordAt(
   reader: Reader,
-  { topic, partition, offset }: Place,
+  { topic, partition, offset }: RecordPosition,
 ): Promise<ReadRecord | undefined> {
   let found: ReadRecord | undefined;
   const visit = (record: ReadRecord) => {

@@ -1,18 +1,18 @@
 /** Whose journal it is, asked of all its partitions before any of them is worked on. */
 
 import type { Decoder } from '../avro/decoder.ts';
-import type { Batch, Deployment } from '../avro/records.ts';
+import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import type { Reader } from '../kafka/log-reader.ts';
 import { type CoreTopics, noIdentity, ownerProblems } from './deployment-identity.ts';
 import { describeLostJournal } from './position.ts';
-import { readBatches } from './read-records.ts';
+import { readJournalRecords } from './read-records.ts';
 
 export type OwnerOptions = {
   readonly reader: Reader;
-  readonly decoder: Decoder<Batch>;
+  readonly decoder: Decoder<JournalRecord>;
   readonly core: CoreTopics;
-  readonly deployment: Deployment;
+  readonly deployment: DeploymentIdentity;
   readonly identity: Buffer;
   /** The group's offsets by partition: before a lease is taken they may be stale, so lower than they are. */
   readonly committed: ReadonlyMap<number, number>;
@@ -43,13 +43,16 @@ export async function checkOwner(options: OwnerOptions): Promise<void> {
   };
   await Promise.all(Array.from({ length: deployment.partitions }, (_, p) => check(p)));
   if (problems.size === 0) return;
-  throw new AppError('ASSUMPTION_BROKEN', 'fatal', [...problems].join('; '));
+  throw new AppError('ASSUMPTION_BROKEN', 'stop', [...problems].join('; '));
 }
 
 /** Looked for from the end: first in a few offsets, then in ten times as many. */
 const firstLook = 20;
 
-async function lastBatch(options: OwnerOptions, partition: number): Promise<Batch | undefined> {
+async function lastBatch(
+  options: OwnerOptions,
+  partition: number,
+): Promise<JournalRecord | undefined> {
   const { reader, core } = options;
   const [start, end] = await Promise.all([
     reader.offsetOf(core.journal, partition, 'start'),
@@ -67,13 +70,13 @@ async function lastBatch(options: OwnerOptions, partition: number): Promise<Batc
 async function lastDeployment(
   options: OwnerOptions,
   partition: number,
-): Promise<Deployment | undefined> {
+): Promise<DeploymentIdentity | undefined> {
   const { reader, core } = options;
   const [start, end] = await Promise.all([
     reader.offsetOf(core.journal, partition, 'start'),
     reader.offsetOf(core.journal, partition, 'end'),
   ]);
-  const isFull = ({ deployment }: Batch) => deployment !== null;
+  const isFull = ({ deployment }: JournalRecord) => deployment !== null;
   return (await findLast(options, partition, start, end, isFull))?.deployment ?? undefined;
 }
 
@@ -83,10 +86,10 @@ async function findLast(
   partition: number,
   from: number,
   to: number,
-  isWanted: (batch: Batch) => boolean,
-): Promise<Batch | undefined> {
-  let last: Batch | undefined;
-  await readBatches({
+  isWanted: (batch: JournalRecord) => boolean,
+): Promise<JournalRecord | undefined> {
+  let last: JournalRecord | undefined;
+  await readJournalRecords({
     reader,
     decoder,
     journal: core.journal,

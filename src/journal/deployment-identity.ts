@@ -4,7 +4,7 @@
  */
 
 import { hash } from 'node:crypto';
-import type { Deployment } from '../avro/records.ts';
+import type { DeploymentIdentity } from '../avro/records.ts';
 
 const identityBytes = 8;
 
@@ -14,7 +14,7 @@ export const noIdentity: Buffer = Buffer.alloc(identityBytes);
 /** The topics that the positions are about. */
 export type CoreTopics = { readonly raw: string; readonly journal: string };
 
-export function identityOf({ group, partitions, topicIds }: Deployment): Buffer {
+export function identityOf({ group, partitions, topicIds }: DeploymentIdentity): Buffer {
   const text = JSON.stringify([group, partitions, Object.entries(topicIds).sort()]);
   return Buffer.from(hash('sha256', text, 'hex').slice(0, 2 * identityBytes), 'hex');
 }
@@ -24,8 +24,11 @@ const toldPerWindow = 8;
 
 /** Whether the next record must say in full to which deployment it belongs. */
 export function isDeploymentDue(
-  recorded: { readonly deployment: Deployment | undefined; readonly deploymentAtMs: number },
-  found: Deployment,
+  recorded: {
+    readonly deployment: DeploymentIdentity | undefined;
+    readonly deploymentAtMs: number;
+  },
+  found: DeploymentIdentity,
   nowMs: number,
   windowMs: number,
 ): boolean {
@@ -38,7 +41,7 @@ export function isDeploymentDue(
 }
 
 /** Whether two say the same of every topic, too. */
-function isSameDeployment(a: Deployment, b: Deployment): boolean {
+function isSameDeployment(a: DeploymentIdentity, b: DeploymentIdentity): boolean {
   const names = Object.keys(a.topicIds);
   return (
     a.group === b.group &&
@@ -59,7 +62,10 @@ export type Difference =
     };
 
 /** Compares the recorded deployment with the current one. Ignores topics that only one of them has, since routes change. */
-export function differencesOf(recorded: Deployment, found: Deployment): readonly Difference[] {
+export function differencesOf(
+  recorded: DeploymentIdentity,
+  found: DeploymentIdentity,
+): readonly Difference[] {
   const differences: Difference[] = [];
   if (recorded.group !== found.group) {
     differences.push({ kind: 'group', expected: recorded.group, found: found.group });
@@ -97,12 +103,15 @@ export function describeDifference(difference: Difference, { raw, journal }: Cor
 }
 
 /** The owner of a journal: the identity in its last record, and its last full deployment. */
-export type Owner = { readonly identity: Buffer; readonly deployment: Deployment | undefined };
+export type Owner = {
+  readonly identity: Buffer;
+  readonly deployment: DeploymentIdentity | undefined;
+};
 
 /** Every reason why the journal does not belong to this deployment. */
 export function ownerProblems(
   owner: Owner,
-  found: { readonly identity: Buffer; readonly deployment: Deployment },
+  found: { readonly identity: Buffer; readonly deployment: DeploymentIdentity },
   core: CoreTopics,
 ): readonly string[] {
   if (owner.deployment) {

@@ -42,5 +42,5 @@ export function describeLostJournal(name: string, committed: number): string {
 }
 
 function broken(message: string): AppError {
-  return new AppError('ASSUMPTION_BROKEN', 'fatal', message);
+  return new AppError('ASSUMPTION_BROKEN', 'stop', message);
 }

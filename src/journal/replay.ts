@@ -1,6 +1,6 @@
 /** The journal's records in order → the state, leaving out void ones. Pure; `restore.ts` reads them. */
 
-import type { Batch } from '../avro/records.ts';
+import type { JournalRecord } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import { PartitionState } from './state.ts';
 
@@ -11,13 +11,13 @@ export type ReplayStart = {
   /** The group's committed offset, undefined where it has none (it may have expired). */
   readonly committed: number | undefined;
   /** Since when no id is missing, given the first record that is there; undefined where the journal is read from its very first. */
-  readonly coveredFromMs: (first: Batch | undefined) => number | undefined;
+  readonly coveredFromMs: (first: JournalRecord | undefined) => number | undefined;
   /** The state's position where the journal holds no valid record. */
   readonly fallback: number;
 };
 
 export type Replay = {
-  readonly add: (batch: Batch) => void;
+  readonly add: (batch: JournalRecord) => void;
   /** The state, and where the journal says the partition stands (undefined without a valid record). */
   readonly finish: () => {
     readonly state: PartitionState;
@@ -38,15 +38,15 @@ export function replay({
   fallback,
 }: ReplayStart): Replay {
   let state: PartitionState | undefined;
-  const stateFrom = (first: Batch | undefined) =>
+  const stateFrom = (first: JournalRecord | undefined) =>
     new PartitionState(fallback, windowMs, coveredFromMs(first));
-  let pending: Batch | undefined;
+  let pending: JournalRecord | undefined;
   let applied: number | undefined;
-  const apply = (batch: Batch) => {
+  const apply = (batch: JournalRecord) => {
     if (applied !== undefined && batch.from !== applied) {
       throw new AppError(
         'ASSUMPTION_BROKEN',
-        'fatal',
+        'stop',
         `${name}: a batch starts at raw offset ${batch.from}, the one before it ended at ${applied}: expected them to join`,
       );
     }

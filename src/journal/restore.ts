@@ -1,19 +1,19 @@
 /** Brings one partition's state back: reads its journal, and checks it against the group's offset and the raw topic. */
 
 import type { Decoder } from '../avro/decoder.ts';
-import type { Batch, Deployment } from '../avro/records.ts';
+import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import type { Reader } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { describeTruncation, ownerProblems } from './deployment-identity.ts';
 import { agreePosition } from './position.ts';
-import { readBatches } from './read-records.ts';
+import { readJournalRecords } from './read-records.ts';
 import { replay } from './replay.ts';
 import type { PartitionState } from './state.ts';
 
 export type RestoreOptions = {
   readonly reader: Reader;
-  readonly decoder: Decoder<Batch>;
+  readonly decoder: Decoder<JournalRecord>;
   readonly raw: string;
   readonly journal: string;
   readonly partition: number;
@@ -22,7 +22,7 @@ export type RestoreOptions = {
   /** Read after the lease was taken, for before it can be stale. */
   readonly committed: number | undefined;
   /** The current deployment, to which the journal must belong. */
-  readonly found: { readonly identity: Buffer; readonly deployment: Deployment };
+  readonly found: { readonly identity: Buffer; readonly deployment: DeploymentIdentity };
   /** Awaited after each fetch: heartbeats, progress. */
   readonly onProgress: (progress: Progress) => Promise<void>;
 };
@@ -51,7 +51,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     ...ownerProblems(state, options.found, options),
     ...(isSame ? [] : [describeTruncation(raw, partition, state.position)]),
   ];
-  if (problems.length > 0) throw new AppError('ASSUMPTION_BROKEN', 'fatal', problems.join('; '));
+  if (problems.length > 0) throw new AppError('ASSUMPTION_BROKEN', 'stop', problems.join('; '));
   const position = agreePosition({
     name: `${raw}/${partition}`,
     committed,
@@ -95,7 +95,7 @@ export async function replayJournal(options: RestoreOptions) {
   const first = Math.max(start, from);
   // The journal outlives raw. Where it begins later than what raw still holds, somebody truncated it or made it again, and only since its first
   // record is no id missing; where nothing is left of it, only from now on.
-  const coveredFromMs = (batch: Batch | undefined) => {
+  const coveredFromMs = (batch: JournalRecord | undefined) => {
     const usual = coveredFrom(nowMs, windowMs);
     const isTruncated = first === start && (batch?.from ?? committed ?? rawStart) > rawStart;
     if (isTruncated) return Math.max(usual, batch?.processedAt ?? nowMs);
@@ -109,7 +109,7 @@ export async function replayJournal(options: RestoreOptions) {
     fallback: committed ?? rawStart,
   });
   let ids = 0;
-  await readBatches({
+  await readJournalRecords({
     reader,
     decoder,
     journal,
@@ -119,7 +119,7 @@ export async function replayJournal(options: RestoreOptions) {
     visit: (batch, offset) => {
       if ('kind' in batch) {
         const what = `${journal}/${partition} offset ${offset}: ${batch.message}`;
-        throw new AppError('ASSUMPTION_BROKEN', 'fatal', `${what}: expected a Batch`);
+        throw new AppError('ASSUMPTION_BROKEN', 'stop', `${what}: expected a Batch`);
       }
       ids += batch.entries.length;
       add(batch);

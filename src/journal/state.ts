@@ -3,7 +3,7 @@
  * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
  */
 
-import type { Batch, Deployment, Outcome } from '../avro/records.ts';
+import type { DeploymentIdentity, JournalRecord, Outcome } from '../avro/records.ts';
 import { noIdentity } from './deployment-identity.ts';
 import { Window } from './window.ts';
 
@@ -16,7 +16,7 @@ export class PartitionState {
   #streamTimeMs = 0;
   #lastTimestamp = -1;
   #identity: Buffer = noIdentity;
-  #deployment: Deployment | undefined;
+  #deployment: DeploymentIdentity | undefined;
   #deploymentAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param coveredFromMs ids forwarded before this may be missing from the journal that this starts from; undefined: none is */
@@ -46,7 +46,7 @@ export class PartitionState {
   }
 
   /** The deployment to which the position belongs; undefined where the journal does not say. */
-  get deployment(): Deployment | undefined {
+  get deployment(): DeploymentIdentity | undefined {
     return this.#deployment;
   }
 
@@ -72,7 +72,7 @@ export class PartitionState {
     return this.#window.isOlder(createdAtMs, streamTimeMs);
   }
 
-  apply(batch: Batch): void {
+  apply(batch: JournalRecord): void {
     this.#streamTimeMs = Math.max(this.#streamTimeMs, batch.receivedUntil);
     const seen = batch.entries.filter(({ outcome }) => remembered.has(outcome));
     this.#window.add(

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
 import { createCluster } from './cluster.ts';
-import { asAppError, factOf } from './failure.ts';
+import { asAppError, recoveryOf } from './failure.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
-import { decodeMembership, type Life } from './member-metadata.ts';
+import { decodeMembership, type ProcessIdentity } from './member-metadata.ts';
 import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
 
 export type TopicState = {
@@ -48,7 +48,7 @@ export type Admin = {
 
 export type Member = {
   readonly memberId: string;
-  readonly life: Life | undefined;
+  readonly identity: ProcessIdentity | undefined;
 };
 
 const topicResource = 2;
@@ -56,32 +56,32 @@ const topicResource = 2;
 export async function connectAdmin(client: Client): Promise<Admin> {
   const admin = client.admin();
   const cluster = createCluster(client);
-  const tried = <T>(what: string, run: () => Promise<T>): Promise<T> =>
+  const wrapped = <T>(what: string, run: () => Promise<T>): Promise<T> =>
     run().catch((error: unknown) => {
       throw asAppError(error, what);
     });
-  await tried('connect to Kafka', () => admin.connect());
+  await wrapped('connect to Kafka', () => admin.connect());
   return {
     brokerCount: () =>
-      tried('describe the cluster', async () => (await admin.describeCluster()).brokers.length),
-    describe: (topics) => tried('describe topics', () => describe(admin, topics)),
+      wrapped('describe the cluster', async () => (await admin.describeCluster()).brokers.length),
+    describe: (topics) => wrapped('describe topics', () => describe(admin, topics)),
     identify: (topics) =>
-      tried('read the ids of topics', () => patiently(() => fetchTopicMetadata(cluster, topics))),
-    create: (spec) => tried(`create ${spec.topic}`, () => create(admin, spec)),
+      wrapped('read the ids of topics', () => patiently(() => fetchTopicMetadata(cluster, topics))),
+    create: (spec) => wrapped(`create ${spec.topic}`, () => create(admin, spec)),
     addPartitions: (topic, count) =>
-      tried(`add partitions to ${topic}`, async () => {
+      wrapped(`add partitions to ${topic}`, async () => {
         await admin.createPartitions({ topicPartitions: [{ topic, count }] });
       }),
     setConfig: (topic, config) =>
-      tried(`configure ${topic}`, async () => {
+      wrapped(`configure ${topic}`, async () => {
         const { overrides = {} } = (await describe(admin, [topic])).get(topic) ?? {};
         const configEntries = entriesOf({ ...overrides, ...config });
         const resources = [{ type: topicResource, name: topic, configEntries }];
         await admin.alterConfigs({ validateOnly: false, resources });
       }),
-    remove: (topics) => tried(`delete ${topics.join(', ')}`, () => remove(admin, topics)),
+    remove: (topics) => wrapped(`delete ${topics.join(', ')}`, () => remove(admin, topics)),
     committedOffsets: (groupId, topic) =>
-      tried(`read the offsets of ${groupId}`, async () => {
+      wrapped(`read the offsets of ${groupId}`, async () => {
         const [found] = await patiently(() => admin.fetchOffsets({ groupId, topics: [topic] }));
         const offsets = found?.partitions ?? [];
         return new Map(
@@ -90,9 +90,9 @@ export async function connectAdmin(client: Client): Promise<Admin> {
             .filter(([, offset]) => offset >= 0),
         );
       }),
-    members: (group) => tried(`describe the group ${group}`, () => membersOf(admin, group)),
+    members: (group) => wrapped(`describe the group ${group}`, () => membersOf(admin, group)),
     memberCount: (group) =>
-      tried(`describe the group ${group}`, async () => {
+      wrapped(`describe the group ${group}`, async () => {
         const { groups } = await patiently(() => admin.describeGroups([group]));
         return groups[0]?.members.length ?? 0;
       }),
@@ -108,7 +108,7 @@ async function patiently<T>(request: () => Promise<T>): Promise<T> {
     try {
       return await request();
     } catch (error) {
-      if (left <= 1 || factOf(error) !== 'retriable') throw error;
+      if (left <= 1 || recoveryOf(error) !== 'retry') throw error;
       await sleep(100);
     }
   }
@@ -124,7 +124,8 @@ async function membersOf(
   if (group?.state !== 'Stable') return undefined;
   return group.members.map(({ memberId, memberMetadata }) => ({
     memberId,
-    life: decodeMembership(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData).life,
+    identity: decodeMembership(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData)
+      .identity,
   }));
 }
 
@@ -199,7 +200,7 @@ async function create(admin: KafkaAdmin, spec: TopicSpec): Promise<void> {
   }
   throw new AppError(
     'BROKER_UNAVAILABLE',
-    'retriable',
+    'retry',
     `${topic} has no leaders 10 s after its creation`,
   );
 }

@@ -37,13 +37,17 @@ export function createClient(config: KafkaConfig, log: Log, retries = 60): Clien
   });
 }
 
-type Entry = { level: number; namespace: string; log: { message: string; error?: unknown } };
+type KafkaJsLogEntry = {
+  level: number;
+  namespace: string;
+  log: { message: string; error?: unknown };
+};
 
 /**
  * KafkaJS calls an error what it is about to retry, and logs each refused request of a connection; here a warning is what a person should look
  * at, and those are ours to give. So its levels go down.
  */
-function logEntry(log: Log, { level, namespace, log: { message, error } }: Entry): void {
+function logEntry(log: Log, { level, namespace, log: { message, error } }: KafkaJsLogEntry): void {
   const facts = { kafkajs: namespace, ...(error ? { error: String(error) } : {}) };
   if (level === logLevel.ERROR && namespace !== 'Connection') log.info(facts, message);
   else log.debug(facts, message);

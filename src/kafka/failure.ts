@@ -1,6 +1,6 @@
 /** What a KafkaJS error means for whoever holds a lease or waits at start: retriable, fenced or fatal. */
 
-import { AppError, type Fact, messageOf } from '../errors.ts';
+import { AppError, messageOf, type Recovery } from '../errors.ts';
 
 type KafkaError = Error & {
   readonly type?: string;
@@ -78,24 +78,28 @@ export function isRefusedForGood(error: unknown): boolean {
   return isTooLarge(error) || isTimestampRefused(error) || invalidRecord.test(root?.message ?? '');
 }
 
-export function factOf(error: unknown): Fact {
+export function recoveryOf(error: unknown): Recovery {
   const own = ownIn(error);
-  if (own) return own.fact;
+  if (own) return own.recovery;
   const root = rootOf(error);
-  if (root === undefined) return 'fatal';
-  if (fencedTypes.has(root.type ?? '') || producerFenced.test(root.message)) return 'fenced';
+  if (root === undefined) return 'stop';
+  if (fencedTypes.has(root.type ?? '') || producerFenced.test(root.message)) return 'give-up-lease';
   if (fatalTypes.has(root.type ?? '') || root.name === 'KafkaJSSASLAuthenticationError') {
-    return 'fatal';
+    return 'stop';
   }
   // A TypeError and its like is our own mistake; everything else of KafkaJS may pass.
-  return root.name.startsWith('KafkaJS') || typeof root.code === 'string' ? 'retriable' : 'fatal';
+  return root.name.startsWith('KafkaJS') || typeof root.code === 'string' ? 'retry' : 'stop';
 }
 
 /** The same error as ours: what was tried, and the fact. */
 export function asAppError(error: unknown, tried: string): AppError {
   if (error instanceof AppError) return error;
-  const fact = factOf(error);
+  const recovery = recoveryOf(error);
   const code =
-    fact === 'fenced' ? 'FENCED' : fact === 'fatal' ? 'KAFKA_REFUSED' : 'BROKER_UNAVAILABLE';
-  return new AppError(code, fact, `can not ${tried}: ${messageOf(error)}`, error);
+    recovery === 'give-up-lease'
+      ? 'FENCED'
+      : recovery === 'stop'
+        ? 'KAFKA_REFUSED'
+        : 'BROKER_UNAVAILABLE';
+  return new AppError(code, recovery, `can not ${tried}: ${messageOf(error)}`, error);
 }

@@ -10,8 +10,8 @@ import { forgetMessages } from './kafkajs-patches/decode-messages.ts';
 import {
   decodeMembership,
   encodeMembership,
-  type Life,
   type Membership,
+  type ProcessIdentity,
 } from './member-metadata.ts';
 
 export type InputRecord = {
@@ -47,7 +47,7 @@ export type GroupOptions = {
   readonly fetchWaitMs: number;
   readonly concurrency: number;
   /** Of this process, for its neighbours. */
-  readonly life?: Life;
+  readonly identity?: ProcessIdentity;
 };
 
 export type GroupHandlers = {
@@ -91,7 +91,9 @@ export async function joinGroup(
     // Raw is never written in a transaction; and KafkaJS's read_committed filter is unsound.
     readUncommitted: true,
     allowAutoTopicCreation: false,
-    partitionAssigners: [stickyAssigner(options.topic, () => ({ owned, life: options.life }))],
+    partitionAssigners: [
+      stickyAssigner(options.topic, () => ({ owned, identity: options.identity })),
+    ],
   });
   const ended = endOf(consumer, handlers, log);
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {

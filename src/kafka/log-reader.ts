@@ -85,7 +85,7 @@ export function createReader(client: Client): Reader {
         return await run();
       } catch (error) {
         const failure = asAppError(error, tried);
-        if (failure.fact !== 'retriable' || left <= 1) throw failure;
+        if (failure.recovery !== 'retry' || left <= 1) throw failure;
         connected = undefined;
         await new Promise((resolve) => setTimeout(resolve, waitMs));
         await cluster.refreshMetadata().catch(() => undefined); // the next attempt meets the same

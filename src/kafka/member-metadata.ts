@@ -1,7 +1,7 @@
 /** What a processor says of itself when it joins its group: Kafka keeps it as the member's user data, and tells it to whoever describes the group. */
 
 /** Of one process: where it says that it lives (`membership/liveness.ts`). */
-export type Life = {
+export type ProcessIdentity = {
   /** Its address towards the brokers, and the port on which it listens for its neighbours. */
   readonly host: string;
   readonly port: number;
@@ -14,7 +14,7 @@ export type Life = {
 export type Membership = {
   /** The partitions that it has, whose state it holds. */
   readonly owned: readonly number[];
-  readonly life: Life | undefined;
+  readonly identity: ProcessIdentity | undefined;
 };
 
 export function encodeMembership(membership: Membership): Buffer {
@@ -23,10 +23,10 @@ export function encodeMembership(membership: Membership): Buffer {
 
 /** Whoever says it in another way, an earlier version, is taken for one that says nothing. */
 export function decodeMembership(bytes: Buffer | undefined): Membership {
-  const { owned, life } = parsed(bytes);
+  const { owned, identity } = parsed(bytes);
   return {
     owned: Array.isArray(owned) ? owned.filter((one) => Number.isInteger(one)) : [],
-    life: isLife(life) ? life : undefined,
+    identity: isProcessIdentity(identity) ? identity : undefined,
   };
 }
 
@@ -38,7 +38,7 @@ function parsed(bytes: Buffer | undefined): { readonly [key in keyof Membership]
   }
 }
 
-function isLife(value: unknown): value is Life {
-  const { host, port, hostname, name } = (value ?? {}) as Partial<Life>;
+function isProcessIdentity(value: unknown): value is ProcessIdentity {
+  const { host, port, hostname, name } = (value ?? {}) as Partial<ProcessIdentity>;
   return typeof port === 'number' && [host, hostname, name].every((one) => typeof one === 'string');
 }

@@ -38,7 +38,7 @@ export function createTokenProvider({ tokenUrl, clientId, clientSecret }: Creden
       return { value: access_token };
     } catch (error) {
       const text = `no OAuth token from ${tokenUrl}: ${messageOf(error)}`;
-      throw new AppError('BROKER_UNAVAILABLE', 'retriable', text, error);
+      throw new AppError('BROKER_UNAVAILABLE', 'retry', text, error);
     }
   };
 }

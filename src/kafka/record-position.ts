@@ -1,5 +1,10 @@
 /** Where a record stands, and how that is written. Pure. */
 
-export type Place = { readonly topic: string; readonly partition: number; readonly offset: number };
+export type RecordPosition = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+};
 
-export const nameOf = ({ topic, partition, offset }: Place) => `${topic}/${partition}@${offset}`;
+export const formatPosition = ({ topic, partition, offset }: RecordPosition) =>
+  `${topic}/${partition}@${offset}`;

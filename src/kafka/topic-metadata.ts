@@ -116,5 +116,5 @@ function leaderIn(reader: ByteReader): { readonly partition: number; readonly le
 function withoutIds(): AppError {
   const text =
     'the brokers do not tell topic ids (Metadata version 12): expected Kafka 2.8 or newer. Without them a topic that was deleted and made again cannot be told from the one before';
-  return new AppError('KAFKA_REFUSED', 'fatal', text);
+  return new AppError('KAFKA_REFUSED', 'stop', text);
 }

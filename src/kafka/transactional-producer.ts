@@ -87,7 +87,7 @@ type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] exten
 /** The same object: KafkaJS's type only forbids the readonly lists of header values. */
 function asTopicMessages(records: Transaction['records'][number]): TopicMessages {
   if (records.messages.length === 0) {
-    throw new AppError('ASSUMPTION_BROKEN', 'fatal', `no records for ${records.topic} in a send`);
+    throw new AppError('ASSUMPTION_BROKEN', 'stop', `no records for ${records.topic} in a send`);
   }
   return records as unknown as TopicMessages;
 }

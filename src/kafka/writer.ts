@@ -58,7 +58,7 @@ export async function openWriter(
       try {
         const timeout = Math.min(timeoutMs, requestTimeoutMs);
         const sent = await producer.send({ topic, acks: -1, timeout, messages: messages as never });
-        return placesOf(messages, sent);
+        return positionsOf(messages, sent);
       } catch (error) {
         // The topic may have been made again, or partitions may have lost their leaders.
         void refresh().catch(() => undefined);
@@ -136,8 +136,8 @@ export function expectStored(results: readonly (Stored | NotStored)[]): readonly
   return results.map((result) => {
     if (!isNotStored(result)) return result;
     throw result.kind === 'refused'
-      ? new AppError('KAFKA_REFUSED', 'fatal', result.reason)
-      : new AppError('BROKER_UNAVAILABLE', 'retriable', result.reason);
+      ? new AppError('KAFKA_REFUSED', 'stop', result.reason)
+      : new AppError('BROKER_UNAVAILABLE', 'retry', result.reason);
   });
 }
 
@@ -150,7 +150,7 @@ async function expectTopic(
   const found = await look();
   if (found) return found;
   const text = `${topic} does not exist: expected it. \`voucherbus setup\` makes it`;
-  throw new AppError('BROKER_UNAVAILABLE', 'retriable', text);
+  throw new AppError('BROKER_UNAVAILABLE', 'retry', text);
 }
 
 /** NO_TIMESTAMP: Kafka does not validate it. */
@@ -163,7 +163,7 @@ function notAhead(timestamp: string | undefined): string {
 }
 
 /** A partition's records got consecutive offsets, in the order in which they were given. */
-function placesOf(
+function positionsOf(
   messages: readonly { readonly partition: number }[],
   sent: readonly { readonly partition: number; readonly baseOffset?: string }[],
 ): readonly Stored[] {

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { asAppError } from '../kafka/failure.ts';
 
 /** @param brokers host:port each @throws AppError, where none of them has an address to which there is a way */
-export async function ownAddress(brokers: readonly string[]): Promise<string> {
+export async function advertisedAddress(brokers: readonly string[]): Promise<string> {
   try {
     return await Promise.any(brokers.map(addressTowards));
   } catch (error) {

@@ -6,7 +6,7 @@
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alivePath } from '../admin/server.ts';
-import type { Life } from '../kafka/member-metadata.ts';
+import type { ProcessIdentity } from '../kafka/member-metadata.ts';
 
 const answerWithinMs = 2_000;
 const betweenAttemptsMs = 100;
@@ -18,12 +18,15 @@ const maxAttempts = 20;
 const keepAliveMs = 10_000;
 
 /** Resolves when the process has died (true), or can not be watched any more, by `signal` or because it can not be reached (false). Never rejects. */
-export async function deathOf(life: Life, signal: AbortSignal): Promise<boolean> {
+export async function waitForDeath(
+  identity: ProcessIdentity,
+  signal: AbortSignal,
+): Promise<boolean> {
   // Before we have met it, a refusal says nothing: in our network the address may be somebody else's.
   let hasMet = false;
   for (let attempts = 0; attempts < maxAttempts && !signal.aborted; attempts += 1) {
-    const answer = await attend(life, signal);
-    if (answer === life.name) {
+    const answer = await probe(identity, signal);
+    if (answer === identity.name) {
       hasMet = true;
       attempts = 0;
     } else if (hasMet && answer !== undefined) return true;
@@ -33,7 +36,10 @@ export async function deathOf(life: Life, signal: AbortSignal): Promise<boolean>
 }
 
 /** Of one connection, when it ends or is of no use: the name that answered; 'refused', where nobody listens; undefined, where nothing is known. */
-function attend({ host, port, name }: Life, signal: AbortSignal): Promise<string | undefined> {
+function probe(
+  { host, port, name }: ProcessIdentity,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const timeout = answerWithinMs;
     const asked = get({ host, port, path: alivePath, agent: false, timeout, signal });

@@ -5,22 +5,22 @@
 
 import { messageOf } from '../errors.ts';
 import type { Member } from '../kafka/admin.ts';
-import type { Life } from '../kafka/member-metadata.ts';
+import type { ProcessIdentity } from '../kafka/member-metadata.ts';
 import type { Log } from '../observability/log.ts';
 
-export type NeighboursOptions = {
+export type PeersOptions = {
   /** Ourselves. */
-  readonly own: Life;
+  readonly own: ProcessIdentity;
   /** Who is in the group now, where that is known. */
   readonly members: () => Promise<readonly Member[] | undefined>;
   /** Resolves with true when it has died. */
-  readonly deathOf: (life: Life, signal: AbortSignal) => Promise<boolean>;
+  readonly waitForDeath: (identity: ProcessIdentity, signal: AbortSignal) => Promise<boolean>;
   /** Answers whether it was a member still. */
-  readonly dismiss: (memberId: string) => Promise<boolean>;
+  readonly removeMember: (memberId: string) => Promise<boolean>;
   readonly log: Log;
 };
 
-export type Neighbours = {
+export type Peers = {
   /** Watches those who are in the group now, and no others. First called before we join. */
   readonly look: () => Promise<void>;
   readonly stop: () => void;
@@ -32,18 +32,18 @@ const maxWatched = 256;
 /** One process. */
 type Watched = { memberIds: readonly string[]; readonly watch: AbortController };
 
-export function createNeighbours(options: NeighboursOptions): Neighbours {
-  const { own, members, deathOf, dismiss, log } = options;
+export function createPeers(options: PeersOptions): Peers {
+  const { own, members, waitForDeath, removeMember, log } = options;
   const watched = new Map<string, Watched>();
   /** Those that were found where we are, by name, and taken out once. */
   const doubted = new Set<string>();
   let isStopped = false;
 
-  const dismissAll = async (memberIds: readonly string[], { host, port }: Life) => {
+  const removeMembers = async (memberIds: readonly string[], { host, port }: ProcessIdentity) => {
     for (const memberId of memberIds) {
       try {
         // Every neighbour asks for it; the first is answered with true.
-        if (!(await dismiss(memberId))) continue;
+        if (!(await removeMember(memberId))) continue;
         log.warn({ memberId, host, port }, 'a processor has died and is taken out of the group');
       } catch (error) {
         const facts = { memberId, host, port, err: error };
@@ -52,19 +52,19 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     }
   };
 
-  const watch = async (life: Life, one: Watched) => {
-    const hasDied = await deathOf(life, one.watch.signal);
-    if (watched.get(life.name) === one) watched.delete(life.name);
-    if (hasDied && !isStopped) await dismissAll(one.memberIds, life);
+  const watch = async (identity: ProcessIdentity, one: Watched) => {
+    const hasDied = await waitForDeath(identity, one.watch.signal);
+    if (watched.get(identity.name) === one) watched.delete(identity.name);
+    if (hasDied && !isStopped) await removeMembers(one.memberIds, identity);
   };
 
   /** In our network we could not listen there if it lived. One that joins again under the same name lives all the same, in another network. */
-  const doubt = async (name: string, life: Life, memberIds: readonly string[]) => {
+  const doubt = async (name: string, identity: ProcessIdentity, memberIds: readonly string[]) => {
     if (!doubted.has(name)) {
       doubted.add(name);
-      return dismissAll(memberIds, life);
+      return removeMembers(memberIds, identity);
     }
-    const { host, port, hostname } = life;
+    const { host, port, hostname } = identity;
     const text =
       'another processor lives under our own address and host name: give each host a name of its own, or a death of one of them is seen only by the end of its session';
     log.warn({ host, port, hostname }, text);
@@ -73,25 +73,25 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
   const look = async () => {
     const now = await members();
     if (now === undefined || isStopped) return;
-    const byName = Map.groupBy(now, ({ life }) => life?.name);
+    const byName = Map.groupBy(now, ({ identity }) => identity?.name);
     for (const [name, { watch }] of watched) {
       if (byName.has(name)) continue;
       watch.abort();
       watched.delete(name);
     }
     for (const [name, list] of byName) {
-      const [{ life } = {}] = list;
-      if (name === undefined || life === undefined || name === own.name) continue;
+      const [{ identity } = {}] = list;
+      if (name === undefined || identity === undefined || name === own.name) continue;
       const memberIds = list.map(({ memberId }) => memberId);
       const known = watched.get(name);
       if (known) known.memberIds = memberIds;
-      else if (isSamePlace(life, own)) await doubt(name, life, memberIds);
+      else if (isSameAddress(identity, own)) await doubt(name, identity, memberIds);
       // Any member of the group can name an address: bound the number of connections.
       else if (watched.size >= maxWatched) continue;
       else {
         const one: Watched = { memberIds, watch: new AbortController() };
         watched.set(name, one);
-        void watch(life, one);
+        void watch(identity, one);
       }
     }
   };
@@ -112,6 +112,6 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
   };
 }
 
-function isSamePlace(one: Life, other: Life): boolean {
+function isSameAddress(one: ProcessIdentity, other: ProcessIdentity): boolean {
   return one.host === other.host && one.port === other.port && one.hostname === other.hostname;
 }

@@ -11,7 +11,11 @@ import { asAppError } from '../kafka/failure.ts';
 const unknownMember = 'UNKNOWN_MEMBER_ID';
 
 /** Answers whether it was a member still. @throws AppError, where the coordinator can not be asked */
-export async function dismiss(client: Client, group: string, memberId: string): Promise<boolean> {
+export async function removeMember(
+  client: Client,
+  group: string,
+  memberId: string,
+): Promise<boolean> {
   const cluster = createCluster(client);
   try {
     await cluster.connect();

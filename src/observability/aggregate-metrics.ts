@@ -4,19 +4,19 @@ import { AggregatorRegistry } from 'prom-client';
 import type { Metrics } from './metrics.ts';
 
 /** Of one process; it can be sent as JSON. */
-export type Snapshot = Awaited<ReturnType<Metrics['registry']['getMetricsAsJSON']>>;
+export type MetricsSnapshot = Awaited<ReturnType<Metrics['registry']['getMetricsAsJSON']>>;
 
-export function snapshotOf(metrics: Metrics): Promise<Snapshot> {
+export function snapshotOf(metrics: Metrics): Promise<MetricsSnapshot> {
   return metrics.registry.getMetricsAsJSON();
 }
 
 /** In Prometheus' text format. */
-export function textOf(snapshots: readonly Snapshot[]): Promise<string> {
+export function textOf(snapshots: readonly MetricsSnapshot[]): Promise<string> {
   return AggregatorRegistry.aggregate([...snapshots]).metrics();
 }
 
 /** What stays of a process that is gone: without what it has counted, sums would shrink, and Prometheus would take that for a restart of all. */
-export function countedIn(snapshots: readonly Snapshot[]): Promise<Snapshot> {
+export function countedIn(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
   const counted = snapshots.map((metrics) =>
     metrics.filter(({ type }) => ['counter', 'histogram'].includes(String(type))),
   );

@@ -52,13 +52,17 @@ const ignore = () => undefined;
 /** An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken assumption. */
 function errorFacts(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
-  const { code, fact, type } = error as Error & { code?: string; fact?: string; type?: string };
+  const { code, recovery, type } = error as Error & {
+    code?: string;
+    recovery?: string;
+    type?: string;
+  };
   return {
     type: type ?? error.name,
     message: error.message,
     ...(code === undefined ? {} : { code }),
-    ...(fact === undefined ? {} : { fact }),
-    ...(fact === undefined && !error.name.startsWith('KafkaJS') ? { stack: error.stack } : {}),
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(recovery === undefined && !error.name.startsWith('KafkaJS') ? { stack: error.stack } : {}),
     ...(error.cause === undefined ? {} : { cause: errorFacts(error.cause) }),
   };
 }

@@ -1,6 +1,6 @@
 /** The whole business: what becomes of each record of a batch. Pure; the clock, the routes and the state come as values. */
 
-import type { Batch, Entry, Outcome } from '../avro/records.ts';
+import type { JournalEntry, JournalRecord, Outcome } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { digestOfRedrive, type Redrive, redriveLabel } from '../dead-letters/redrive.ts';
 import { enrich, type PersonalField, type ReferenceOf } from '../enrichment/enrich.ts';
@@ -39,7 +39,7 @@ export function decide(
   nowMs: number,
   take: (decision: Decision) => void,
   tooLarge?: DeadLetter,
-): Batch {
+): JournalRecord {
   /** Forwarded by this very batch: of two copies in one batch the second is the duplicate. */
   const draft = new Set<string>();
   const journal = new Entries(memory.position);
@@ -53,7 +53,7 @@ export function decide(
     if (draft.has(content.id) || memory.hasSeen(record.digest)) return { kind: 'duplicate' };
     if (
       rules.olderThanWindow === 'park' &&
-      !record.redrive?.isVouched &&
+      !record.redrive?.isStaleAllowed &&
       memory.isOlderThanWindow(content.createdAtMs, streamTimeMs)
     ) {
       return { kind: 'dead-letter', letter: tooOld };
@@ -145,7 +145,7 @@ const outcomes: Readonly<Record<Decision['kind'], Outcome>> = {
 /** What the journal says of a batch, record by record. */
 class Entries {
   readonly labels: string[] = [];
-  readonly entries: Entry[] = [];
+  readonly entries: JournalEntry[] = [];
   readonly #from: number;
   /** The offset after the last record. */
   to: number;
@@ -177,9 +177,9 @@ class Entries {
 /** Event types are free text in distributions; the journal keeps what identifies them. */
 const longestLabel = 100;
 
-function labelOfRedrive({ by, isVouched, attempt }: Redrive): string {
-  const vouched = isVouched ? ', vouched for' : '';
-  return `${redriveLabel}${by.slice(0, longestLabel).toWellFormed()}, attempt ${attempt}${vouched}`;
+function labelOfRedrive({ by, isStaleAllowed, attempt }: Redrive): string {
+  const allowed = isStaleAllowed ? ', stale allowed' : '';
+  return `${redriveLabel}${by.slice(0, longestLabel).toWellFormed()}, attempt ${attempt}${allowed}`;
 }
 
 function labelOf(decision: Decision): string | undefined {

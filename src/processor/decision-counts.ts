@@ -4,7 +4,7 @@ import type { Decision } from './decide.ts';
 
 type Counts = Map<string, number>;
 
-export class Tally {
+export class DecisionCounts {
   /** By outcome, then by reason; '' where an outcome needs none. */
   readonly events = new Map<Decision['kind'], Counts>();
   /** Output records by topic. */

@@ -3,7 +3,7 @@
  * the same name, and offsets that start at 0: KafkaJS goes on without a word, and the records below the old position would be skipped.
  */
 
-import type { Deployment } from '../avro/records.ts';
+import type { DeploymentIdentity } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import {
   type CoreTopics,
@@ -14,7 +14,7 @@ import {
 import type { Admin } from '../kafka/admin.ts';
 
 export type DeploymentWatch = {
-  readonly current: () => { readonly deployment: Deployment; readonly identity: Buffer };
+  readonly current: () => { readonly deployment: DeploymentIdentity; readonly identity: Buffer };
   /**
    * Call after records were fetched and before they are worked on.
    * @throws AppError ASSUMPTION_BROKEN, fatal, where a topic is another one now; retriable, where Kafka cannot be asked
@@ -44,14 +44,14 @@ export async function watchDeployment({
   core,
   topics,
 }: Options): Promise<DeploymentWatch> {
-  const read = async (): Promise<Deployment> => {
+  const read = async (): Promise<DeploymentIdentity> => {
     const found = await admin.identify(topics());
     const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
     // While it does not exist nothing can be fetched, and nothing is known of it.
     const partitions = found.get(core.raw)?.partitions ?? current.deployment.partitions;
     return { group, partitions, topicIds, isAdopted: false };
   };
-  const asCurrent = (deployment: Deployment) => {
+  const asCurrent = (deployment: DeploymentIdentity) => {
     return { deployment, identity: identityOf(deployment) };
   };
   let current = asCurrent({ group, partitions: 0, topicIds: {}, isAdopted: false });
@@ -64,7 +64,7 @@ export async function watchDeployment({
     const differences = differencesOf(current.deployment, found);
     if (differences.length > 0) {
       const text = differences.map((one) => describeDifference(one, core)).join('; ');
-      throw new AppError('ASSUMPTION_BROKEN', 'fatal', text);
+      throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
     }
     // One that is away for the moment keeps its id: made again, it must not pass for the same.
     const topicIds = { ...current.deployment.topicIds, ...found.topicIds };
@@ -85,7 +85,7 @@ export async function watchDeployment({
   const timer = setInterval(() => {
     verify().catch((error: unknown) => {
       // While Kafka is away there is nothing to work on either.
-      if (error instanceof AppError && error.fact === 'fatal') ended.reject(error);
+      if (error instanceof AppError && error.recovery === 'stop') ended.reject(error);
     });
   }, betweenLooksMs);
   return {

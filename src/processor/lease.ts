@@ -9,7 +9,7 @@
  */
 
 import type { Decoder } from '../avro/decoder.ts';
-import type { Batch } from '../avro/records.ts';
+import type { JournalRecord } from '../avro/records.ts';
 import { restore } from '../journal/restore.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Admin } from '../kafka/admin.ts';
@@ -28,7 +28,7 @@ export type LeaseContext = {
   readonly client: Client;
   readonly admin: Admin;
   readonly reader: Reader;
-  readonly decoder: Decoder<Batch>;
+  readonly decoder: Decoder<JournalRecord>;
   readonly catalog: Catalog;
   readonly group: string;
   readonly deployment: Pick<DeploymentWatch, 'current' | 'verify'>;

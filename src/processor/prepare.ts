@@ -1,7 +1,7 @@
 /** From fetched records to the next transaction, within the limits of the configuration and of the topics. */
 
 import type { Decoder } from '../avro/decoder.ts';
-import type { Batch, RawWebhook } from '../avro/records.ts';
+import type { JournalRecord, RawWebhook } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import type { Lookups } from '../enrichment/lookups.ts';
 import { AppError } from '../errors.ts';
@@ -10,12 +10,12 @@ import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional-producer.ts';
 import { type Decision, decide, type Rules } from './decide.ts';
-import { Tally } from './decision-counts.ts';
+import { DecisionCounts } from './decision-counts.ts';
 import { type Decoded, decodeRecord } from './decode.ts';
 import type { DeploymentWatch } from './deployment-watch.ts';
 import { whileBeating } from './heartbeat.ts';
 import { excessOf, type TopicLimits, textOf } from './topic-limits.ts';
-import { type Assembly, Draft } from './transaction-builder.ts';
+import { type Assembly, TransactionBuilder } from './transaction-builder.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;
@@ -35,8 +35,8 @@ export type PrepareContext = {
 export type Work = {
   /** Raw records. */
   readonly size: number;
-  readonly batch: Batch;
-  readonly tally: Tally;
+  readonly batch: JournalRecord;
+  readonly counts: DecisionCounts;
   readonly transaction: Transaction;
   /** Once it is committed, and no sooner: the memory of the transaction's values is given back. */
   readonly giveBack: () => void;
@@ -66,18 +66,18 @@ export async function prepare(
   const belonging = { identity, deployment: isDue ? found : null };
   const work = (count: number, tooLarge?: DeadLetter): Work => {
     const taken = slice.slice(0, count);
-    const draft = new Draft(partition, rules, nowMs, assembly);
-    const tally = new Tally();
+    const builder = new TransactionBuilder(partition, rules, nowMs, assembly);
+    const counts = new DecisionCounts();
     let size = 0;
     const take = (decision: Decision) => {
-      draft.add(taken[size] as InputRecord, decision);
-      tally.add(decision);
+      builder.add(taken[size] as InputRecord, decision);
+      counts.add(decision);
       size += 1;
     };
     const records = decoded?.slice(0, count) ?? oneByOne(taken, read);
     const batch = { ...decide(records, state, rules, nowMs, take, tooLarge), ...belonging };
-    const transaction = draft.closedWith(batch);
-    return { size, batch, tally, transaction, giveBack: () => draft.giveBack() };
+    const transaction = builder.closedWith(batch);
+    return { size, batch, counts, transaction, giveBack: () => builder.giveBack() };
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
     const whole = work(count);
@@ -89,7 +89,7 @@ export async function prepare(
     const still = excessOf(parked.transaction, topicLimits, nowMs);
     if (still === undefined) return parked;
     // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
-    throw new AppError('TOPIC_UNFIT', 'fatal', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
+    throw new AppError('TOPIC_UNFIT', 'stop', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
-import type { Tally } from './decision-counts.ts';
+import type { DecisionCounts } from './decision-counts.ts';
 import { whileBeating } from './heartbeat.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
 import { Linger } from './linger.ts';
@@ -124,7 +124,7 @@ export function createProcessor(context: ProcessorContext): Processor {
 /** One transaction. Only when it is committed does its batch become part of the state. Answers how long the commit took, in milliseconds. */
 async function commit(
   { producer, state }: Lease,
-  { size, batch, tally, transaction, giveBack }: Work,
+  { size, batch, counts, transaction, giveBack }: Work,
   { partition, highWatermark }: InputBatch,
   context: ProcessorContext,
 ): Promise<number> {
@@ -142,11 +142,11 @@ async function commit(
   const committedAt = Date.now();
   metrics.lagSeconds.set({ partition }, (committedAt - batch.receivedUntil) / 1_000);
   metrics.endToEndSeconds.observe((committedAt - batch.receivedUntil) / 1_000);
-  count(tally, context);
+  count(counts, context);
   return commitMs;
 }
 
-function count({ events, topics }: Tally, { metrics }: ProcessorContext): void {
+function count({ events, topics }: DecisionCounts, { metrics }: ProcessorContext): void {
   for (const [outcome, reasons] of events) {
     for (const [reason, number] of reasons) metrics.events.inc({ outcome, reason }, number);
   }
@@ -160,11 +160,11 @@ async function surviveOrThrow(
   { partition, heartbeat }: InputBatch,
   { metrics, log }: ProcessorContext,
 ): Promise<void> {
-  metrics.transactions.inc({ outcome: failure.fact === 'fenced' ? 'fenced' : 'failed' });
-  if (failure.fact === 'fatal') throw failure;
+  metrics.transactions.inc({ outcome: failure.recovery === 'give-up-lease' ? 'fenced' : 'failed' });
+  if (failure.recovery === 'stop') throw failure;
   if (failures >= maxFailures) {
     const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
-    throw new AppError(failure.code, 'retriable', text, failure);
+    throw new AppError(failure.code, 'retry', text, failure);
   }
   // 100, 200, 400 … 5,000 ms: 12 failures take about 30 s.
   const waitMs = Math.min(longestWaitMs, 100 * 2 ** (failures - 1));

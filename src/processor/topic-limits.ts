@@ -66,7 +66,7 @@ export async function explained(
   if (!isTooLarge(error)) return error;
   await limits.refresh();
   const excess = excessOf(transaction, limits, Date.now());
-  return excess ? new AppError('TOPIC_UNFIT', 'retriable', textOf(excess), error) : error;
+  return excess ? new AppError('TOPIC_UNFIT', 'retry', textOf(excess), error) : error;
 }
 
 /** More than headers, key and framing of a record of ours take, the header values of a stranger's raw record not counted. */

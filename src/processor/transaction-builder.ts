@@ -1,8 +1,8 @@
 /** Exactly what one transaction holds: the outputs, the dead letters, the journal's record, and the group's next offset. */
 
-import { Space } from '../avro/arena.ts';
+import { Arena } from '../avro/arena.ts';
 import type { Encoder } from '../avro/encoder.ts';
-import type { Batch, PublicationSucceeded } from '../avro/records.ts';
+import type { JournalRecord, PublicationSucceeded } from '../avro/records.ts';
 import { type DeadLetter, deadLetterHeaders, type Origin } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
@@ -15,7 +15,7 @@ export type Assembly = {
   readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal'>;
   readonly group: string;
   readonly encodeEvent: (topic: string) => Encoder<PublicationSucceeded>;
-  readonly encodeBatch: Encoder<Batch>;
+  readonly encodeJournalRecord: Encoder<JournalRecord>;
   readonly cloudEvent: (topic: string) => CloudEventConstants;
   /** Of every output topic, at least. */
   readonly partitions: number;
@@ -42,12 +42,12 @@ export function cloudEventConstants(
 }
 
 /** One transaction as it fills, record by record. */
-export class Draft {
+export class TransactionBuilder {
   readonly #partition: number;
   readonly #routesVersion: string;
   readonly #processedAtMs: number;
   readonly #assembly: Assembly;
-  readonly #space = new Space();
+  readonly #arena = new Arena();
   readonly #byTopic = new Map<string, OutputRecord[]>();
 
   constructor(partition: number, { routes }: Rules, processedAtMs: number, assembly: Assembly) {
@@ -65,7 +65,7 @@ export class Draft {
         const { topic } = output;
         this.#put(
           topic,
-          outputRecord(output, this.#partition, this.#routesVersion, this.#space, this.#assembly),
+          outputRecord(output, this.#partition, this.#routesVersion, this.#arena, this.#assembly),
         );
       }
     } else if (decision.kind === 'dead-letter') {
@@ -80,11 +80,15 @@ export class Draft {
   }
 
   /** With what the journal says of all of it. */
-  closedWith(batch: Batch): Transaction {
-    const { catalog, group, encodeBatch } = this.#assembly;
+  closedWith(batch: JournalRecord): Transaction {
+    const { catalog, group, encodeJournalRecord } = this.#assembly;
     const partition = this.#partition;
     const timestamp = String(batch.processedAt);
-    this.#put(catalog.journal, { partition, value: encodeBatch(batch, this.#space), timestamp });
+    this.#put(catalog.journal, {
+      partition,
+      value: encodeJournalRecord(batch, this.#arena),
+      timestamp,
+    });
     return {
       records: [...this.#byTopic].map(([topic, messages]) => ({ topic, messages })),
       offsets: { group, topic: catalog.raw, partition, offset: batch.to },
@@ -93,7 +97,7 @@ export class Draft {
 
   /** The transaction is committed: the memory of its values is given back. */
   giveBack(): void {
-    this.#space.giveBack();
+    this.#arena.giveBack();
   }
 
   #put(topic: string, record: OutputRecord): void {
@@ -108,7 +112,7 @@ function outputRecord(
   { topic, route, event, id: eventId, key }: Output,
   partition: number,
   routesVersion: string,
-  space: Space,
+  arena: Arena,
   { encodeEvent, cloudEvent, partitions }: Assembly,
 ): OutputRecord {
   const subject = Buffer.from(event.publicationId);
@@ -118,7 +122,7 @@ function outputRecord(
     // As it came, which keeps the transaction's markers few; another key must always lead to the same place.
     partition: key === undefined ? partition : partitionOf(partitionKey, partitions),
     key: partitionKey,
-    value: encodeEvent(topic)(event, space),
+    value: encodeEvent(topic)(event, arena),
     headers: {
       ...cloudEvent(topic),
       ce_id: id,

@@ -5,7 +5,7 @@ import type { Admin } from '../kafka/admin.ts';
 import type { Reader } from '../kafka/log-reader.ts';
 import type { Catalog } from './catalog.ts';
 
-export type Scene = {
+export type Deployment = {
   readonly reader: Reader;
   readonly admin: Admin;
   readonly registry: Registry;

@@ -27,7 +27,7 @@ export function watchSchemaIds(
       if (id === idOf(topic)) continue;
       const found = id === undefined ? 'is not registered any more' : `has the id ${id}`;
       const text = `the schema of ${subjectOf(topic)} ${found}, expected ${idOf(topic)}: the schema registry was made again or restored from another. Records that are written with the old id could not be read, or would be read by another schema. Restore the registry's ids, or run \`voucherbus setup\` and start again to write with the new ones`;
-      ended.reject(new AppError('ASSUMPTION_BROKEN', 'fatal', text));
+      ended.reject(new AppError('ASSUMPTION_BROKEN', 'stop', text));
     }
   };
   // While the registry is unreachable there is nothing to compare.

@@ -6,7 +6,7 @@ import { sampleWebhook } from '../voucherify/sample.ts';
 import { signedHeaders } from '../voucherify/signature.ts';
 import type { Fate, History, Sent } from './history.ts';
 
-export type Load = {
+export type LoadOptions = {
   readonly url: string;
   /** The webhook secret. */
   readonly key: string;
@@ -26,7 +26,7 @@ export type Load = {
   readonly random: () => number;
 };
 
-export type Drive = {
+export type Load = {
   /** Grows while the drive runs. */
   readonly history: History;
   /** How many webhooks were begun so far. */
@@ -38,7 +38,7 @@ export type Drive = {
 /** The bridge answers within 8 s; the vendor gives up after 10. */
 const giveUpAfterMs = 10_000;
 
-export function drive(load: Load): Drive {
+export function startLoad(load: LoadOptions): Load {
   const { count, isEnough = () => true, concurrency, perSecond, repeatPercent, random } = load;
   const history = new Map<string, Sent>();
   const startedAt = performance.now();
@@ -57,9 +57,9 @@ export function drive(load: Load): Drive {
       const { body, expected } = webhook(id, number, load.topics);
       const sent = history.get(id) ?? { expected, acknowledged: [], spooled: 0, refused: 0 };
       history.set(id, sent);
-      const place = await post(load, body);
-      if (place === 'spooled') sent.spooled += 1;
-      else if (place) sent.acknowledged.push(place);
+      const position = await post(load, body);
+      if (position === 'spooled') sent.spooled += 1;
+      else if (position) sent.acknowledged.push(position);
       else sent.refused += 1;
     }
   };
@@ -80,7 +80,7 @@ const campaignTypes = [
 function webhook(
   publicationId: string,
   number: number,
-  topics: Load['topics'],
+  topics: LoadOptions['topics'],
 ): { readonly body: Buffer; readonly expected: Fate } {
   const [campaignType, topic] = campaignTypes[number % campaignTypes.length] ?? campaignTypes[0];
   const whole = sampleWebhook({ publicationId, campaignType });
@@ -101,10 +101,14 @@ function webhook(
   }
 }
 
-type Answer = { readonly status: unknown; readonly partition: number; readonly offset: number };
+type AcceptedResponse = {
+  readonly status: unknown;
+  readonly partition: number;
+  readonly offset: number;
+};
 
 /** Where the bridge stored it; undefined where it did not say that it keeps it. */
-async function post({ url, key }: Load, body: Buffer) {
+async function post({ url, key }: LoadOptions, body: Buffer) {
   try {
     const answer = await fetch(url, {
       method: 'POST',
@@ -112,7 +116,7 @@ async function post({ url, key }: Load, body: Buffer) {
       body,
       signal: AbortSignal.timeout(giveUpAfterMs),
     });
-    const { status, partition, offset } = (await answer.json()) as Answer;
+    const { status, partition, offset } = (await answer.json()) as AcceptedResponse;
     if (answer.status !== 202) return undefined;
     return status === 'spooled' ? status : { partition, offset };
   } catch {

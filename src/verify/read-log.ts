@@ -7,13 +7,13 @@ import type { Reader } from '../kafka/log-reader.ts';
 import type { BatchHeader, ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 
 type Verdict = { readonly record: ReadRecord; state: 'committed' | 'aborted' | 'open' };
-export type Judged = Readonly<Verdict>;
+export type ScannedRecord = Readonly<Verdict>;
 
 /** Everything in [from, to), in the log's order. */
 export async function readLog(
   reader: Reader,
   range: { topic: string; partition: number; from: number; to: number },
-): Promise<readonly Judged[]> {
+): Promise<readonly ScannedRecord[]> {
   const judged: Verdict[] = [];
   /** By producer id. */
   const undecided = new Map<bigint, Verdict[]>();

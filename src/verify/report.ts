@@ -4,17 +4,19 @@ import type { Verdict } from './checker.ts';
 
 const mostGuilty = 20;
 
-export function reportOf({ isExact, claims, counts }: Verdict): readonly string[] {
+export function reportOf({ isExact, invariants, counts }: Verdict): readonly string[] {
   const { publications, acknowledged, refused, raw, outputs, deadLetters } = counts;
   const { transactions, abortedRecords } = counts;
   return [
     `${acknowledged} webhooks acknowledged, ${refused} refused or not answered, ${publications} publications; ${raw} records on raw`,
     `${outputs} output events, ${deadLetters} dead letters, ${transactions} transactions; ${abortedRecords} records were aborted on the way`,
     '',
-    ...claims.flatMap(({ claim, guilty }) => [
-      `${guilty.length === 0 ? '✓' : '✗'} ${claim}${guilty.length === 0 ? '' : `: ${guilty.length} times not`}`,
-      ...guilty.slice(0, mostGuilty).map((text) => `    ${text}`),
-      ...(guilty.length > mostGuilty ? [`    … and ${guilty.length - mostGuilty} more`] : []),
+    ...invariants.flatMap(({ invariant, violations }) => [
+      `${violations.length === 0 ? '✓' : '✗'} ${invariant}${violations.length === 0 ? '' : `: ${violations.length} times not`}`,
+      ...violations.slice(0, mostGuilty).map((text) => `    ${text}`),
+      ...(violations.length > mostGuilty
+        ? [`    … and ${violations.length - mostGuilty} more`]
+        : []),
     ]),
     '',
     isExact ? 'EXACTLY ONCE' : 'NOT EXACTLY ONCE',

@@ -16,7 +16,7 @@ export type ApiOptions = {
   readonly timeoutMs: number;
 };
 
-export type Answer =
+export type LookupResult =
   | { readonly kind: 'found'; readonly value: JsonObject }
   /** The vendor does not know it. */
   | { readonly kind: 'absent' }
@@ -26,7 +26,7 @@ export type Answer =
   | { readonly kind: 'failed'; readonly message: string };
 
 export type Api = {
-  readonly get: (what: 'campaigns' | 'customers', id: string) => Promise<Answer>;
+  readonly get: (what: 'campaigns' | 'customers', id: string) => Promise<LookupResult>;
   /** Before this time the vendor would refuse every request. */
   readonly blockedUntilMs: () => number;
 };
@@ -40,7 +40,7 @@ const usualPauseMs = 1_000;
 export function createApi({ url, appId, appToken, timeoutMs }: ApiOptions): Api {
   let blockedUntilMs = 0;
   const headers = { accept: 'application/json', 'x-app-id': appId, 'x-app-token': appToken };
-  const get = async (what: string, id: string): Promise<Answer> => {
+  const get = async (what: string, id: string): Promise<LookupResult> => {
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(`${url}/v1/${what}/${encodeURIComponent(id)}`, {

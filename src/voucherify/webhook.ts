@@ -158,17 +158,17 @@ function isPublication(data: JsonObject): boolean {
   );
 }
 
-export type Facts = Omit<Envelope, 'eventSource'>;
+export type EnvelopeFields = Omit<Envelope, 'eventSource'>;
 
 function envelopeOf(root: JsonObject): Envelope {
   const event = isObject(root['event']) ? root['event'] : {};
   return {
-    ...factsOf(root),
+    ...envelopeFieldsOf(root),
     eventSource: isObject(event['event_source']) ? event['event_source'] : undefined,
   };
 }
 
-export function factsOf(root: JsonObject): Facts {
+export function envelopeFieldsOf(root: JsonObject): EnvelopeFields {
   const { type, data: inEnvelope } = root;
   const isRaw = typeof type !== 'string' || !isObject(inEnvelope);
   const data = isRaw ? root : inEnvelope;
@@ -177,13 +177,13 @@ export function factsOf(root: JsonObject): Facts {
   return {
     eventType: isRaw
       ? undefined
-      : ((isDistribution(root) ? fact(event['type']) : undefined) ?? fact(type)),
-    eventId: fact(event['id']),
-    webhookId: isRaw ? undefined : fact(root['id']),
-    projectId: fact(root['project_id']),
-    groupId: fact(event['group_id']),
-    createdAt: fact(event['created_at']) ?? fact(root['created_at']),
-    publicationId: fact(publication['id']),
+      : ((isDistribution(root) ? field(event['type']) : undefined) ?? field(type)),
+    eventId: field(event['id']),
+    webhookId: isRaw ? undefined : field(root['id']),
+    projectId: field(root['project_id']),
+    groupId: field(event['group_id']),
+    createdAt: field(event['created_at']) ?? field(root['created_at']),
+    publicationId: field(publication['id']),
   };
 }
 
@@ -193,7 +193,7 @@ export function factsOf(root: JsonObject): Facts {
  */
 const longestFact = 512;
 
-function fact(value: unknown): string | undefined {
+function field(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= longestFact
     ? wellFormedId(value)
     : undefined;

@@ -26,7 +26,7 @@ type Taker = {
 /** Who has not taken what it was given for so long gets no more while there is another: its event loop hangs. */
 const heldUpMs = 200;
 
-export class SharedPort {
+export class ConnectionBalancer {
   readonly #bind: Bind;
   readonly #server = createServer(
     // As Node's HTTP server would have them.
@@ -45,7 +45,7 @@ export class SharedPort {
   }
 
   /** What a worker says of connections. @throws AppError, where the port can not be opened for the first of them */
-  async heard(worker: Worker, message: AboutConnections): Promise<void> {
+  async onMessage(worker: Worker, message: AboutConnections): Promise<void> {
     switch (message.kind) {
       case 'takes-connections':
         return await this.#join(worker);
@@ -57,7 +57,7 @@ export class SharedPort {
   }
 
   /** It has ended. (Its 'disconnect' may never come where something was on its way to it.) */
-  async lost(worker: Worker): Promise<void> {
+  async onExit(worker: Worker): Promise<void> {
     // What it said before its end is heard first: another must not get what it had taken.
     await someTurns();
     const given = this.#takers.get(worker)?.given ?? [];

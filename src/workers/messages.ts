@@ -1,15 +1,15 @@
 /** What a worker and its supervisor tell each other. Everything goes as JSON. */
 
 import type { ErrorCode } from '../errors.ts';
-import type { Snapshot } from '../observability/aggregate-metrics.ts';
+import type { MetricsSnapshot } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 
 /** What a service says of itself once it runs: its ports and paths. */
-export type Facts = Readonly<Record<string, unknown>>;
+export type ServiceFacts = Readonly<Record<string, unknown>>;
 
 export type ToWorker =
   /** How are you? The answer is also the sign that the worker's event loop turns. */
-  | { readonly kind: 'ask'; readonly ask: number }
+  | { readonly kind: 'query'; readonly query: number }
   /** Stop gracefully; the second time, at once. (Not a signal, since the system may send signals to the whole process group.) */
   | { readonly kind: 'stop' }
   /** The port whose connections it is given from now on. */
@@ -19,15 +19,15 @@ export type ToWorker =
   /** There are no more. */
   | { readonly kind: 'last-connection' };
 
-export type Look = { readonly status: Status; readonly metrics: Snapshot };
+export type WorkerReport = { readonly status: Status; readonly metrics: MetricsSnapshot };
 
 export type Failure = { readonly text: string; readonly code: ErrorCode | undefined };
 
 export type FromWorker =
-  | { readonly kind: 'look'; readonly ask: number; readonly look: Look }
-  | { readonly kind: 'running'; readonly facts: Facts }
+  | { readonly kind: 'report'; readonly query: number; readonly report: WorkerReport }
+  | { readonly kind: 'running'; readonly facts: ServiceFacts }
   /** What whoever takes its place should know, if it dies now. */
-  | { readonly kind: 'will'; readonly text: string }
+  | { readonly kind: 'last-will'; readonly text: string }
   | AboutConnections
   /** It ends by itself, for this reason. */
   | { readonly kind: 'failed'; readonly failure: Failure };

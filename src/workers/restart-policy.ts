@@ -22,7 +22,7 @@ const maxShortLives = 5;
 
 const firstWaitMs = 1_000;
 
-export function afterDeath(death: Death): Consequence {
+export function restartPolicy(death: Death): Consequence {
   // What keeps the first from starting, keeps each of them: a setting, a missing topic, a port.
   if (!death.hasAnyRun && death.isByItself) return { kind: 'give-up' };
   const shortLives = death.livedMs < shortLifeMs ? death.shortLivesBefore + 1 : 0;

@@ -9,22 +9,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import {
   countedIn,
-  type Snapshot,
+  type MetricsSnapshot,
   snapshotOf,
   textOf,
 } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { type Bind, SharedPort } from './connection-balancer.ts';
-import type { Facts, Failure, FromWorker, Look, ToWorker } from './messages.ts';
-import { leanArguments, leanEnvironment, type Tuning } from './node-flags.ts';
-import { afterDeath } from './restart-policy.ts';
+import { type Bind, ConnectionBalancer } from './connection-balancer.ts';
+import type { Failure, FromWorker, ServiceFacts, ToWorker, WorkerReport } from './messages.ts';
+import { nodeFlags, type Tuning, workerEnvironment } from './node-flags.ts';
+import { restartPolicy } from './restart-policy.ts';
 
 export type SupervisorOptions = {
   readonly count: number;
   /** For the worker's environment: which of the places it has, from 1, and the word of the one who had it before and died. */
-  readonly environmentOf: (place: number, word: string | undefined) => NodeJS.ProcessEnv;
+  readonly environmentOf: (slot: number, lastWill: string | undefined) => NodeJS.ProcessEnv;
   /** Whether the service is ready when one of them is, or only when all are. */
   readonly readyWith: 'one' | 'all';
   readonly tuning: Tuning;
@@ -39,7 +39,7 @@ export type SupervisorOptions = {
 
 export type Supervisor = {
   /** Settles when every place has once had a worker that runs; the facts are those of the first. */
-  readonly running: Promise<Facts>;
+  readonly running: Promise<ServiceFacts>;
   /** Rejects when workers die faster than replacing them could help. */
   readonly ended: Promise<never>;
   readonly status: () => Promise<Status>;
@@ -50,19 +50,19 @@ export type Supervisor = {
 };
 
 /** One of the workers' places: who has it now, and what is known of it. */
-type Place = {
+type Slot = {
   readonly number: number;
   worker: Worker | undefined;
   startedAt: number;
   answeredAt: number;
-  look: Look | undefined;
+  report: WorkerReport | undefined;
   failure: Failure | undefined;
   /** Of the worker for its heir; the heir's own comes in its place. */
-  word: string | undefined;
+  lastWill: string | undefined;
   shortLives: number;
   /** It has said that it runs, and so hears `stop`. */
   isRunning: boolean;
-  running: PromiseWithResolvers<Facts>;
+  running: PromiseWithResolvers<ServiceFacts>;
 };
 
 const askEveryMs = 5_000;
@@ -77,96 +77,96 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { count, environmentOf, readyWith, tuning, killAfterMs, bind, log, metrics } = options;
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
-  const asked = new Map<number, () => void>();
-  let asks = 0;
+  const pendingQueries = new Map<number, () => void>();
+  let queries = 0;
   let isStopping = false;
   let hasAnyRun = false;
-  let past: Snapshot = [];
-  const places = Array.from({ length: count }, (_, i) => aPlace(i + 1));
-  const sharedPort = bind && new SharedPort(bind);
+  let past: MetricsSnapshot = [];
+  const slots = Array.from({ length: count }, (_, i) => createSlot(i + 1));
+  const balancer = bind && new ConnectionBalancer(bind);
 
-  const heard = (place: Place, worker: Worker, message: FromWorker) => {
-    place.answeredAt = performance.now();
+  const onMessage = (slot: Slot, worker: Worker, message: FromWorker) => {
+    slot.answeredAt = performance.now();
     switch (message.kind) {
-      case 'look':
-        place.look = message.look;
-        return asked.get(message.ask)?.();
+      case 'report':
+        slot.report = message.report;
+        return pendingQueries.get(message.query)?.();
       case 'running':
         hasAnyRun = true;
-        place.isRunning = true;
-        return place.running.resolve(message.facts);
-      case 'will':
-        place.word = message.text;
+        slot.isRunning = true;
+        return slot.running.resolve(message.facts);
+      case 'last-will':
+        slot.lastWill = message.text;
         return;
       case 'failed':
-        place.failure = message.failure;
+        slot.failure = message.failure;
         return;
       default:
-        sharedPort?.heard(worker, message).catch(ended.reject);
+        balancer?.onMessage(worker, message).catch(ended.reject);
     }
   };
 
-  cluster.setupPrimary({ execArgv: [...leanArguments(tuning), ...process.execArgv] });
-  const fill = (place: Place) => {
+  cluster.setupPrimary({ execArgv: [...nodeFlags(tuning), ...process.execArgv] });
+  const fill = (slot: Slot) => {
     const worker = cluster.fork({
-      ...leanEnvironment(),
-      ...environmentOf(place.number, place.word),
+      ...workerEnvironment(),
+      ...environmentOf(slot.number, slot.lastWill),
     });
     const now = performance.now();
-    Object.assign(place, { worker, startedAt: now, answeredAt: now, failure: undefined });
-    place.isRunning = false;
-    worker.on('message', (message: FromWorker) => heard(place, worker, message));
-    worker.on('exit', (code, signal) => void died(place, code, signal));
-    log.debug({ worker: place.number, workerPid: worker.process.pid }, 'a worker was started');
+    Object.assign(slot, { worker, startedAt: now, answeredAt: now, failure: undefined });
+    slot.isRunning = false;
+    worker.on('message', (message: FromWorker) => onMessage(slot, worker, message));
+    worker.on('exit', (code, signal) => void onExit(slot, code, signal));
+    log.debug({ worker: slot.number, workerPid: worker.process.pid }, 'a worker was started');
   };
 
-  const died = async (place: Place, code: number | null, signal: string | null) => {
-    const { look, failure, number, worker } = place;
-    place.worker = undefined;
-    place.look = undefined;
-    if (worker) void sharedPort?.lost(worker);
-    if (look) past = await countedIn([past, look.metrics]);
+  const onExit = async (slot: Slot, code: number | null, signal: string | null) => {
+    const { report, failure, number, worker } = slot;
+    slot.worker = undefined;
+    slot.report = undefined;
+    if (worker) void balancer?.onExit(worker);
+    if (report) past = await countedIn([past, report.metrics]);
     if (isStopping) return;
     metrics.workerDeaths.inc();
-    const consequence = afterDeath({
+    const consequence = restartPolicy({
       hasAnyRun,
       isByItself: signal === null,
-      livedMs: performance.now() - place.startedAt,
-      shortLivesBefore: place.shortLives,
+      livedMs: performance.now() - slot.startedAt,
+      shortLivesBefore: slot.shortLives,
     });
     const how = { worker: number, workerPid: worker?.process.pid, code, signal };
     if (consequence.kind === 'give-up') {
-      ended.reject(lastWords(number, failure, code, signal));
+      ended.reject(failureOf(number, failure, code, signal));
       return;
     }
-    place.shortLives = consequence.shortLives;
+    slot.shortLives = consequence.shortLives;
     const { waitMs } = consequence;
     log.error({ ...how, reason: failure?.text, waitMs }, 'a worker has died and is replaced');
     await sleep(waitMs);
-    if (!isStopping) fill(place);
+    if (!isStopping) fill(slot);
   };
 
   /** Their newest answers; of those that do not answer in time, their last. */
-  const ask = async () => {
-    asks += 1;
-    const number = asks;
-    const alive = places.filter(({ worker }) => worker?.isConnected());
+  const query = async () => {
+    queries += 1;
+    const number = queries;
+    const alive = slots.filter(({ worker }) => worker?.isConnected());
     const all = Promise.withResolvers<void>();
     let missing = alive.length;
-    asked.set(number, () => {
+    pendingQueries.set(number, () => {
       missing -= 1;
       if (missing === 0) all.resolve();
     });
-    const question: ToWorker = { kind: 'ask', ask: number };
+    const question: ToWorker = { kind: 'query', query: number };
     // A worker that dies just now is seen by its end.
     for (const { worker } of alive) worker?.send(question, () => undefined);
     if (missing > 0) await Promise.race([all.promise, sleep(answerWithinMs)]);
-    asked.delete(number);
+    pendingQueries.delete(number);
   };
 
   const watch = async () => {
-    await ask();
-    for (const { worker, answeredAt, number } of places) {
+    await query();
+    for (const { worker, answeredAt, number } of slots) {
       const silentMs = Math.round(performance.now() - answeredAt);
       if (worker === undefined || silentMs < hungAfterMs) continue;
       const facts = { worker: number, workerPid: worker.process.pid, silentMs };
@@ -178,47 +178,47 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   return {
     start: () => {
-      for (const place of places) fill(place);
+      for (const slot of slots) fill(slot);
       watching = setInterval(() => void watch(), askEveryMs);
     },
-    running: Promise.all(places.map(({ running }) => running.promise)).then(
+    running: Promise.all(slots.map(({ running }) => running.promise)).then(
       ([facts]) => facts ?? {},
     ),
     ended: ended.promise,
     status: async () => {
-      await ask();
-      return statusOf(places, readyWith, isStopping);
+      await query();
+      return statusOf(slots, readyWith, isStopping);
     },
     metrics: async () => {
-      await ask();
-      const looks = places.flatMap(({ look }) => (look ? [look.metrics] : []));
+      await query();
+      const looks = slots.flatMap(({ report }) => (report ? [report.metrics] : []));
       return textOf([await snapshotOf(metrics), ...looks, past]);
     },
     stop: async () => {
       isStopping = true;
       clearInterval(watching);
-      await Promise.all(places.map((place) => end(place, killAfterMs)));
-      sharedPort?.close();
+      await Promise.all(slots.map((slot) => end(slot, killAfterMs)));
+      balancer?.close();
     },
   };
 }
 
-function aPlace(number: number): Place {
+function createSlot(number: number): Slot {
   return {
     number,
     worker: undefined,
     startedAt: 0,
     answeredAt: 0,
-    look: undefined,
+    report: undefined,
     failure: undefined,
-    word: undefined,
+    lastWill: undefined,
     shortLives: 0,
     isRunning: false,
     running: Promise.withResolvers(),
   };
 }
 
-async function end({ worker, isRunning }: Place, killAfterMs: number): Promise<void> {
+async function end({ worker, isRunning }: Slot, killAfterMs: number): Promise<void> {
   if (worker === undefined) return;
   const exited = once(worker, 'exit');
   const message: ToWorker = { kind: 'stop' };
@@ -232,30 +232,30 @@ async function end({ worker, isRunning }: Place, killAfterMs: number): Promise<v
 
 /** Each part by the worker's number. */
 function statusOf(
-  places: readonly Place[],
+  slots: readonly Slot[],
   readyWith: SupervisorOptions['readyWith'],
   isStopping: boolean,
 ): Status {
-  const isReady = ({ worker, look, answeredAt }: Place) =>
+  const isReady = ({ worker, report, answeredAt }: Slot) =>
     worker !== undefined &&
-    look?.status.isReady === true &&
+    report?.status.isReady === true &&
     performance.now() - answeredAt < askEveryMs + 2 * answerWithinMs;
-  const parts = places.flatMap((place): [string, string][] => {
-    const name = (part: string) => `worker ${place.number}${part}`;
-    if (place.worker === undefined) return [[name(''), 'has died, is replaced']];
-    if (place.look === undefined) return [[name(''), 'starting']];
-    const silentS = Math.round((performance.now() - place.answeredAt) / 1_000);
+  const parts = slots.flatMap((slot): [string, string][] => {
+    const name = (part: string) => `worker ${slot.number}${part}`;
+    if (slot.worker === undefined) return [[name(''), 'has died, is replaced']];
+    if (slot.report === undefined) return [[name(''), 'starting']];
+    const silentS = Math.round((performance.now() - slot.answeredAt) / 1_000);
     const silence: [string, string][] =
       silentS > 1 ? [[name(''), `has not answered for ${silentS} s`]] : [];
-    const own = Object.entries(place.look.status.parts);
+    const own = Object.entries(slot.report.status.parts);
     return [...silence, ...own.map(([part, text]): [string, string] => [name(`: ${part}`), text])];
   });
-  const enough = readyWith === 'one' ? places.some(isReady) : places.every(isReady);
+  const enough = readyWith === 'one' ? slots.some(isReady) : slots.every(isReady);
   return { isReady: enough && !isStopping, parts: Object.fromEntries(parts) };
 }
 
 /** As the worker itself would have been shown, had it been alone. */
-function lastWords(
+function failureOf(
   number: number,
   failure: Failure | undefined,
   code: number | null,
@@ -263,5 +263,5 @@ function lastWords(
 ): AppError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
   const text = failure?.text ?? `worker ${number} has died again and again, last with ${how}`;
-  return new AppError(failure?.code ?? 'ASSUMPTION_BROKEN', 'fatal', text);
+  return new AppError(failure?.code ?? 'ASSUMPTION_BROKEN', 'stop', text);
 }

@@ -6,19 +6,19 @@ import { AppError, shownOf } from '../errors.ts';
 import { snapshotOf } from '../observability/aggregate-metrics.ts';
 import type { Health } from '../observability/health.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Facts, FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ServiceFacts, ToWorker } from './messages.ts';
 
 /** Answers the supervisor's questions from now on. */
-export function answerSupervisor(health: Health, metrics: Metrics): void {
+export function answerQueries(health: Health, metrics: Metrics): void {
   process.on('message', async (message: ToWorker) => {
-    if (message.kind !== 'ask') return;
-    const { ask } = message;
-    const look = { status: health.status(), metrics: await snapshotOf(metrics) };
-    void tell({ kind: 'look', ask, look });
+    if (message.kind !== 'query') return;
+    const { query } = message;
+    const report = { status: health.status(), metrics: await snapshotOf(metrics) };
+    void tell({ kind: 'report', query, report });
   });
 }
 
-export function announceTo(facts: Facts): Promise<void> {
+export function announceTo(facts: ServiceFacts): Promise<void> {
   return tell({ kind: 'running', facts });
 }
 
@@ -75,12 +75,12 @@ export const takeConnections: Listen = async (server) => {
 };
 
 /** Leaves word to whoever takes this worker's place after its death; the last one counts. */
-export function leaveWord(text: string): Promise<void> {
-  return tell({ kind: 'will', text });
+export function setLastWill(text: string): Promise<void> {
+  return tell({ kind: 'last-will', text });
 }
 
 /** Says why this worker ends, so that it is said once, however many fail alike. */
-export function confess(error: unknown): Promise<void> {
+export function reportFailure(error: unknown): Promise<void> {
   const code = error instanceof AppError ? error.code : undefined;
   return tell({ kind: 'failed', failure: { text: shownOf(error), code } });
 }

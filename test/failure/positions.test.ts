@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
 import { createEncoder } from '../../src/avro/encoder.ts';
-import type { Batch } from '../../src/avro/records.ts';
+import type { JournalRecord } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { digestOf } from '../../src/digest.ts';
 import { noIdentity } from '../../src/journal/deployment-identity.ts';
@@ -123,9 +123,12 @@ test('a void tail, and an aborted batch between two good ones, written by hand: 
   const flow = await stoppedHalfway(deployment);
   const { catalog, client, schemaId } = deployment;
   const position = await positionOf(deployment);
-  const encode = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal));
+  const encode = createEncoder<JournalRecord>(
+    schemas.JournalRecord.type,
+    schemaId(catalog.journal),
+  );
   // It claims that the next 50 records were forwarded: whoever believes it loses them.
-  const claim = async (from: number) => {
+  const invariant = async (from: number) => {
     const ids = (await deployment.readAll(catalog.raw))
       .filter(({ offset }) => offset >= from && offset < from + 50)
       .map(({ key }) => String(key));
@@ -153,12 +156,12 @@ test('a void tail, and an aborted batch between two good ones, written by hand: 
   const transactional = client.producer({ transactionalId: 'by-hand', maxInFlightRequests: 1 });
   await transactional.connect();
   const aborted = await transactional.transaction();
-  await aborted.send(await claim(position));
+  await aborted.send(await invariant(position));
   await aborted.abort();
   await transactional.disconnect();
   const plain = client.producer();
   await plain.connect();
-  await plain.send(await claim(position));
+  await plain.send(await invariant(position));
   await plain.disconnect();
 
   const second = await deployment.start('processor');
@@ -168,9 +171,9 @@ test('a void tail, and an aborted batch between two good ones, written by hand: 
   expect(await second.child.exited).toBe(0);
   await deployment.start('processor');
   const verdict = await flow.verdict();
-  const guilty = verdict.claims.filter((one) => one.guilty.length > 0);
+  const violations = verdict.invariants.filter((one) => one.violations.length > 0);
   // The void record itself is in the journal, for all to see; nothing else is wrong.
-  expect(guilty.map(({ claim: text }) => text).filter((text) => !text.includes('journal'))).toEqual(
-    [],
-  );
+  expect(
+    violations.map(({ invariant: text }) => text).filter((text) => !text.includes('journal')),
+  ).toEqual([]);
 });

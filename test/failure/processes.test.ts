@@ -136,7 +136,7 @@ test("somebody else takes a partition's transactional id again and again: the pr
     await (await openTransactional(deployment.client, id, 15_000)).close();
   }
   await flow.check();
-  expect(processor.child.output()).toContain('"fact":"fenced"');
+  expect(processor.child.output()).toContain('"recovery":"give-up-lease"');
   expect(
     await metric(processor.admin, 'voucherbus_transactions_total{outcome="fenced"}'),
   ).toBeGreaterThan(0);
@@ -236,9 +236,9 @@ soakTest(
     await again.sent;
     await sleep(1_000);
     for (const { child } of others) child.kill('SIGKILL');
-    const { claims } = await flow.verdict();
-    const own = claims
-      .flatMap(({ guilty }) => guilty)
+    const { invariants } = await flow.verdict();
+    const own = invariants
+      .flatMap(({ violations }) => violations)
       .filter((text) => !text.endsWith('never sent'));
     expect(own).toEqual([]);
   },

@@ -62,10 +62,10 @@ test('an output topic takes less than a batch needs: the batch is split; less th
   const headers = new Map(letter.headers.map(([name, value]) => [name, String(value)]));
   expect(headers.get('voucherbus.error.reason')).toBe('too-large-for-topic');
   expect(headers.get('__streams.errors.message')).toContain(`for ${topic}: expected at most 3000`);
-  const { claims } = await flow.verdict();
+  const { invariants } = await flow.verdict();
   // It alone was not in the flow's own history.
-  const guilty = claims.flatMap((one) => one.guilty);
-  expect(guilty.filter((text) => !text.startsWith('pub_large: '))).toEqual([]);
+  const violations = invariants.flatMap((one) => one.violations);
+  expect(violations.filter((text) => !text.startsWith('pub_large: '))).toEqual([]);
   expect(child.output()).not.toContain('"level":"error"');
 });
 
@@ -114,8 +114,8 @@ test('a raw record of a schema id that the registry does not know is parked with
   const headers = new Map(letter.headers.map(([name, text]) => [name, String(text)]));
   expect(headers.get('voucherbus.error.reason')).toBe('unknown-schema');
   expect(letter.value).toEqual(value);
-  const guilty = (await flow.verdict()).claims.flatMap((one) => one.guilty);
-  expect(guilty).toEqual([expect.stringContaining('stranger: ')]);
+  const violations = (await flow.verdict()).invariants.flatMap((one) => one.violations);
+  expect(violations).toEqual([expect.stringContaining('stranger: ')]);
 });
 
 test('an output topic is deleted under load: the processor waits and says for what; made again it is another topic: once that is adopted, everything goes on and nothing else is lost', async () => {
@@ -137,12 +137,12 @@ test('an output topic is deleted under load: the processor waits and says for wh
   expect(child.output()).toContain(`${topic} has the topic id`);
   await run(['adopt', '--execute'], deployment.env);
   await deployment.start('processor');
-  const { claims } = await flow.verdict();
+  const { invariants } = await flow.verdict();
   // What had been delivered to the topic went with it; all of these, and nothing else, are missing.
-  const guilty = claims.flatMap((one) => one.guilty);
+  const violations = invariants.flatMap((one) => one.violations);
   const isOfTopic = (text: string) => text.includes(topic) || text.endsWith('nowhere');
-  expect(guilty.filter((text) => !isOfTopic(text))).toEqual([]);
-  const lost = guilty.filter((text) => text.endsWith('nowhere'));
+  expect(violations.filter((text) => !isOfTopic(text))).toEqual([]);
+  const lost = violations.filter((text) => text.endsWith('nowhere'));
   expect(lost.length).toBeLessThan(5_000 / 6 + 2_000);
   expect(child.output()).toContain(topic);
 });

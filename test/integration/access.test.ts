@@ -46,8 +46,8 @@ async function aTokenEndpoint() {
     const [, basic = ''] = (request.headers.authorization ?? '').split(' ');
     const [subject] = Buffer.from(basic, 'base64').toString().split(':');
     const now = Math.floor(Date.now() / 1_000);
-    const claims = { sub: subject, iat: now, exp: now + 60 };
-    const token = { access_token: `${part({ alg: 'none' })}.${part(claims)}.`, expires_in: 60 };
+    const invariants = { sub: subject, iat: now, exp: now + 60 };
+    const token = { access_token: `${part({ alg: 'none' })}.${part(invariants)}.`, expires_in: 60 };
     response.setHeader('content-type', 'application/json').end(JSON.stringify(token));
   });
   const port = await freePort();

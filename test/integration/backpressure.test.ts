@@ -60,7 +60,7 @@ test('while Kafka takes nothing, what is not stored waits within the bound, and 
   const { url, admin } = await deployment.start('bridge', {
     NODE_OPTIONS: `--import=${new URL('../support/redirect.ts', import.meta.url).href}`,
     REDIRECT: `${kafkaPort}:${proxy.port}`,
-    ANSWER_TIMEOUT: '4s',
+    RESPONSE_TIMEOUT: '4s',
   });
   await proxy[Symbol.asyncDispose]();
   const body = mebibyte.subarray(1_000);

@@ -21,7 +21,7 @@ let deployment: Deployment;
 let bridge: Awaited<ReturnType<Deployment['start']>>;
 
 beforeAll(async () => {
-  deployment = await aDeployment(3, { BODY_MAX_BYTES: '64KiB', ANSWER_TIMEOUT: '2s' });
+  deployment = await aDeployment(3, { BODY_MAX_BYTES: '64KiB', RESPONSE_TIMEOUT: '2s' });
   bridge = await deployment.start('bridge');
 });
 afterAll(() => deployment[Symbol.asyncDispose]());
@@ -156,7 +156,10 @@ test('a thousand at once are all stored, in few requests', async () => {
 });
 
 test('above the allowed number in flight it answers 503 at once', async () => {
-  await using narrow = await aDeployment(1, { IN_FLIGHT_MAX_REQUESTS: '1', ANSWER_TIMEOUT: '5s' });
+  await using narrow = await aDeployment(1, {
+    IN_FLIGHT_MAX_REQUESTS: '1',
+    RESPONSE_TIMEOUT: '5s',
+  });
   const { url } = await narrow.start('bridge');
   await narrow.admin.remove([narrow.catalog.raw]);
   // One webhook that waits for Kafka has the only place.
@@ -238,7 +241,7 @@ test('with ALLOWED_SENDERS others get 403, and a proxy is believed only where it
 });
 
 test('while Kafka does not take it, a webhook is answered 503 in time; afterwards it is taken again', async () => {
-  await using broken = await aDeployment(1, { ANSWER_TIMEOUT: '2s' });
+  await using broken = await aDeployment(1, { RESPONSE_TIMEOUT: '2s' });
   const { url } = await broken.start('bridge');
   expect((await post(url, aBody())).status).toBe(202);
   await broken.admin.remove([broken.catalog.raw]);
@@ -249,7 +252,7 @@ test('while Kafka does not take it, a webhook is answered 503 in time; afterward
     body: { type: 'urn:voucherbus:problem:not-stored' },
   });
   expect(answer.headers.get('retry-after')).toBe('5');
-  // Not a claim about speed: ANSWER_TIMEOUT is 2 s, and the producer alone would try for longer.
+  // Not a claim about speed: RESPONSE_TIMEOUT is 2 s, and the producer alone would try for longer.
   expect(Date.now() - startedAt).toBeLessThan(5_000);
   const raw = broken.catalog.topics.find(({ role }) => role === 'raw');
   await broken.admin.create({
@@ -385,7 +388,7 @@ test('a malformed chunked body is answered 400 at once', async () => {
   const head = `POST ${pathname} HTTP/1.1\r\nhost: bus\r\n${plausible}transfer-encoding: chunked\r\n\r\n`;
   const pieces = [head, '5\r\nhello\r\n', 'no length\r\n'];
   const { answers } = await exchange(bridge.url, pieces, { pauseMs: 50 });
-  // Not 408, which is what it gets when ANSWER_TIMEOUT has passed.
+  // Not 408, which is what it gets when RESPONSE_TIMEOUT has passed.
   expect(answers[0]?.status).toBe(400);
 });
 
@@ -396,7 +399,7 @@ test('a run of refused signatures is told in the log, with what it may mean', as
 });
 
 test('without a spool and without Kafka it is not ready, says since when and why, logs it, and is ready again by itself', async () => {
-  await using own = await aDeployment(1, { ANSWER_TIMEOUT: '1s' });
+  await using own = await aDeployment(1, { RESPONSE_TIMEOUT: '1s' });
   const { url, child, admin } = await own.start('bridge');
   await own.admin.remove([own.catalog.raw]);
   expect((await post(url, aBody())).status).toBe(503);
@@ -417,7 +420,7 @@ test('without a spool and without Kafka it is not ready, says since when and why
 });
 
 test('raw is made again with fewer partitions: the bridge goes on without a restart', async () => {
-  await using own = await aDeployment(6, { ANSWER_TIMEOUT: '3s' });
+  await using own = await aDeployment(6, { RESPONSE_TIMEOUT: '3s' });
   const { url } = await own.start('bridge');
   await post(url, aBody());
   await own.admin.remove([own.catalog.raw]);

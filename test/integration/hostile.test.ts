@@ -22,7 +22,7 @@ let bridge: Awaited<ReturnType<Deployment['start']>>;
 let processor: Awaited<ReturnType<Deployment['start']>>;
 
 beforeAll(async () => {
-  deployment = await aDeployment(2, { ANSWER_TIMEOUT: '2s', LOG_LEVEL: 'trace' });
+  deployment = await aDeployment(2, { RESPONSE_TIMEOUT: '2s', LOG_LEVEL: 'trace' });
   bridge = await deployment.start('bridge');
   processor = await deployment.start('processor');
 });
@@ -157,7 +157,7 @@ test('one byte a chunk costs no more memory than one chunk', async () => {
   const body = Buffer.alloc(256 * 1024, 'x');
   const head = `POST ${path} HTTP/1.1\r\nhost: x\r\n${signed(body)}transfer-encoding: chunked\r\n\r\n`;
   // A million chunks take their time.
-  const patient = await deployment.start('bridge', { ANSWER_TIMEOUT: '9s' });
+  const patient = await deployment.start('bridge', { RESPONSE_TIMEOUT: '9s' });
   const before = await metric(patient.admin, 'process_resident_memory_bytes');
   const answers = await Promise.all(
     Array.from({ length: 4 }, () =>
@@ -283,7 +283,7 @@ test('what is no signed webhook is answered 4xx, or its connection closed, in ti
         all.map(([bytes, finish]) => exchange(bridge.url, [bytes], { finish })),
       );
       expect(results.filter((result) => !isRefusal(result))).toEqual([]);
-      // Not a claim about speed: ANSWER_TIMEOUT is 2 s, looked at every second.
+      // Not a claim about speed: RESPONSE_TIMEOUT is 2 s, looked at every second.
       expect(Math.max(...results.map(({ ms }) => ms))).toBeLessThan(6_000);
     }),
     { numRuns: 8, seed, endOnFailure: true },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
-import type { Story } from '../../src/inspect/trace.ts';
+import type { Trace } from '../../src/inspect/trace.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
 import { run } from '../support/run.ts';
@@ -25,7 +25,7 @@ afterAll(() => deployment[Symbol.asyncDispose]());
 const command = (...args: string[]) => run(args, deployment.env);
 const traced = async (id: string) => {
   const { code, output } = await command('trace', id, '--json');
-  return { code, stories: JSON.parse(output) as readonly Story[] };
+  return { code, traces: JSON.parse(output) as readonly Trace[] };
 };
 const isDecided = (count: number, of = deployment) =>
   until(async () => {
@@ -37,9 +37,9 @@ test('a publication that came three times: received, forwarded, twice a duplicat
   const body = aBody({ publicationId: 'pub_story', campaignType: 'GIFT_VOUCHERS' });
   for (let i = 0; i < 3; i += 1) await post(url, body);
   await isDecided(3);
-  const { code, stories } = await traced('pub_story');
+  const { code, traces } = await traced('pub_story');
   expect(code).toBe(0);
-  const [story] = stories as [Story];
+  const [story] = traces as [Trace];
   const [first, ...others] = story.arrivals;
   expect(first?.receipt).toMatchObject({
     source: 'voucherify',
@@ -48,7 +48,7 @@ test('a publication that came three times: received, forwarded, twice a duplicat
   });
   expect(first?.decision).toMatchObject({ outcome: 'FORWARDED', routesVersion: 'builtin' });
   const [output] = (await deployment.outputs()).filter(({ key }) => String(key) === 'pub_story');
-  expect(first?.decision?.places).toEqual([
+  expect(first?.decision?.positions).toEqual([
     {
       topic: deployment.catalog.publications['gift-vouchers'],
       partition: output?.partition,
@@ -56,8 +56,8 @@ test('a publication that came three times: received, forwarded, twice a duplicat
     },
   ]);
   expect(others.map(({ decision }) => [decision?.outcome, decision?.duplicateOf])).toEqual([
-    ['DUPLICATE', first?.place.offset],
-    ['DUPLICATE', first?.place.offset],
+    ['DUPLICATE', first?.position.offset],
+    ['DUPLICATE', first?.position.offset],
   ]);
   expect(story.events.map(({ event }) => event.publicationId)).toEqual(['pub_story']);
   const text = (await command('trace', 'pub_story')).messages;
@@ -69,8 +69,8 @@ test('a publication that came three times: received, forwarded, twice a duplicat
 
 test('by event id and by voucher code it is found on raw', async () => {
   for (const id of ['evpub_story', 'CODE-story0']) {
-    const { stories } = await traced(id);
-    expect(stories.map(({ key }) => key)).toEqual(['pub_story']);
+    const { traces } = await traced(id);
+    expect(traces.map(({ key }) => key)).toEqual(['pub_story']);
   }
 });
 
@@ -85,11 +85,11 @@ test('what was parked, what was ignored, what waits, and what never came', async
     JSON.stringify({ type: 'customer.updated', data: {}, event: { id: 'evcus_ignored' } }),
   );
   await isDecided(before + 2);
-  const [parked] = (await traced('pub_parked')).stories;
+  const [parked] = (await traced('pub_parked')).traces;
   expect(parked?.arrivals[0]?.decision).toMatchObject({
     outcome: 'DEAD_LETTERED',
     label: 'invalid-publication',
-    places: [{ topic: deployment.catalog.deadLetters }],
+    positions: [{ topic: deployment.catalog.deadLetters }],
   });
   expect((await command('trace', 'pub_parked')).messages).toContain(
     'dead-lettered  invalid-publication',
@@ -112,8 +112,8 @@ test('what was parked, what was ignored, what waits, and what never came', async
 test('a letter is listed by its reason, shown with its place in the data, its personal data masked', async () => {
   const { messages } = await command('dead-letters', 'list');
   expect(messages).toMatch(/invalid-publication +1 +0 /);
-  const place = /dead-letters show (\d+@\d+)/.exec(messages)?.[1] ?? '';
-  const shown = (await command('dead-letters', 'show', place)).messages;
+  const position = /dead-letters show (\d+@\d+)/.exec(messages)?.[1] ?? '';
+  const shown = (await command('dead-letters', 'show', position)).messages;
   expect(shown).toContain('invalid-publication, at $.data.publication.created_at');
   expect(shown).toContain('"id": "pub_parked"');
   const none = await command('dead-letters', 'list', '--reason', 'older-than-window');
@@ -187,7 +187,7 @@ test('letters go back exactly once, though the command is killed, run twice at o
   );
 });
 
-test('a letter older than the memory of ids goes back only where somebody vouches for it, and the journal keeps who', async () => {
+test('a letter older than the memory of ids goes back only when an operator allows stale events, and the journal keeps who', async () => {
   await using own = await aDeployment(1);
   const bridge = await own.start('bridge');
   const first = await own.start('processor');
@@ -210,15 +210,17 @@ test('a letter older than the memory of ids goes back only where somebody vouche
   await until(async () => (await own.readAll(own.catalog.deadLetters)).length > 0, 'it is parked');
 
   const ours = (...args: string[]) => run(['dead-letters', 'redrive', ...args], own.env);
-  const unvouched = await ours('--execute');
-  expect(unvouched.messages).toContain('1 older than DEDUP_WINDOW: left, --vouch sends them');
-  expect(unvouched.messages).toContain('sent 0 to');
-  expect((await ours('--execute', '--vouch', '--by', 'ann')).messages).toContain('sent 1 to');
+  const withoutStale = await ours('--execute');
+  expect(withoutStale.messages).toContain(
+    '1 older than DEDUP_WINDOW: left, --allow-stale sends them',
+  );
+  expect(withoutStale.messages).toContain('sent 0 to');
+  expect((await ours('--execute', '--allow-stale', '--by', 'ann')).messages).toContain('sent 1 to');
   const published = async () =>
     (await own.outputs()).filter(({ key }) => String(key) === 'pub_old');
   await until(async () => (await published()).length > 0, 'it came out');
   const labels = (await own.journal()).flatMap(({ event }) => event.labels);
-  expect(labels).toContain('redriven by ann, attempt 1, vouched for');
-  expect((await ours('--execute', '--vouch')).messages).toContain('1 sent back before: left');
+  expect(labels).toContain('redriven by ann, attempt 1, stale allowed');
+  expect((await ours('--execute', '--allow-stale')).messages).toContain('1 sent back before: left');
   expect(await published()).toHaveLength(1);
 });

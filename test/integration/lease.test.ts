@@ -3,14 +3,14 @@
 import { expect, test } from 'vitest';
 import { createDecoder } from '../../src/avro/decoder.ts';
 import { createEncoder } from '../../src/avro/encoder.ts';
-import type { Batch } from '../../src/avro/records.ts';
+import type { JournalRecord } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { digestOf } from '../../src/digest.ts';
 import { messageOf } from '../../src/errors.ts';
 import { noIdentity } from '../../src/journal/deployment-identity.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { errorOfCode } from '../../src/kafka/cluster.ts';
-import { factOf } from '../../src/kafka/failure.ts';
+import { recoveryOf } from '../../src/kafka/failure.ts';
 import { openTransactional, type Transaction } from '../../src/kafka/transactional-producer.ts';
 import { openWriter } from '../../src/kafka/writer.ts';
 import { createLog } from '../../src/observability/log.ts';
@@ -21,7 +21,7 @@ import { aDeployment, type Deployment } from '../support/deployment.ts';
 
 const windowMs = 60_000;
 
-const batchOf = (from: number, to: number, processedAt = Date.now()): Batch => ({
+const batchOf = (from: number, to: number, processedAt = Date.now()): JournalRecord => ({
   from,
   to,
   receivedUntil: processedAt,
@@ -39,8 +39,14 @@ const batchOf = (from: number, to: number, processedAt = Date.now()): Batch => (
   })),
 });
 
-const transactionOf = ({ catalog, prefix, schemaId }: Deployment, batch: Batch): Transaction => {
-  const value = createEncoder<Batch>(schemas.JournalRecord.type, schemaId(catalog.journal))(batch);
+const transactionOf = (
+  { catalog, prefix, schemaId }: Deployment,
+  batch: JournalRecord,
+): Transaction => {
+  const value = createEncoder<JournalRecord>(
+    schemas.JournalRecord.type,
+    schemaId(catalog.journal),
+  )(batch);
   return {
     records: [
       {
@@ -64,7 +70,7 @@ const restored = async (
   const offsets = await admin.committedOffsets(prefix, catalog.raw);
   return restore({
     reader,
-    decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
+    decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
     raw: catalog.raw,
     journal: catalog.journal,
     partition: 0,
@@ -94,7 +100,7 @@ test('who takes a lease fences the one who held it, whose next transaction chang
   const failure = await first
     .commit(transactionOf(deployment, batchOf(3, 9)))
     .catch((error: unknown) => error);
-  expect(factOf(failure)).toBe('fenced');
+  expect(recoveryOf(failure)).toBe('give-up-lease');
   await second.commit(transactionOf(deployment, batchOf(3, 5)));
   expect((await deployment.journal()).map(({ event }) => [event.from, event.to])).toEqual([
     [0, 3],
@@ -146,7 +152,7 @@ const leaseContext = ({
   client,
   admin,
   reader,
-  decoder: createDecoder<Batch>(schemas.JournalRecord.type, registry),
+  decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
   catalog,
   group: prefix,
   deployment: { current: () => found(prefix), verify: async () => {} },
@@ -192,7 +198,7 @@ test('the position is read when the earlier owner can change it no more', async 
     },
   };
   const lease = await takeLease(0, 'assigned', async () => {}, { ...context, admin });
-  expect(factOf(late)).toBe('fenced');
+  expect(recoveryOf(late)).toBe('give-up-lease');
   const offsets = await context.admin.committedOffsets(deployment.prefix, deployment.catalog.raw);
   expect([lease.state.position, offsets.get(0)]).toEqual([3, 3]);
   await Promise.all([owner.close(), lease.producer.close()]);

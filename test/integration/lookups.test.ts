@@ -109,7 +109,7 @@ test.each([
   expect(event?.campaign).toMatchObject({ id: 'camp_1', type: null });
   const { lookups: waiting } = lookups({ onFailure: 'wait' }, 300);
   const error = await waiting.complete([aStub('camp_1')]).catch((thrown: Error) => thrown);
-  expect(error).toMatchObject({ code: 'LOOKUP_UNAVAILABLE', fact: 'retriable' });
+  expect(error).toMatchObject({ code: 'LOOKUP_UNAVAILABLE', recovery: 'retry' });
   expect(String(error)).not.toContain('jack');
 });
 

@@ -53,7 +53,7 @@ test('a refusal is a retriable error that names the endpoint, and never the secr
   const error = await endpoint.provider().catch((one: Error) => one);
   expect(error).toMatchObject({
     code: 'BROKER_UNAVAILABLE',
-    fact: 'retriable',
+    recovery: 'retry',
     message: expect.stringContaining('/token: status 401, no token'),
   });
   expect(String(error)).not.toContain('s3cret');

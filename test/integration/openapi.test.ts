@@ -64,8 +64,8 @@ let deployment: Deployment;
 let broken: Deployment;
 beforeAll(async () => {
   spool = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
-  deployment = await aDeployment(1, { ANSWER_TIMEOUT: '2s', BODY_MAX_BYTES: '64KiB' });
-  broken = await aDeployment(1, { ANSWER_TIMEOUT: '5s', IN_FLIGHT_MAX_REQUESTS: '1' });
+  deployment = await aDeployment(1, { RESPONSE_TIMEOUT: '2s', BODY_MAX_BYTES: '64KiB' });
+  broken = await aDeployment(1, { RESPONSE_TIMEOUT: '5s', IN_FLIGHT_MAX_REQUESTS: '1' });
 });
 afterAll(async () => {
   await Promise.all([deployment, broken].map((one) => one[Symbol.asyncDispose]()));

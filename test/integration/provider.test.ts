@@ -76,7 +76,7 @@ test('the same outage without a spool: the vendor disables the webhook', async (
   const bridge = await deployment.start('bridge', {
     ...world.env,
     SPOOL_DIR: undefined,
-    ANSWER_TIMEOUT: '1s',
+    RESPONSE_TIMEOUT: '1s',
   });
   const provider = new Provider({ urls: [bridge.url], bodyFor, hears: () => true });
   provider.at(outage.from, () => world.shut('kafka'));

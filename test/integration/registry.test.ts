@@ -39,7 +39,7 @@ test.each([
   await using place = await inItsPlace((__, response) => {
     response.writeHead(status, { 'content-type': type }).end(body);
   });
-  const away = { code: 'REGISTRY_UNAVAILABLE', fact: 'retriable' };
+  const away = { code: 'REGISTRY_UNAVAILABLE', recovery: 'retry' };
   await expect(place.registry.schemaText(1)).rejects.toMatchObject(away);
   await expect(place.registry.idOf('raw-value', text)).rejects.toMatchObject(away);
   if (status === 404) {

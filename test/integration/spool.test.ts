@@ -192,7 +192,7 @@ test.each(['with', 'without'])(
     const spool = way === 'with' ? { SPOOL_DIR: directory } : {};
     const { url, child, admin } = await deployment.start('bridge', {
       ...spool,
-      ANSWER_TIMEOUT: '8s',
+      RESPONSE_TIMEOUT: '8s',
     });
     await deployment.admin.setConfig(deployment.catalog.raw, { 'max.message.bytes': '20000' });
     const large = aBody({ publicationId: 'pub_large' });

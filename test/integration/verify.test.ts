@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
 import { openTransactional } from '../../src/kafka/transactional-producer.ts';
 import { readLog } from '../../src/verify/read-log.ts';
-import { gather } from '../../src/verify/snapshot.ts';
+import { takeSnapshot } from '../../src/verify/snapshot.ts';
 import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
 
 const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });
@@ -42,9 +42,9 @@ test('committed, aborted and open records are told apart by the markers in the l
     ['d', 'open'],
   ]);
   const scene = { reader, admin, registry, catalog, group, partitions };
-  const evidence = await gather(scene, new Map());
-  expect([evidence.abortedRecords, evidence.open.length]).toEqual([1, 1]);
-  expect([evidence.shownWrongly, evidence.hiddenWrongly]).toEqual([[], []]);
+  const snapshot = await takeSnapshot(scene, new Map());
+  expect([snapshot.abortedRecords, snapshot.open.length]).toEqual([1, 1]);
+  expect([snapshot.shownWrongly, snapshot.hiddenWrongly]).toEqual([[], []]);
   await close();
 });
 
@@ -56,7 +56,7 @@ test('`voucherbus verify` with processors of its own, one of them killed: exactl
   const verdict = JSON.parse(output.slice(output.indexOf('{')).replace(/^· .*$/gm, ''));
   expect([code, verdict.isExact, verdict.seed]).toEqual([0, true, 7]);
   expect(verdict.counts.acknowledged).toBeGreaterThanOrEqual(500);
-  expect(verdict.claims.length).toBeGreaterThanOrEqual(12);
+  expect(verdict.invariants.length).toBeGreaterThanOrEqual(12);
 });
 
 test('`voucherbus verify --url` judges what it sent through a running deployment, and a bridge that takes nothing proves nothing', async () => {

@@ -142,7 +142,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a repeated send gets new sequence numbers',
     file: 'kafka/kafkajs-patches/send-messages.ts',
-    edits: [['parcel.sequence !== undefined || ', '']],
+    edits: [['batch.sequence !== undefined || ', '']],
     caughtBy: unit('kafka/kafkajs-patches/send-messages'),
   },
   {
@@ -250,7 +250,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'being fenced ends the process',
     file: 'kafka/failure.ts',
-    edits: [["return 'fenced';", "return 'fatal';"]],
+    edits: [["return 'give-up-lease';", "return 'stop';"]],
     caughtBy: unit('kafka/failure'),
   },
   {
@@ -355,7 +355,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what nobody vouches for passes as well',
     file: 'processor/decide.ts',
-    edits: [['      !record.redrive?.isVouched &&', '      !record.redrive &&']],
+    edits: [['      !record.redrive?.isStaleAllowed &&', '      !record.redrive &&']],
     caughtBy: unit('processor/decide'),
   },
   {
@@ -395,7 +395,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a worker that has died is not replaced',
     file: 'workers/supervisor.ts',
-    edits: [['    if (!isStopping) fill(place);', '']],
+    edits: [['    if (!isStopping) fill(slot);', '']],
     caughtBy: integration('workers'),
   },
   {
@@ -419,19 +419,19 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what a worker has counted is forgotten when it dies',
     file: 'workers/supervisor.ts',
-    edits: [['    if (look) past = await countedIn([past, look.metrics]);\n', '']],
+    edits: [['    if (report) past = await countedIn([past, report.metrics]);\n', '']],
     caughtBy: integration('workers'),
   },
   {
     name: 'a worker that has died stays in the group until its session ends',
     file: 'workers/supervisor.ts',
-    edits: [['        place.word = message.text;\n', '']],
+    edits: [['        slot.lastWill = message.text;\n', '']],
     caughtBy: [...integration('workers'), '-t', 'taken out of the group'],
   },
   {
     name: 'nobody looks whether the neighbours live',
     file: 'app/processor-app.ts',
-    edits: [['        void neighbours.look();\n', '']],
+    edits: [['        void peers.look();\n', '']],
     caughtBy: failure('processes', 'long before its session ends'),
   },
   {
@@ -449,7 +449,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'whoever had our place before us stays in the group until its session ends',
     file: 'membership/peers.ts',
-    edits: [['isSamePlace(life, own)', 'false']],
+    edits: [['isSameAddress(identity, own)', 'false']],
     caughtBy: failure('processes', 'its own ghost'),
   },
 ];

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type Environment, startChild } from '../../src/app/child-process.ts';
 import { createDecoder } from '../../src/avro/decoder.ts';
-import type { Batch, PublicationSucceeded } from '../../src/avro/records.ts';
+import type { JournalRecord, PublicationSucceeded } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { createReader } from '../../src/kafka/log-reader.ts';
 import type { ReadRecord } from '../../src/kafka/protocol/record-batch-reader.ts';
@@ -87,7 +87,7 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     partitions,
     schemaId,
     readAll,
-    journal: () => decodeAll<Batch>(catalog.journal, 'JournalRecord'),
+    journal: () => decodeAll<JournalRecord>(catalog.journal, 'JournalRecord'),
     outputs: async () => {
       const topics = Object.entries(catalog.publications);
       const all = await Promise.all(

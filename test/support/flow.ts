@@ -2,11 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
-import { judge, type Verdict } from '../../src/verify/checker.ts';
+import { check, type Verdict } from '../../src/verify/checker.ts';
 import { seeded } from '../../src/verify/history.ts';
-import { drive } from '../../src/verify/load.ts';
+import { startLoad } from '../../src/verify/load.ts';
 import { reportOf } from '../../src/verify/report.ts';
-import { gather, settled } from '../../src/verify/snapshot.ts';
+import { settled, takeSnapshot } from '../../src/verify/snapshot.ts';
 import { type Deployment, secret } from './deployment.ts';
 
 export type Flow = {
@@ -38,7 +38,7 @@ const settleTimeoutMs = 120_000;
 
 export function startFlow(deployment: Deployment, url: string, options: FlowOptions): Flow {
   const { catalog, reader, admin, registry, prefix: group, partitions } = deployment;
-  const running = drive({
+  const running = startLoad({
     ...options,
     url,
     key: secret,
@@ -51,7 +51,7 @@ export function startFlow(deployment: Deployment, url: string, options: FlowOpti
     await running.done;
     const scene = { reader, admin, registry, catalog, group, partitions };
     await settled(scene, settleTimeoutMs, () => {});
-    return judge(running.history, await gather(scene, new Map()), true);
+    return check(running.history, await takeSnapshot(scene, new Map()), true);
   };
   return {
     begun: running.begun,

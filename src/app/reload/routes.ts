@@ -67,13 +67,13 @@ export async function fitnessOf(
   const problems = topicProblems(catalog, existing);
   if (problems.length > 0) {
     const text = `the routes lead to topics that are not fit: ${problems.join('; ')}. \`voucherbus setup\` makes them`;
-    throw new AppError('TOPIC_UNFIT', 'fatal', text);
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
   const ids = await lookUpIds(registry, catalog);
   const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => subjectOf(topic));
   if (missing.length > 0) {
     const text = `schemas are not registered: ${missing.join(', ')}. \`voucherbus setup\` registers them`;
-    throw new AppError('SCHEMA_MISSING', 'fatal', text);
+    throw new AppError('SCHEMA_MISSING', 'stop', text);
   }
   return ids;
 }

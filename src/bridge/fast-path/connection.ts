@@ -7,31 +7,31 @@ import type { Socket } from 'node:net';
 import type { Verified } from '../../voucherify/signature.ts';
 import type { Connections } from '../connections.ts';
 import { type BridgeContext, noSource } from '../context.ts';
-import type { Place } from '../in-flight.ts';
+import type { Permit } from '../in-flight.ts';
 import { problems } from '../problems.ts';
 import { admit, authenticate } from '../request-rules.ts';
 import {
-  answerTo,
+  drainMs,
   keepAliveMs,
-  lingerMs,
-  nameOf,
   type Outcome,
-  problemAnswer,
-  writtenOut,
+  outcomeLabel,
+  problemResponse,
+  responseTo,
+  serializeResponse,
 } from '../responses.ts';
 import { store } from '../store.ts';
 import { Deadline } from '../timeouts.ts';
 import { readThroughOneBuffer } from './one-buffer.ts';
-import { type PlainRequest, readPlainRequest } from './request-parser.ts';
+import { type FastPathRequest, parseRequest } from './request-parser.ts';
 
 /** A body whose end is not there this soon, or after so many pieces, is none that was sent at once. */
 const wholeWithinMs = 100;
 const mostPieces = 8;
 
 type Taken = {
-  readonly request: PlainRequest;
+  readonly request: FastPathRequest;
   readonly source: string;
-  readonly place: Place;
+  readonly permit: Permit;
   readonly startedAt: number;
 };
 
@@ -42,7 +42,7 @@ type Begun = Taken & {
   readonly timer: NodeJS.Timeout;
 };
 
-export class FastLane {
+export class FastPathConnection {
   readonly #socket: Socket;
   readonly #context: BridgeContext;
   readonly #connections: Connections;
@@ -70,7 +70,7 @@ export class FastLane {
     this.#context = context;
     this.#connections = connections;
     this.#toNode = toNode;
-    socket.setTimeout(context.config.answerTimeoutMs);
+    socket.setTimeout(context.config.responseTimeoutMs);
     for (const [event, listener] of this.#listeners) socket.on(event, listener);
     this.#stopReading = readThroughOneBuffer(socket, this.#received);
   }
@@ -116,21 +116,21 @@ export class FastLane {
 
   /** Undefined where it is not for here. */
   #take(chunk: Buffer): Taken | undefined {
-    const request = readPlainRequest(chunk);
+    const request = parseRequest(chunk);
     if (!request || chunk.length > request.bodyTo) return undefined;
     const source = this.#sourceOf(request);
     if (source === undefined) return undefined;
-    const place = this.#context.inFlight.enter(this.#giveUp);
-    if (!place?.grow(chunk.length)) {
-      place?.leave();
+    const permit = this.#context.inFlight.enter(this.#giveUp);
+    if (!permit?.grow(chunk.length)) {
+      permit?.leave();
       return undefined;
     }
     this.#connections.begin(this.#socket);
-    return { request, source, place, startedAt: performance.now() };
+    return { request, source, permit, startedAt: performance.now() };
   }
 
   /** Undefined where its body is not to be read. */
-  #sourceOf({ url, contentLength, forwardedFor, signature }: PlainRequest): string | undefined {
+  #sourceOf({ url, contentLength, forwardedFor, signature }: FastPathRequest): string | undefined {
     const { config, sources } = this.#context;
     const address = config.allowedSenders && this.#socket.remoteAddress;
     const head = { method: 'POST', url, contentLength, address, forwardedFor, signature };
@@ -143,7 +143,7 @@ export class FastLane {
     begun.length += chunk.length;
     const { bodyTo } = begun.request;
     const isPlain = begun.length <= bodyTo && begun.pieces.length <= mostPieces;
-    if (!isPlain || !begun.place.grow(chunk.length)) this.#leave(this.#forget());
+    if (!isPlain || !begun.permit.grow(chunk.length)) this.#leave(this.#forget());
     else if (begun.length === bodyTo) {
       this.#begun = undefined;
       clearTimeout(begun.timer);
@@ -152,13 +152,13 @@ export class FastLane {
   }
 
   #handle(bytes: Buffer, taken: Taken): void {
-    const { request, source, place } = taken;
-    place.complete();
+    const { request, source, permit } = taken;
+    permit.complete();
     const body = bytes.subarray(request.bodyFrom);
     const secrets = this.#context.sources().get(source) ?? [];
     const verified = authenticate(body, request.signature, secrets);
     if ('status' in verified) {
-      place.leave();
+      permit.leave();
       this.#connections.answered(this.#socket);
       this.#leave(bytes);
     } else {
@@ -167,14 +167,14 @@ export class FastLane {
     }
   }
 
-  #store(verified: Verified, { request, source, place, startedAt }: Taken): void {
+  #store(verified: Verified, { request, source, permit, startedAt }: Taken): void {
     const { metrics, config, refusals } = this.#context;
     refusals.verified(source);
     metrics.signatures.count(source, verified.secretName);
     const receipt = { source, contentType: request.contentType, receivedAtMs: Date.now() };
-    const deadline = new Deadline(config.answerTimeoutMs);
-    store({ verified, receipt }, place, deadline, this.#context, (outcome) => {
-      metrics.webhooks.count(source, nameOf(outcome));
+    const deadline = new Deadline(config.responseTimeoutMs);
+    store({ verified, receipt }, permit, deadline, this.#context, (outcome) => {
+      metrics.webhooks.count(source, outcomeLabel(outcome));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
       this.#guard(() => this.#answer(outcome));
     });
@@ -186,8 +186,8 @@ export class FastLane {
     this.#connections.answered(socket);
     if (!socket.writable) return;
     const isLast = this.#isHalfClosed || this.#context.isStopping();
-    const answer = answerTo(outcome, this.#context.rawTopic);
-    socket.write(writtenOut(answer, isLast ? 'closes' : 'goes on'), 'latin1');
+    const answer = responseTo(outcome, this.#context.rawTopic);
+    socket.write(serializeResponse(answer, isLast ? 'closes' : 'goes on'), 'latin1');
     if (isLast) socket.end();
     else if (this.#early) this.#leave(this.#early);
     else if (!this.#hasAnswered) socket.setTimeout(keepAliveMs);
@@ -211,7 +211,7 @@ export class FastLane {
     const begun = this.#begun;
     this.#begun = undefined;
     clearTimeout(begun?.timer);
-    begun?.place.leave();
+    begun?.permit.leave();
     this.#connections.answered(this.#socket);
     return Buffer.concat(begun?.pieces ?? []);
   }
@@ -223,9 +223,9 @@ export class FastLane {
     this.#context.metrics.webhooks.count(source, problems.tooMany.slug);
     const socket = this.#socket;
     this.#stopReading();
-    socket.end(writtenOut(problemAnswer(problems.tooMany), 'closes'), 'latin1');
+    socket.end(serializeResponse(problemResponse(problems.tooMany), 'closes'), 'latin1');
     socket.resume();
-    setTimeout(() => socket.destroy(), lingerMs);
+    setTimeout(() => socket.destroy(), drainMs);
   };
 
   readonly #ended = () => {

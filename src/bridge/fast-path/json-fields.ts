@@ -6,10 +6,10 @@
 import { isUtf8 } from 'node:buffer';
 import { isSpace } from '../../voucherify/json-bytes.ts';
 import { isObject } from '../../voucherify/json-part.ts';
-import { type Facts, factsOf, readWebhook } from '../../voucherify/webhook.ts';
+import { type EnvelopeFields, envelopeFieldsOf, readWebhook } from '../../voucherify/webhook.ts';
 
 /** The members that they are read from. */
-const factsShape = {
+const fieldsShape = {
   type: 'text',
   id: 'text',
   project_id: 'text',
@@ -21,9 +21,9 @@ const factsShape = {
 } as const;
 
 /** The envelope's facts alone, in two thirds of the time: the rest of the body is neither kept nor checked. */
-export function readFacts(body: Buffer): Facts {
-  const root = isUtf8(body) ? parseOnly(body, factsShape) : undefined;
-  return isObject(root) ? factsOf(root) : readWebhook(body).envelope;
+export function readEnvelopeFields(body: Buffer): EnvelopeFields {
+  const root = isUtf8(body) ? parseOnly(body, fieldsShape) : undefined;
+  return isObject(root) ? envelopeFieldsOf(root) : readWebhook(body).envelope;
 }
 
 /** What is wanted of a value: its text, or members of it, whose names are ASCII. */
@@ -72,11 +72,11 @@ class Cursor {
   }
 
   isAtEnd(): boolean {
-    return this.#space() === nothing;
+    return this.#arena() === nothing;
   }
 
   value(shape: Shape): Wanted {
-    const first = this.#space();
+    const first = this.#arena();
     if (first === openBrace && shape !== 'text') return this.#members(shape);
     const from = this.#at;
     this.#pass(first);
@@ -86,18 +86,18 @@ class Cursor {
   #members(shape: { readonly [key: string]: Shape }): Wanted {
     const members: { [key: string]: Wanted } = {};
     this.#at += 1;
-    if (this.#space() === closeBrace) {
+    if (this.#arena() === closeBrace) {
       this.#at += 1;
       return members;
     }
     for (;;) {
-      if (this.#space() !== quote) throw notJson;
+      if (this.#arena() !== quote) throw notJson;
       const key = this.#key(shape);
-      if (this.#space() !== colon) throw notJson;
+      if (this.#arena() !== colon) throw notJson;
       this.#at += 1;
-      if (key === undefined) this.#pass(this.#space());
+      if (key === undefined) this.#pass(this.#arena());
       else members[key] = this.value(shape[key] as Shape);
-      const after = this.#space();
+      const after = this.#arena();
       this.#at += 1;
       if (after === closeBrace) return members;
       if (after !== comma) throw notJson;
@@ -134,7 +134,7 @@ class Cursor {
   }
 
   /** The next byte that is not white space. */
-  #space(): number {
+  #arena(): number {
     const bytes = this.#bytes;
     while (this.#at < bytes.length) {
       const byte = bytes[this.#at] as number;

@@ -5,7 +5,7 @@
 
 import { signatureHeader } from '../../voucherify/signature.ts';
 
-export type PlainRequest = {
+export type FastPathRequest = {
   readonly url: string;
   readonly contentType: string | undefined;
   readonly contentLength: string;
@@ -56,7 +56,7 @@ const connection = read.length;
 const known = [...read, 'connection', ...notPlain].map(ascii);
 
 /** @param bytes of a connection, from where a request begins; the body need not be there yet. Undefined: it is not plain, or not known to be. */
-export function readPlainRequest(bytes: Buffer): PlainRequest | undefined {
+export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
   const urlFrom = post.length;
   const urlTo = endOf(visible, bytes, urlFrom);
   if (!stands(post, bytes, 0) || bytes[urlFrom] !== slash) return undefined;
@@ -68,7 +68,7 @@ export function readPlainRequest(bytes: Buffer): PlainRequest | undefined {
     if (nameTo === at || bytes[nameTo] !== colon) return undefined;
     const valueTo = endOf(text, bytes, nameTo + 1);
     if (!stands(lineEnd, bytes, valueTo)) return undefined;
-    const name = nameOf(bytes, at, nameTo);
+    const name = outcomeLabel(bytes, at, nameTo);
     if (name >= 0) {
       const value = bytes.toString('latin1', nameTo + 1, valueTo).trim();
       if (name < read.length) {
@@ -106,7 +106,7 @@ function stands(what: Buffer, bytes: Buffer, at: number): boolean {
 }
 
 /** Which of the known names that is; -1 where none. */
-function nameOf(bytes: Buffer, from: number, to: number): number {
+function outcomeLabel(bytes: Buffer, from: number, to: number): number {
   return known.findIndex((name) => {
     if (name.length !== to - from) return false;
     for (let i = 0; i < name.length; i += 1) {

@@ -51,12 +51,12 @@ export function decodeFrames(bytes: Buffer): Decoded {
   return { webhooks, goodBytes, damaged };
 }
 
-type Facts = Omit<Verified, 'body'> & Receipt;
+type FrameFields = Omit<Verified, 'body'> & Receipt;
 
 function webhookOf(frame: Buffer): ReceivedWebhook {
   const bodyAt = headBytes + jsonHeadBytes + frame.readUInt32BE(headBytes);
   const json = frame.toString('utf8', headBytes + jsonHeadBytes, bodyAt);
-  const { signature, secretName, ...receipt } = JSON.parse(json) as Facts;
+  const { signature, secretName, ...receipt } = JSON.parse(json) as FrameFields;
   const body = frame.subarray(bodyAt);
   return { verified: { body, signature, secretName }, receipt };
 }

@@ -46,7 +46,7 @@ async function expectNoOtherHost(path: string, { name, signEveryMs }: HostCheck)
     const after = await stat(ownerPath).catch(() => undefined);
     if (after !== undefined && after.mtimeMs !== before) {
       const text = `a bridge on ${owner} uses SPOOL_DIR: ${ownerPath} is renewed. Give each bridge a directory of its own, not a shared volume`;
-      throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
+      throw new AppError('SPOOL_UNUSABLE', 'stop', text);
     }
   }
 }
@@ -70,7 +70,7 @@ const ownerOf = (path: string) => `${path}.owner`;
 async function takeHere(path: string): Promise<Server> {
   if (Buffer.byteLength(path) > longestPath) {
     const text = `SPOOL_DIR is too long: its lock ${path} has ${Buffer.byteLength(path)} bytes, a Unix socket's path has at most ${longestPath}. Choose a shorter one`;
-    throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
+    throw new AppError('SPOOL_UNUSABLE', 'stop', text);
   }
   for (;;) {
     try {
@@ -111,12 +111,12 @@ async function removeDead(path: string): Promise<void> {
 
 function inUse(path: string): AppError {
   const text = `another bridge uses SPOOL_DIR: ${path} answers. Give each bridge a directory of its own`;
-  return new AppError('SPOOL_UNUSABLE', 'fatal', text);
+  return new AppError('SPOOL_UNUSABLE', 'stop', text);
 }
 
 function withoutSockets(path: string, message: string, cause: unknown): AppError {
   const text = `cannot make the lock ${path}: ${message}. SPOOL_DIR must be on a file system that takes Unix sockets, and of this host alone`;
-  return new AppError('SPOOL_UNUSABLE', 'fatal', text, cause);
+  return new AppError('SPOOL_UNUSABLE', 'stop', text, cause);
 }
 
 function listenAt(path: string): Promise<Server> {

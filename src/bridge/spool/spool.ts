@@ -176,7 +176,7 @@ export class Spool {
     const { maxBytes, segmentBytes, directory } = this.#options;
     if (bytes + frames.length > maxBytes) {
       const text = `the spool holds ${bytes} bytes, ${frames.length} more would be over SPOOL_MAX_BYTES (${maxBytes})`;
-      throw new AppError('SPOOL_FULL', 'retriable', text);
+      throw new AppError('SPOOL_FULL', 'retry', text);
     }
     try {
       const file = this.#file ?? (await this.#begin());
@@ -294,11 +294,11 @@ async function privateIn(directory: string): Promise<string> {
   if (found === undefined) return directory;
   if (found.uid === process.getuid?.() && (found.mode & 0o077) === 0) return inner;
   const text = `${inner} belongs to user ${found.uid} and has mode ${(found.mode & 0o777).toString(8)}: expected a directory of this user alone (700), since the spool holds whole webhooks`;
-  throw new AppError('SPOOL_UNUSABLE', 'fatal', text);
+  throw new AppError('SPOOL_UNUSABLE', 'stop', text);
 }
 
 function unusable(message: string, cause?: unknown): AppError {
-  return new AppError('SPOOL_UNUSABLE', 'retriable', message, cause);
+  return new AppError('SPOOL_UNUSABLE', 'retry', message, cause);
 }
 
 /** A single write may stop in the middle of a disk's last free block and say so only by its count. */

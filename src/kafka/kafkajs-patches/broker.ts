@@ -63,7 +63,7 @@ type ClusterClass = {
 /** Grows with each failure: what was found under an older number is asked for again. */
 let epoch = 0;
 
-export function mendCoordinator(): void {
+export function patchBroker(): void {
   const { prototype: broker } = requirePart('kafkajs/src/broker') as BrokerClass;
   for (const name of coordinatorRequests) broker[name] = forgetOnFailure(broker[name]);
   broker.addPartitionsToTxn = retryWhileFinishing(broker.addPartitionsToTxn);

@@ -69,10 +69,10 @@ const silentForMs = 10_000;
 const silentSince = new Map<string, number>();
 
 type Address = { readonly host: string; readonly port: number };
-const nameOf = ({ host, port }: Address) => `${host}:${port}`;
+const addressOf = ({ host, port }: Address) => `${host}:${port}`;
 
 export function isSilent(address: Address): boolean {
-  const since = silentSince.get(nameOf(address));
+  const since = silentSince.get(addressOf(address));
   return since !== undefined && performance.now() - since < silentForMs;
 }
 
@@ -84,7 +84,7 @@ const authenticateLimitMs = 30_000;
 const isTimeout = (error: unknown) =>
   error instanceof Error && error.name === 'KafkaJSRequestTimeoutError';
 
-export function mendConnection(): void {
+export function patchConnection(): void {
   const connection = (requirePart('kafkajs/src/network/connection') as { prototype: Connection })
     .prototype;
   connection.connect = connectOnce(connection.connect);
@@ -114,7 +114,7 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
       return isOpen;
     } catch (error) {
       connection.socket?.destroy();
-      silentSince.set(nameOf(connection), performance.now());
+      silentSince.set(addressOf(connection), performance.now());
       throw error;
     } finally {
       opening.delete(connection);
@@ -161,7 +161,7 @@ const brokenOff = /Closed connection|Connection error|Not connected|timed out/;
 
 /** KafkaJS gives up for good on errors that it does not know; a token endpoint that is away is like a broker that is away. */
 function asConnectionError(error: AppError, connection: Connection): Error {
-  const broker = nameOf(connection);
+  const broker = addressOf(connection);
   const failure = new KafkaJSConnectionError(`Connection error: ${error.message}`, { broker });
   return Object.assign(failure, { cause: error });
 }
@@ -178,9 +178,9 @@ function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {
     const { host, port } = connection;
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      const text = `Connection error: ${nameOf(connection)} was not authenticated within ${authenticateLimitMs / 1_000} s`;
+      const text = `Connection error: ${addressOf(connection)} was not authenticated within ${authenticateLimitMs / 1_000} s`;
       late.reject(
-        new KafkaJSConnectionError(text, { broker: nameOf(connection), code: 'ETIMEDOUT' }),
+        new KafkaJSConnectionError(text, { broker: addressOf(connection), code: 'ETIMEDOUT' }),
       );
     }, authenticateLimitMs);
     const work = alone(() => authenticate.call(this));
@@ -197,7 +197,7 @@ function authenticateInTime(authenticate: SaslAuthenticator['authenticate']) {
       const text = 'Closed connection: its authentication failed';
       connection.rejectRequests(new KafkaJSConnectionClosedError(text, { host, port }));
       await connection.disconnect();
-      if (error instanceof AppError && error.fact === 'retriable')
+      if (error instanceof AppError && error.recovery === 'retry')
         throw asConnectionError(error, connection);
       const { name = '', message = '' } = error as Error;
       if (name !== 'KafkaJSSASLAuthenticationError' || !brokenOff.test(message)) throw error;
@@ -213,10 +213,10 @@ function closeOnTimeout(send: Connection['send']): Connection['send'] {
     const { socket } = this;
     try {
       const answer = await send.call(this, request);
-      if (silentSince.size > 0) silentSince.delete(nameOf(this));
+      if (silentSince.size > 0) silentSince.delete(addressOf(this));
       return answer;
     } catch (error) {
-      if (isTimeout(error)) silentSince.set(nameOf(this), performance.now());
+      if (isTimeout(error)) silentSince.set(addressOf(this), performance.now());
       // Another request may have closed it already, and a new socket be in its place.
       if (isTimeout(error) && this.socket === socket && this.isConnected()) {
         const { host, port } = this;

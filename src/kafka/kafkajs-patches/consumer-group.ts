@@ -99,7 +99,7 @@ type BrokerPool = {
   withBroker<T>(ask: (place: { nodeId: string; broker: Broker }) => Promise<T>): Promise<T | null>;
 };
 
-export function mendBrokerAway(): void {
+export function patchConsumerGroup(): void {
   const { prototype: group } = requirePart('kafkajs/src/consumer/consumerGroup') as {
     prototype: ConsumerGroup;
   };

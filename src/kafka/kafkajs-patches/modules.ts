@@ -6,15 +6,15 @@ import { AppError } from '../../errors.ts';
 /** KafkaJS is CommonJS; its parts are reached by their path. */
 export const requirePart = createRequire(import.meta.url);
 
-const repaired = '2.2.4';
+const supportedVersion = '2.2.4';
 
 export function checkVersion(): void {
   const { version } = requirePart('kafkajs/package.json') as { version: string };
-  if (version !== repaired) {
+  if (version !== supportedVersion) {
     throw new AppError(
       'ASSUMPTION_BROKEN',
-      'fatal',
-      `kafkajs is ${version}: the repairs in src/kafka/repairs are for exactly ${repaired}`,
+      'stop',
+      `kafkajs is ${version}: the repairs in src/kafka/repairs are for exactly ${supportedVersion}`,
     );
   }
 }

@@ -1,12 +1,12 @@
 /** Mends KafkaJS before its first import: `kafka/kafkajs.ts` imports this file first. Each repair has a test that fails without it. */
 
-import { mendCoordinator, parseAddPartitions } from './broker.ts';
-import { mendConnection } from './connection.ts';
-import { mendBrokerAway } from './consumer-group.ts';
+import { parseAddPartitions, patchBroker } from './broker.ts';
+import { patchConnection } from './connection.ts';
+import { patchConsumerGroup } from './consumer-group.ts';
 import { decodeMessages } from './decode-messages.ts';
 import { checkVersion, replacePart, requirePart } from './modules.ts';
-import { createRequest, mendFrames } from './request.ts';
-import { mendRequestQueue } from './request-queue.ts';
+import { createRequest, patchRequest } from './request.ts';
+import { patchRequestQueue } from './request-queue.ts';
 import { createSendMessages } from './send-messages.ts';
 
 checkVersion();
@@ -17,8 +17,8 @@ replacePart('kafkajs/src/protocol/requests/addPartitionsToTxn/v0/response', {
   ...(requirePart('kafkajs/src/protocol/requests/addPartitionsToTxn/v0/response') as object),
   parse: parseAddPartitions,
 });
-mendFrames();
-mendConnection();
-mendBrokerAway();
-mendCoordinator();
-mendRequestQueue();
+patchRequest();
+patchConnection();
+patchConsumerGroup();
+patchBroker();
+patchRequestQueue();

@@ -35,7 +35,7 @@ const checkAgainMs = 10;
 /** And for requests that are not answered. */
 const timeoutCheckMs = 100;
 
-export function mendRequestQueue(): void {
+export function patchRequestQueue(): void {
   const { prototype } = requirePart('kafkajs/src/network/requestQueue') as {
     prototype: RequestQueue;
   };

@@ -65,11 +65,15 @@ export function joinWrites(socket: Writable): void {
 
 type Connection = {
   readonly authHandlers: object | null;
-  readonly requestQueue: { fulfillRequest(answer: Answer): void };
+  readonly requestQueue: { fulfillRequest(answer: ReceivedResponse): void };
   processData(bytes: Buffer): void;
 };
 
-type Answer = { readonly size: number; readonly correlationId: number; readonly payload: Buffer };
+type ReceivedResponse = {
+  readonly size: number;
+  readonly correlationId: number;
+  readonly payload: Buffer;
+};
 
 /** Of the length and the correlation id. */
 const answerHeadBytes = 8;
@@ -81,8 +85,8 @@ export class Assembler {
   #filled = 0;
 
   /** Takes what came; answers those that are whole with it. None of them is a slice of what came. */
-  take(bytes: Buffer): readonly Answer[] {
-    const answers: Answer[] = [];
+  take(bytes: Buffer): readonly ReceivedResponse[] {
+    const answers: ReceivedResponse[] = [];
     let at = 0;
     const fill = (target: Buffer) => {
       const copied = bytes.copy(target, this.#filled, at);
@@ -115,7 +119,7 @@ export function forgetReceived(connection: object): void {
   assemblers.delete(connection as Connection);
 }
 
-export function mendFrames(): void {
+export function patchRequest(): void {
   const { prototype } = requirePart('kafkajs/src/network/connection') as { prototype: Connection };
   const { processData } = prototype;
   prototype.processData = function receiving(this: Connection, bytes: Buffer): void {

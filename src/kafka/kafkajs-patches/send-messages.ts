@@ -49,7 +49,7 @@ type SendOptions = {
 };
 
 /** The records of one send for one partition. */
-type Parcel = {
+type PartitionBatch = {
   readonly topic: string;
   readonly partition: number;
   readonly records: Message[];
@@ -73,13 +73,13 @@ const defaultTimeoutMs = 30_000;
 export function createSendMessages(context: Context) {
   return async (options: SendOptions): Promise<readonly Acknowledged[]> => {
     const acknowledged: Acknowledged[] = [];
-    let parcels: readonly Parcel[] | undefined;
+    let batches: readonly PartitionBatch[] | undefined;
     return context.retrier(async (bail) => {
       try {
-        parcels ??= await plan(context, options);
-        const pending = notIn(acknowledged, parcels);
+        batches ??= await plan(context, options);
+        const pending = notIn(acknowledged, batches);
         const failures = await sendPending(context, options, pending, acknowledged);
-        if (acknowledged.length === parcels.length) return acknowledged;
+        if (acknowledged.length === batches.length) return acknowledged;
         throw failures.find((failure) => !isRetriable(failure)) ?? failures[0];
       } catch (error) {
         await recover(context.cluster, error, bail);
@@ -90,14 +90,17 @@ export function createSendMessages(context: Context) {
 }
 
 /** Those of the parcels that are still to be sent. */
-function notIn(acknowledged: readonly Acknowledged[], parcels: readonly Parcel[]) {
-  if (acknowledged.length === 0) return parcels;
+function notIn(acknowledged: readonly Acknowledged[], batches: readonly PartitionBatch[]) {
+  if (acknowledged.length === 0) return batches;
   const done = new Set(acknowledged.map(({ topicName, partition }) => `${topicName} ${partition}`));
-  return parcels.filter(({ topic, partition }) => !done.has(`${topic} ${partition}`));
+  return batches.filter(({ topic, partition }) => !done.has(`${topic} ${partition}`));
 }
 
 /** Chooses each record's partition, once. */
-async function plan(context: Context, { topicMessages }: SendOptions): Promise<readonly Parcel[]> {
+async function plan(
+  context: Context,
+  { topicMessages }: SendOptions,
+): Promise<readonly PartitionBatch[]> {
   const { cluster, partitioner } = context;
   const topics = topicMessages.map(({ topic }) => topic);
   try {
@@ -110,54 +113,54 @@ async function plan(context: Context, { topicMessages }: SendOptions): Promise<r
     }
     throw error;
   }
-  const planned = new Map<string, Map<number, Parcel>>();
+  const planned = new Map<string, Map<number, PartitionBatch>>();
   for (const { topic, messages } of topicMessages) {
     const partitionMetadata = cluster.findTopicPartitionMetadata(topic);
     if (partitionMetadata.length === 0) throw errorOfCode(3); // UNKNOWN_TOPIC_OR_PARTITION
-    const parcels = planned.get(topic) ?? new Map<number, Parcel>();
-    planned.set(topic, parcels);
+    const batches = planned.get(topic) ?? new Map<number, PartitionBatch>();
+    planned.set(topic, batches);
     for (const message of messages) {
       const partition = Number(
         message.partition ?? partitioner({ topic, partitionMetadata, message }),
       );
-      const parcel = parcels.get(partition);
-      if (parcel) parcel.records.push(message);
-      else parcels.set(partition, { topic, partition, records: [message], sequence: undefined });
+      const batch = batches.get(partition);
+      if (batch) batch.records.push(message);
+      else batches.set(partition, { topic, partition, records: [message], sequence: undefined });
     }
   }
-  return [...planned.values()].flatMap((parcels) => [...parcels.values()]);
+  return [...planned.values()].flatMap((batches) => [...batches.values()]);
 }
 
 /** One attempt at everything not yet acknowledged: one request to each leader, all at once. Answers what failed. */
 async function sendPending(
   { cluster, eosManager }: Context,
   options: SendOptions,
-  pending: readonly Parcel[],
+  pending: readonly PartitionBatch[],
   acknowledged: Acknowledged[],
 ): Promise<readonly unknown[]> {
   await cluster.refreshMetadataIfNecessary();
   if (eosManager.isTransactional()) {
     await eosManager.addPartitionsToTransaction(
-      [...byTopic(pending)].map(([topic, parcels]) => ({ topic, partitions: parcels })),
+      [...byTopic(pending)].map(([topic, batches]) => ({ topic, partitions: batches })),
     );
   }
   const failures: unknown[] = [];
-  const byLeader = new Map<number, Parcel[]>();
-  for (const parcel of pending) {
+  const byLeader = new Map<number, PartitionBatch[]>();
+  for (const batch of pending) {
     try {
-      const nodeId = leaderIdOf(cluster, parcel.topic, parcel.partition);
-      const parcels = byLeader.get(nodeId);
-      if (parcels) parcels.push(parcel);
-      else byLeader.set(nodeId, [parcel]);
+      const nodeId = leaderIdOf(cluster, batch.topic, batch.partition);
+      const batches = byLeader.get(nodeId);
+      if (batches) batches.push(batch);
+      else byLeader.set(nodeId, [batch]);
     } catch (error) {
       failures.push(error);
     }
   }
   await Promise.all(
-    [...byLeader].map(async ([nodeId, parcels]) => {
+    [...byLeader].map(async ([nodeId, batches]) => {
       try {
         const leader = await cluster.findBroker({ nodeId });
-        for (const one of await produce(eosManager, leader, parcels, options)) {
+        for (const one of await produce(eosManager, leader, batches, options)) {
           if (one.errorCode === 0 || one.errorCode === duplicateSequence) acknowledged.push(one);
           else failures.push(errorOfCode(one.errorCode));
         }
@@ -169,25 +172,25 @@ async function sendPending(
   return failures;
 }
 
-function byTopic(parcels: readonly Parcel[]): Map<string, Parcel[]> {
-  return Map.groupBy(parcels, ({ topic }) => topic);
+function byTopic(batches: readonly PartitionBatch[]): Map<string, PartitionBatch[]> {
+  return Map.groupBy(batches, ({ topic }) => topic);
 }
 
 /** One Produce request. The lock keeps one request of an idempotent producer in flight to a broker, so that sequences arrive in order. */
 async function produce(
   eosManager: EosManager,
   leader: Broker,
-  parcels: readonly Parcel[],
+  batches: readonly PartitionBatch[],
   options: SendOptions,
 ): Promise<readonly Acknowledged[]> {
   await eosManager.acquireBrokerLock(leader);
   try {
-    for (const parcel of parcels) {
-      if (parcel.sequence !== undefined || !eosManager.isInitialized()) continue;
-      parcel.sequence = eosManager.getSequence(parcel.topic, parcel.partition);
-      eosManager.updateSequence(parcel.topic, parcel.partition, parcel.records.length);
+    for (const batch of batches) {
+      if (batch.sequence !== undefined || !eosManager.isInitialized()) continue;
+      batch.sequence = eosManager.getSequence(batch.topic, batch.partition);
+      eosManager.updateSequence(batch.topic, batch.partition, batch.records.length);
     }
-    const encode = (head: number) => encodeRequest(eosManager, parcels, options, head);
+    const encode = (head: number) => encodeRequest(eosManager, batches, options, head);
     const timeoutMs = options.timeout ?? defaultTimeoutMs;
     return decodeResponse(await request(leader, produceApi, encode, timeoutMs));
   } finally {
@@ -197,14 +200,14 @@ async function produce(
 
 function encodeRequest(
   eosManager: EosManager,
-  parcels: readonly Parcel[],
+  batches: readonly PartitionBatch[],
   options: SendOptions,
   head: number,
 ): Buffer {
   const isIdempotent = eosManager.isInitialized();
   const transactionalId = eosManager.isTransactional() ? eosManager.getTransactionalId() : null;
   const nowMs = Date.now();
-  const topics = [...byTopic(parcels)].map(([topic, list]) => ({
+  const topics = [...byTopic(batches)].map(([topic, list]) => ({
     topic,
     partitions: list.map(({ partition, records, sequence }) => ({
       partition,

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Space } from '../../../src/avro/arena.ts';
+import { Arena } from '../../../src/avro/arena.ts';
 import { createEncoder } from '../../../src/avro/encoder.ts';
 import { typeOf } from '../../../src/avro/schemas.ts';
 
@@ -13,12 +13,12 @@ test('values of any size: those that share a slab, and those larger than one', (
   fc.assert(
     fc.property(sizes, (list) => {
       const texts = list.map((size, i) => String(i % 10).repeat(size));
-      const space = new Space();
-      const placed = texts.map((text) => encode(text, space));
+      const arena = new Arena();
+      const placed = texts.map((text) => encode(text, arena));
       expect(placed.every((bytes, i) => bytes.equals(encode(texts[i] as string)))).toBe(true);
-      space.giveBack();
+      arena.giveBack();
       expect(placed.every((bytes) => bytes.length === 0)).toBe(true);
-      expect(encode('again', space).equals(encode('again'))).toBe(true);
+      expect(encode('again', arena).equals(encode('again'))).toBe(true);
     }),
     { numRuns: 50 },
   );

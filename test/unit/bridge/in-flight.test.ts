@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { InFlight, type Place } from '../../../src/bridge/in-flight.ts';
+import { InFlight, type Permit } from '../../../src/bridge/in-flight.ts';
 
 const limits = { maxRequests: 2, maxBytes: 100 };
 
@@ -7,7 +7,7 @@ const limits = { maxRequests: 2, maxBytes: 100 };
 function two() {
   const inFlight = new InFlight(limits);
   const gone: string[] = [];
-  const enter = (name: string) => inFlight.enter(() => gone.push(name)) as Place;
+  const enter = (name: string) => inFlight.enter(() => gone.push(name)) as Permit;
   return { inFlight, gone, enter, first: enter('first'), second: enter('second') };
 }
 

@@ -34,7 +34,7 @@ test('defaults and units are read as numbers', () => {
   expect(config.registry.url).toBe('http://registry:8081');
   expect(config.topics.dedupWindowMs).toBe(15 * 86_400_000);
   expect(config.bridge.maxBodyBytes).toBe(1024 * 1024);
-  expect(config.bridge.answerTimeoutMs).toBe(7_000);
+  expect(config.bridge.responseTimeoutMs).toBe(7_000);
   expect(config.topics.replicationFactor).toBeUndefined();
 });
 
@@ -119,9 +119,9 @@ test('a secret is never part of a message', () => {
 });
 
 test('the spool must have its turn before the answer is due', () => {
-  const env = { ...required, SPOOL_AFTER: '3s', ANSWER_TIMEOUT: '3s' };
+  const env = { ...required, SPOOL_AFTER: '3s', RESPONSE_TIMEOUT: '3s' };
   expect(problemsOf({ ...env, SPOOL_DIR: '/spool' })).toContain(
-    'SPOOL_AFTER is 3000 ms: expected less than ANSWER_TIMEOUT (3000 ms)',
+    'SPOOL_AFTER is 3000 ms: expected less than RESPONSE_TIMEOUT (3000 ms)',
   );
   expect(read(env).bridge.spoolAfterMs).toBe(3_000);
 });

@@ -8,28 +8,28 @@ import {
 import type { Letter } from '../../../src/inspect/dead-letters.ts';
 import { attemptOf, triageOf } from '../../../src/inspect/redrive.ts';
 
-const rules = { by: 'ann', isVouched: false, maxAttempts: 5 };
+const rules = { by: 'ann', isStaleAllowed: false, maxAttempts: 5 };
 const aLetter = (changes: Partial<Letter> = {}) =>
   ({ reason: 'invalid-json', isRedriven: false, redrive: undefined, ...changes }) as Letter;
 const died = (attempt: number) => ({
-  redrive: { letter: 'dlq/0@1', attempt, by: 'ann', isVouched: false },
+  redrive: { letter: 'dlq/0@1', attempt, by: 'ann', isStaleAllowed: false },
 });
 
-test('a letter goes back once, not too often, and not unvouched where it is too old', () => {
+test('a letter goes back once, not too often, and not refused where it is too old', () => {
   expect(triageOf(aLetter(), rules)).toBe('send');
   expect(triageOf(aLetter({ isRedriven: true }), rules)).toBe('sent-before');
   expect(triageOf(aLetter(died(4)), rules)).toBe('send');
   expect(triageOf(aLetter(died(5)), rules)).toBe('too-many-attempts');
   expect(triageOf(aLetter(died(5)), { ...rules, maxAttempts: undefined })).toBe('send');
   const old = aLetter({ reason: 'older-than-window' });
-  expect(triageOf(old, rules)).toBe('needs-vouch');
-  expect(triageOf(old, { ...rules, isVouched: true })).toBe('send');
+  expect(triageOf(old, rules)).toBe('needs-allow-stale');
+  expect(triageOf(old, { ...rules, isStaleAllowed: true })).toBe('send');
 });
 
 test('the attempt counts up, and travels in headers', () => {
   expect(attemptOf(aLetter())).toBe(1);
   expect(attemptOf(aLetter(died(2)))).toBe(3);
-  const redrive = { letter: 'dlq/0@1', attempt: 3, by: 'ann', isVouched: true };
+  const redrive = { letter: 'dlq/0@1', attempt: 3, by: 'ann', isStaleAllowed: true };
   const headers = redriveHeaders(redrive, 0);
   expect(redriveOf((name) => headers[name])).toEqual(redrive);
   expect(redriveOf(() => undefined)).toBeUndefined();

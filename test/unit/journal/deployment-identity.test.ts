@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Deployment } from '../../../src/avro/records.ts';
+import type { DeploymentIdentity } from '../../../src/avro/records.ts';
 import {
   identityOf,
   isDeploymentDue,
@@ -8,13 +8,13 @@ import {
 } from '../../../src/journal/deployment-identity.ts';
 
 const core = { raw: 'raw', journal: 'journal' };
-const deployment: Deployment = {
+const deployment: DeploymentIdentity = {
   group: 'voucherbus',
   partitions: 3,
   topicIds: { raw: 'AAA', journal: 'BBB', out: 'CCC' },
   isAdopted: false,
 };
-const of = (changes: Partial<Deployment>) => {
+const of = (changes: Partial<DeploymentIdentity>) => {
   const changed = { ...deployment, ...changes };
   return { deployment: changed, identity: identityOf(changed) };
 };

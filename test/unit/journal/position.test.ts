@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { agreePosition, type Claims } from '../../../src/journal/position.ts';
 
-const claims = (changes: Partial<Claims>): Claims => ({
+const invariants = (changes: Partial<Claims>): Claims => ({
   name: 'raw/3',
   committed: undefined,
   journal: undefined,
@@ -23,7 +23,7 @@ test.each([
   ],
   ['raw was read to its end', { committed: 100, journal: 100 }, 100],
 ])('%s', (_, changes, position) => {
-  expect(agreePosition(claims(changes))).toBe(position);
+  expect(agreePosition(invariants(changes))).toBe(position);
 });
 
 test.each([
@@ -34,5 +34,5 @@ test.each([
   ],
   [{ committed: 142, journal: 142 }, 'the position is 142, raw ends at 100'],
 ])('%j stops the start and says both numbers', (changes, message) => {
-  expect(() => agreePosition(claims(changes))).toThrow(message);
+  expect(() => agreePosition(invariants(changes))).toThrow(message);
 });

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { Batch } from '../../../src/avro/records.ts';
+import type { JournalRecord } from '../../../src/avro/records.ts';
 import { digestOf } from '../../../src/digest.ts';
 import { noIdentity } from '../../../src/journal/deployment-identity.ts';
 import { replay } from '../../../src/journal/replay.ts';
 
-const batch = (from: number, to: number, ...ids: string[]): Batch => ({
+const batch = (from: number, to: number, ...ids: string[]): JournalRecord => ({
   from,
   to,
   receivedUntil: to,
@@ -22,7 +22,7 @@ const batch = (from: number, to: number, ...ids: string[]): Batch => ({
   })),
 });
 
-const replayed = (batches: readonly Batch[], committed?: number) => {
+const replayed = (batches: readonly JournalRecord[], committed?: number) => {
   const { add, finish } = replay({
     name: 'journal/0',
     windowMs: 1e6,
@@ -79,7 +79,7 @@ test('a batch that starts inside another stops the start', () => {
 });
 
 test('after an adoption offsets count in another log, and the ids are kept', () => {
-  const adoption: Batch = {
+  const adoption: JournalRecord = {
     ...batch(4, 0),
     deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },
   };
@@ -92,7 +92,7 @@ test('after an adoption offsets count in another log, and the ids are kept', () 
 });
 
 test('an adoption that was the last thing to happen is where the partition goes on', () => {
-  const adoption: Batch = {
+  const adoption: JournalRecord = {
     ...batch(4, 0),
     deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },
   };

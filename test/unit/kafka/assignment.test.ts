@@ -6,9 +6,9 @@ const twelve = Array.from({ length: 12 }, (_, i) => i);
 const member = (id: string, ...owned: number[]): Member => ({ id, owned });
 
 test('every partition goes to exactly one member, as evenly as possible, whatever they claim', () => {
-  const claims = fc.uniqueArray(fc.integer({ min: -1, max: 15 }), { maxLength: 14 });
+  const invariants = fc.uniqueArray(fc.integer({ min: -1, max: 15 }), { maxLength: 14 });
   fc.assert(
-    fc.property(fc.array(claims, { minLength: 1, maxLength: 8 }), (owned) => {
+    fc.property(fc.array(invariants, { minLength: 1, maxLength: 8 }), (owned) => {
       const members = owned.map((list, i) => member(`m${i}`, ...list));
       const shares = [...assign(members, twelve).values()];
       expect(shares.flat().sort((a, b) => a - b)).toEqual(twelve);

@@ -6,8 +6,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type TestContext, test, vi } from 'vitest';
-import type { Life } from '../../../src/kafka/member-metadata.ts';
-import { deathOf } from '../../../src/membership/liveness.ts';
+import type { ProcessIdentity } from '../../../src/kafka/member-metadata.ts';
+import { waitForDeath } from '../../../src/membership/liveness.ts';
 
 const host = '127.0.0.1';
 
@@ -25,15 +25,15 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   const [line] = await once(createInterface({ input: child.stdout }), 'line');
-  return { child, life: JSON.parse(line) as Life };
+  return { child, identity: JSON.parse(line) as ProcessIdentity };
 }
 
 /** What is known of it so far. */
-function watch({ onTestFinished }: TestContext, life: Life) {
+function watch({ onTestFinished }: TestContext, identity: ProcessIdentity) {
   const watching = new AbortController();
   onTestFinished(() => watching.abort());
   let seen: boolean | undefined;
-  const end = deathOf(life, watching.signal).then((hasDied) => {
+  const end = waitForDeath(identity, watching.signal).then((hasDied) => {
     seen = hasDied;
     return hasDied;
   });
@@ -74,8 +74,8 @@ async function aGate({ onTestFinished }: TestContext, to: number) {
 
 test.concurrent('a process that is killed has died; one that hangs has not, until it is killed', async (context) => {
   const { expect } = context;
-  const { child, life } = await aProcess(context);
-  const watched = watch(context, life);
+  const { child, identity } = await aProcess(context);
+  const watched = watch(context, identity);
   await aWhile();
   child.kill('SIGSTOP');
   await aWhile();
@@ -86,21 +86,21 @@ test.concurrent('a process that is killed has died; one that hangs has not, unti
 
 test.concurrent('a process that was started again in the place of another is another', async (context) => {
   const { expect } = context;
-  const { child, life } = await aProcess(context);
-  const watched = watch(context, life);
+  const { child, identity } = await aProcess(context);
+  const watched = watch(context, identity);
   await aWhile();
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const next = await aProcess(context, life.port);
-  expect(next.life.name).not.toBe(life.name);
+  const next = await aProcess(context, identity.port);
+  expect(next.identity.name).not.toBe(identity.name);
   expect(await watched.end).toBe(true);
 });
 
 test.concurrent('a process whose connections break, or that can not be reached for a moment, has not died', async (context) => {
   const { expect } = context;
-  const { child, life } = await aProcess(context);
-  const gate = await aGate(context, life.port);
-  const watched = watch(context, { ...life, port: gate.port });
+  const { child, identity } = await aProcess(context);
+  const gate = await aGate(context, identity.port);
+  const watched = watch(context, { ...identity, port: gate.port });
   await aWhile();
   gate.shut();
   await sleep(500);
@@ -114,22 +114,22 @@ test.concurrent('a process whose connections break, or that can not be reached f
 
 test.concurrent('a refusal by one that was never met says nothing', async (context) => {
   const { expect } = context;
-  const { child, life } = await aProcess(context);
+  const { child, identity } = await aProcess(context);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  expect(await watch(context, life).end).toBe(false);
+  expect(await watch(context, identity).end).toBe(false);
 });
 
 test.concurrent('somebody else who was never met says nothing', async (context) => {
   const { expect } = context;
-  const { life } = await aProcess(context);
-  expect(await watch(context, { ...life, name: 'another' }).end).toBe(false);
+  const { identity } = await aProcess(context);
+  expect(await watch(context, { ...identity, name: 'another' }).end).toBe(false);
 });
 
 test.concurrent('who stops watching is answered at once', async (context) => {
   const { expect } = context;
-  const { life } = await aProcess(context);
-  const watched = watch(context, life);
+  const { identity } = await aProcess(context);
+  const watched = watch(context, identity);
   await aWhile();
   watched.stop();
   expect(await watched.end).toBe(false);

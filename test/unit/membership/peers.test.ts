@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Member } from '../../../src/kafka/admin.ts';
-import { createNeighbours } from '../../../src/membership/peers.ts';
+import { createPeers } from '../../../src/membership/peers.ts';
 import { createLog } from '../../../src/observability/log.ts';
 
 /** Each on an address of its own, but for those of one place: a, a@later. */
@@ -18,13 +18,13 @@ function aGroup() {
   let problem: Error | undefined;
   const watched = new Map<string, (hasDied: boolean) => void>();
   const dismissed: string[] = [];
-  const neighbours = createNeighbours({
+  const peers = createPeers({
     own: lifeOf('own'),
     members: async () => {
       if (problem) throw problem;
       return members;
     },
-    deathOf: ({ name }, signal) =>
+    waitForDeath: ({ name }, signal) =>
       new Promise((resolve) => {
         const end = (hasDied: boolean) => {
           watched.delete(name);
@@ -33,7 +33,7 @@ function aGroup() {
         watched.set(name, end);
         signal.addEventListener('abort', () => end(false));
       }),
-    dismiss: async (memberId) => {
+    removeMember: async (memberId) => {
       dismissed.push(memberId);
       if (memberId.includes('unlucky')) throw new Error('the coordinator is away');
       return true;
@@ -41,18 +41,18 @@ function aGroup() {
     log: createLog('silent', 'processor'),
   });
   return {
-    ...neighbours,
+    ...peers,
     join: async (...names: readonly string[]) => {
       members = names.map((name) => {
         const [process = ''] = name.split('/');
-        return { memberId: name, life: lifeOf(process) };
+        return { memberId: name, identity: lifeOf(process) };
       });
-      await neighbours.look();
+      await peers.look();
     },
     /** A look while the group rebalances. */
     lookInBetween: async () => {
       members = undefined;
-      await neighbours.look();
+      await peers.look();
     },
     fail: (error: Error | undefined) => {
       problem = error;

@@ -37,11 +37,11 @@ test('secrets and personal data are redacted, also below the first level', () =>
 
 test('an error of ours is logged as facts, without a stack', () => {
   const { err } = logged((log) =>
-    log.info({ err: new AppError('FENCED', 'fenced', 'gone', new Error('why')) }),
+    log.info({ err: new AppError('FENCED', 'give-up-lease', 'gone', new Error('why')) }),
   );
   expect(err).toMatchObject({
     code: 'FENCED',
-    fact: 'fenced',
+    recovery: 'give-up-lease',
     message: 'gone',
     cause: { message: 'why' },
   });

@@ -209,8 +209,8 @@ function aPublicationWithBirthdate(birthdate: string) {
   }));
 }
 
-const redriven = (letter: string, isVouched = false) => ({
-  redrive: { letter, attempt: 1, by: 'ann', isVouched },
+const redriven = (letter: string, isStaleAllowed = false) => ({
+  redrive: { letter, attempt: 1, by: 'ann', isStaleAllowed },
 });
 
 test('a dead letter that was sent back twice passes once, and the journal says by whom', () => {
@@ -251,15 +251,15 @@ test('a mended letter passes, and a letter whose publication was delivered meanw
   expect(late.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });
 
-test('a letter older than the window passes where somebody vouches for it, once', () => {
+test('a letter older than the window passes when an operator allows stale events, once', () => {
   const old = { createdAt: new Date(now - 16 * day).toISOString() };
   const memory = state(true);
-  const unvouched = decided([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);
-  expect(unvouched.decisions).toMatchObject([{ letter: { reason: 'older-than-window' } }]);
-  const vouched = decided([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
-  expect(vouched.decisions.map(({ kind }) => kind)).toEqual(['forward']);
-  expect(vouched.batch.labels).toContain('redriven by ann, attempt 1, vouched for');
-  memory.apply(vouched.batch);
+  const refused = decided([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);
+  expect(refused.decisions).toMatchObject([{ letter: { reason: 'older-than-window' } }]);
+  const allowed = decided([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
+  expect(allowed.decisions.map(({ kind }) => kind)).toEqual(['forward']);
+  expect(allowed.batch.labels).toContain('redriven by ann, attempt 1, stale allowed');
+  memory.apply(allowed.batch);
   const again = decided([{ ...arrived(1, old), ...redriven('c', true) }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Batch } from '../../../src/avro/records.ts';
+import type { JournalRecord } from '../../../src/avro/records.ts';
 import { digestOf } from '../../../src/digest.ts';
 import { replay } from '../../../src/journal/replay.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
@@ -86,7 +86,7 @@ function arrivalsOf(
 }
 
 /** What a restart brings back: the journal, less what its retention of two windows has taken. */
-function restored(journal: readonly Batch[], now: number): PartitionState {
+function restored(journal: readonly JournalRecord[], now: number): PartitionState {
   const first = journal.findIndex(({ processedAt }) => processedAt >= now - 2 * windowMs);
   const kept = first < 0 ? [] : journal.slice(first);
   const committed = journal.at(-1)?.to;
@@ -113,7 +113,7 @@ function play({
   steps: readonly { size: number; lag: number; skew: number; isRestarted: boolean }[];
 }): readonly Seen[] {
   const arrivals = arrivalsOf(list);
-  const journal: Batch[] = [];
+  const journal: JournalRecord[] = [];
   const seen: Seen[] = [];
   let state = new PartitionState(0, windowMs, undefined);
   let now = start;
@@ -166,7 +166,7 @@ test('replaying the journal gives the state that the processor had', () => {
     fc.property(world, (given) => {
       const arrivals = arrivalsOf(given.publications);
       const live = new PartitionState(0, windowMs, undefined);
-      const journal: Batch[] = [];
+      const journal: JournalRecord[] = [];
       for (const { record } of arrivals) {
         const { batch } = decided(
           [{ ...record, offset: live.position }],

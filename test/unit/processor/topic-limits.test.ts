@@ -60,7 +60,7 @@ test('a refusal is a reason to try again where the topic takes less than before,
   for (let partitions = 0; partitions < 2; partitions += 1) {
     expect(await explained(refusal, transaction, limits)).toMatchObject({
       code: 'TOPIC_UNFIT',
-      fact: 'retriable',
+      recovery: 'retry',
     });
   }
   const other = new Error('other');

@@ -10,7 +10,7 @@ import type { Decoded } from '../../../src/processor/decode.ts';
 import {
   type Assembly,
   cloudEventConstants,
-  Draft,
+  TransactionBuilder,
 } from '../../../src/processor/transaction-builder.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import { anInput, aPublication, aRawValue } from '../../support/builders.ts';
@@ -28,7 +28,7 @@ const assembly: Assembly = {
   catalog: { raw: 'raw', deadLetters: 'dlq', journal: 'journal' },
   group: 'g',
   encodeEvent: () => createEncoder(schemas.PublicationSucceeded.type, 2),
-  encodeBatch: createEncoder(schemas.JournalRecord.type, 3),
+  encodeJournalRecord: createEncoder(schemas.JournalRecord.type, 3),
   partitions: 6,
   cloudEvent: () =>
     cloudEventConstants(
@@ -76,7 +76,7 @@ const rules = {
   olderThanWindow: 'park',
   personalData: [],
 } as const;
-const draft = new Draft(4, rules, now, assembly);
+const draft = new TransactionBuilder(4, rules, now, assembly);
 let read = 0;
 const batch = decide(
   [good, bad, ignored, repeat],

@@ -4,10 +4,10 @@ import { expect, test } from 'vitest';
 import type { Outcome } from '../../../src/avro/records.ts';
 import { digestOf } from '../../../src/digest.ts';
 import { noIdentity } from '../../../src/journal/deployment-identity.ts';
-import { judge } from '../../../src/verify/checker.ts';
+import { check } from '../../../src/verify/checker.ts';
 import type { Fate, History, Sent } from '../../../src/verify/history.ts';
 import { reportOf } from '../../../src/verify/report.ts';
-import type { Evidence, Place } from '../../../src/verify/snapshot.ts';
+import type { RecordPosition, Snapshot } from '../../../src/verify/snapshot.ts';
 
 const gifts: Fate = { kind: 'forwarded', topic: 'gifts' };
 const sent = (expected: Fate, ...offsets: number[]): Sent => ({
@@ -16,7 +16,7 @@ const sent = (expected: Fate, ...offsets: number[]): Sent => ({
   spooled: 0,
   refused: 0,
 });
-const at = (topic: string, offset: number): Place => ({ topic, partition: 0, offset });
+const at = (topic: string, offset: number): RecordPosition => ({ topic, partition: 0, offset });
 
 const history = (): Map<string, Sent> =>
   new Map([
@@ -52,7 +52,7 @@ const firstBatch = batchOf(0, 3, [
 ]);
 const secondBatch = batchOf(3, 5, [entry('c', 0, 'IGNORED', 2), entry('d', 1, 'FORWARDED', 0)]);
 
-const evidence = (): Evidence => ({
+const snapshot = (): Snapshot => ({
   raw: ['a', 'b', 'a', 'c', 'd'].map((id, offset) => ({ ...at('raw', offset), id })),
   outputs: [
     { ...at('gifts', 0), id: 'a' },
@@ -72,14 +72,14 @@ const evidence = (): Evidence => ({
   abortedRecords: 0,
 });
 
-const guiltOf = (changes: Partial<Evidence>, past: History = history(), areTopicsOurs = true) =>
-  judge(past, { ...evidence(), ...changes }, areTopicsOurs)
-    .claims.filter(({ guilty }) => guilty.length > 0)
-    .map(({ claim, guilty }) => `${claim}: ${guilty.join('; ')}`)
+const guiltOf = (changes: Partial<Snapshot>, past: History = history(), areTopicsOurs = true) =>
+  check(past, { ...snapshot(), ...changes }, areTopicsOurs)
+    .invariants.filter(({ violations }) => violations.length > 0)
+    .map(({ invariant, violations }) => `${invariant}: ${violations.join('; ')}`)
     .join('\n');
 
 test('an exact world is found exact', () => {
-  const verdict = judge(history(), evidence(), true);
+  const verdict = check(history(), snapshot(), true);
   expect([verdict.isExact, reportOf(verdict).at(-1)]).toEqual([true, 'EXACTLY ONCE']);
 });
 
@@ -92,7 +92,10 @@ test('an acknowledged webhook that is not on raw', () => {
 });
 
 test('a publication that is missing, twice, or on another topic', () => {
-  const [first, second] = evidence().outputs as [Place & { id: string }, Place & { id: string }];
+  const [first, second] = snapshot().outputs as [
+    RecordPosition & { id: string },
+    RecordPosition & { id: string },
+  ];
   expect(guiltOf({ outputs: [first] })).toContain('d: 0 times instead of 1: nowhere');
   const again = { ...at('gifts', 7), id: 'a' };
   expect(guiltOf({ outputs: [first, second, again] })).toContain(
@@ -108,12 +111,12 @@ test('a webhook that was refused but stored must come once as well, and one that
   past.set('d', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
   past.set('e', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
   expect(guiltOf({}, past)).toBe('');
-  const [first] = evidence().outputs;
+  const [first] = snapshot().outputs;
   expect(guiltOf({ outputs: first ? [first] : [] }, past)).toContain('d: 0 times instead of 1');
 });
 
 test('a dead letter that is missing, twice, or has another reason', () => {
-  const [letter] = evidence().deadLetters as [Evidence['deadLetters'][number]];
+  const [letter] = snapshot().deadLetters as [Snapshot['deadLetters'][number]];
   expect(guiltOf({ deadLetters: [] })).toContain('parked for [], expected [invalid-json]');
   expect(guiltOf({ deadLetters: [letter, letter] })).toContain('invalid-json,invalid-json');
   expect(guiltOf({ deadLetters: [{ ...letter, reason: 'x' }] })).toContain('parked for [x]');
@@ -123,21 +126,21 @@ test('a dead letter that is missing, twice, or has another reason', () => {
 
 test('an ignored event that the journal does not call ignored', () => {
   const batch = batchOf(3, 5, [entry('c', 0, 'DUPLICATE'), entry('d', 1, 'FORWARDED', 0)]);
-  const journal = [evidence().journal[0], { ...at('journal', 2), batch }] as Evidence['journal'];
+  const journal = [snapshot().journal[0], { ...at('journal', 2), batch }] as Snapshot['journal'];
   expect(guiltOf({ journal })).toContain('not journaled as ignored');
 });
 
 test('what nobody sent', () => {
-  const outputs = [...evidence().outputs, { ...at('gifts', 9), id: 'z' }];
+  const outputs = [...snapshot().outputs, { ...at('gifts', 9), id: 'z' }];
   expect(guiltOf({ outputs })).toContain('z: gifts/0@9, no such webhook on raw');
   expect(guiltOf({ outputs }, history(), false)).toBe('');
-  const raw = [...evidence().raw, { ...at('raw', 5), id: 'y' }];
+  const raw = [...snapshot().raw, { ...at('raw', 5), id: 'y' }];
   expect(guiltOf({ raw })).toContain('y: raw/0@5, never sent');
 });
 
 test('journal ranges that do not join, entries that are missing or twice', () => {
   const moved = { ...at('journal', 2), batch: batchOf(4, 5, [entry('d', 0, 'FORWARDED', 0)]) };
-  const [first] = evidence().journal as [Evidence['journal'][number]];
+  const [first] = snapshot().journal as [Snapshot['journal'][number]];
   const gap = guiltOf({ journal: [first, moved] });
   expect(gap).toContain('journal/0@2: starts at raw 4, the one before ended at 3');
   expect(gap).toContain('c: raw/0@3 has 0 entries');
@@ -146,7 +149,7 @@ test('journal ranges that do not join, entries that are missing or twice', () =>
 
 test('a journal that says other than the outputs', () => {
   const batch = batchOf(3, 5, [entry('c', 0, 'IGNORED', 2), entry('d', 1, 'DUPLICATE')]);
-  const journal = [evidence().journal[0], { ...at('journal', 2), batch }] as Evidence['journal'];
+  const journal = [snapshot().journal[0], { ...at('journal', 2), batch }] as Snapshot['journal'];
   expect(guiltOf({ journal })).toContain('d: 0 times to gifts by the journal, 1 there');
 });
 
@@ -157,16 +160,16 @@ test("group offsets that differ from the journal, or are short of raw's end", ()
 });
 
 test('aborted records that are shown, committed ones that are not, open transactions, unreadable records', () => {
-  const place = at('gifts', 1);
-  expect(guiltOf({ shownWrongly: [place] })).toContain('gifts/0@1: aborted or open, and shown');
-  expect(guiltOf({ hiddenWrongly: [place] })).toContain('gifts/0@1: committed, and not shown');
-  expect(guiltOf({ open: [place] })).toContain('no transaction was left open: gifts/0@1');
-  expect(guiltOf({ undecodable: [place] })).toContain('fits its schema: gifts/0@1');
+  const position = at('gifts', 1);
+  expect(guiltOf({ shownWrongly: [position] })).toContain('gifts/0@1: aborted or open, and shown');
+  expect(guiltOf({ hiddenWrongly: [position] })).toContain('gifts/0@1: committed, and not shown');
+  expect(guiltOf({ open: [position] })).toContain('no transaction was left open: gifts/0@1');
+  expect(guiltOf({ undecodable: [position] })).toContain('fits its schema: gifts/0@1');
 });
 
 test('a long list of the guilty is cut for people, and says how long it is', () => {
   const outputs = Array.from({ length: 50 }, (_, i) => ({ ...at('gifts', 10 + i), id: `z${i}` }));
-  const lines = reportOf(judge(history(), { ...evidence(), outputs }, true));
+  const lines = reportOf(check(history(), { ...snapshot(), outputs }, true));
   expect(lines).toContain('✗ nothing was invented: 50 times not');
   expect(lines.some((line) => line.includes('and 30 more'))).toBe(true);
   expect(lines.at(-1)).toBe('NOT EXACTLY ONCE');

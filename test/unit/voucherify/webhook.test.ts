@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readFacts } from '../../../src/bridge/fast-path/json-fields.ts';
+import { readEnvelopeFields } from '../../../src/bridge/fast-path/json-fields.ts';
 import { readPublication } from '../../../src/voucherify/publication.ts';
 import { sampleWebhook } from '../../../src/voucherify/sample.ts';
 import { readWebhook } from '../../../src/voucherify/webhook.ts';
@@ -28,7 +28,7 @@ test.each(shapes)('$name', ({ body, fate }) => {
 
 test.each(shapes)('$name: the facts read alone are those of its envelope', ({ body }) => {
   const { eventSource: _, ...facts } = readWebhook(body).envelope;
-  expect(readFacts(body)).toEqual(facts);
+  expect(readEnvelopeFields(body)).toEqual(facts);
 });
 
 test.each(['null', '[]', 'true', '7'])('%s has no known shape', (text) => {

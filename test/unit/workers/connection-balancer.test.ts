@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type TestContext, test, vi } from 'vitest';
 import { listen } from '../../../src/admin/listen.ts';
 import { createLog } from '../../../src/observability/log.ts';
-import { SharedPort } from '../../../src/workers/connection-balancer.ts';
+import { ConnectionBalancer } from '../../../src/workers/connection-balancer.ts';
 import type { AboutConnections } from '../../../src/workers/messages.ts';
 import { exchange } from '../../support/raw-http.ts';
 
@@ -28,16 +28,16 @@ async function hear(worker: Worker, word: 'ready' | 'left'): Promise<void> {
 
 async function aPort(count: number, { onTestFinished }: TestContext) {
   let port = 0;
-  const shared = new SharedPort(async (server) => {
+  const shared = new ConnectionBalancer(async (server) => {
     port = await listen(server, 0, host, 'BRIDGE_PORT', createLog('silent', 'test'));
     return port;
   });
   const addWorker = async (): Promise<Worker> => {
     const worker = cluster.fork();
     worker.on('message', (message: AboutConnections | 'ready' | 'left') => {
-      if (typeof message !== 'string') void shared.heard(worker, message);
+      if (typeof message !== 'string') void shared.onMessage(worker, message);
     });
-    worker.on('exit', () => void shared.lost(worker));
+    worker.on('exit', () => void shared.onExit(worker));
     onTestFinished(() => void worker.process.kill('SIGKILL'));
     await hear(worker, 'ready');
     return worker;

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { afterDeath } from '../../../src/workers/restart-policy.ts';
+import { restartPolicy } from '../../../src/workers/restart-policy.ts';
 
 const death = { hasAnyRun: true, isByItself: false, livedMs: 100, shortLivesBefore: 0 };
 
 test('it is replaced at once, then after longer and longer waits, then given up', () => {
   const waits: (number | string)[] = [];
   for (let shortLivesBefore = 0; ; shortLivesBefore += 1) {
-    const consequence = afterDeath({ ...death, shortLivesBefore });
+    const consequence = restartPolicy({ ...death, shortLivesBefore });
     waits.push(consequence.kind === 'replace' ? consequence.waitMs : consequence.kind);
     if (consequence.kind === 'give-up') break;
     expect(consequence.shortLives).toBe(shortLivesBefore + 1);
@@ -15,13 +15,13 @@ test('it is replaced at once, then after longer and longer waits, then given up'
 });
 
 test('a minute of life makes up for all earlier deaths', () => {
-  const consequence = afterDeath({ ...death, livedMs: 60_000, shortLivesBefore: 5 });
+  const consequence = restartPolicy({ ...death, livedMs: 60_000, shortLivesBefore: 5 });
   expect(consequence).toEqual({ kind: 'replace', waitMs: 0, shortLives: 0 });
 });
 
 test('a worker that finds at the start that it can not run is not replaced; one that is killed at the start is', () => {
   const first = { ...death, hasAnyRun: false };
-  expect(afterDeath({ ...first, isByItself: true }).kind).toBe('give-up');
-  expect(afterDeath(first).kind).toBe('replace');
-  expect(afterDeath({ ...death, isByItself: true }).kind).toBe('replace');
+  expect(restartPolicy({ ...first, isByItself: true }).kind).toBe('give-up');
+  expect(restartPolicy(first).kind).toBe('replace');
+  expect(restartPolicy({ ...death, isByItself: true }).kind).toBe('replace');
 });

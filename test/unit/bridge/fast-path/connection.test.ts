@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Batcher } from '../../../../src/bridge/batcher.ts';
 import { Connections } from '../../../../src/bridge/connections.ts';
 import type { BridgeContext } from '../../../../src/bridge/context.ts';
-import { FastLane } from '../../../../src/bridge/fast-path/connection.ts';
+import { FastPathConnection } from '../../../../src/bridge/fast-path/connection.ts';
 import { InFlight } from '../../../../src/bridge/in-flight.ts';
 import type { ReceivedWebhook } from '../../../../src/bridge/raw-record.ts';
 import { Refusals } from '../../../../src/bridge/refusal-log.ts';
@@ -28,7 +28,7 @@ const storing: Keep = async (webhooks) =>
   webhooks.map((_, offset) => ({ partition: 1, offset: 40 + offset }));
 
 /** A server all of whose connections begin on the fast lane; Node's, behind it, answers 299 with the body that it has read. */
-async function aServer({ keep = storing, answerTimeoutMs = 5_000, maxRequests = 100 } = {}) {
+async function aServer({ keep = storing, responseTimeoutMs = 5_000, maxRequests = 100 } = {}) {
   const behind = createHttpServer(async (request, response) => {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
@@ -47,7 +47,7 @@ async function aServer({ keep = storing, answerTimeoutMs = 5_000, maxRequests = 
   const state = { isStopping: false };
   const context = {
     config: {
-      answerTimeoutMs,
+      responseTimeoutMs,
       allowedSenders: undefined,
       trustedProxyHops: 0,
       maxBodyBytes: 1e6,
@@ -65,7 +65,7 @@ async function aServer({ keep = storing, answerTimeoutMs = 5_000, maxRequests = 
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   const connections = new Connections(server as never);
   server.on('connection', (socket) => {
-    new FastLane(socket, context, connections, (left) => behind.emit('connection', left));
+    new FastPathConnection(socket, context, connections, (left) => behind.emit('connection', left));
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   closers.push(() => server.close());
@@ -193,7 +193,7 @@ test('what Kafka does not store in time is answered 503, and the connection goes
     if (held.length === 0) await new Promise<void>((resolve) => held.push(resolve));
     return storing(webhooks);
   };
-  const { url, context, outcomes } = await aServer({ keep, answerTimeoutMs: 100 });
+  const { url, context, outcomes } = await aServer({ keep, responseTimeoutMs: 100 });
   const { socket, received } = await opened(url);
   socket.write(request('{}'));
   await until(() => statuses(received()).length === 1);
@@ -255,7 +255,7 @@ test('who sends nothing more is answered, then the connection ends', async () =>
 });
 
 test('a connection that never asks anything is closed', async () => {
-  const { url } = await aServer({ answerTimeoutMs: 50 });
+  const { url } = await aServer({ responseTimeoutMs: 50 });
   const { socket, received } = await opened(url);
   await until(() => socket.closed);
   expect(received()).toBe('');

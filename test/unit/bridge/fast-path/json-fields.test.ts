@@ -32,11 +32,11 @@ const anyJson = fc.letrec((tie) => ({
   ),
 })).value;
 
-type Style = { readonly space: string; readonly isEscaped: boolean };
+type Style = { readonly arena: string; readonly isEscaped: boolean };
 
 /** With each key as often as it comes up, with spaces, and with escapes where none is needed. */
 function written(value: unknown, style: Style): string {
-  const inner = (one: unknown) => `${style.space}${written(one, style)}${style.space}`;
+  const inner = (one: unknown) => `${style.arena}${written(one, style)}${style.arena}`;
   if (typeof value === 'string') {
     const text = JSON.stringify(value);
     return style.isEscaped && !text.includes('\\') ? text.replace(/[a-z]/g, escaped) : text;
@@ -52,7 +52,7 @@ const escaped = (letter: string) => `\\u00${letter.charCodeAt(0).toString(16)}`;
 
 test('what is wanted is what JSON.parse would have found', () => {
   const styles = fc.record({
-    space: fc.constantFrom('', ' ', '\r\n\t'),
+    arena: fc.constantFrom('', ' ', '\r\n\t'),
     isEscaped: fc.boolean(),
   });
   fc.assert(

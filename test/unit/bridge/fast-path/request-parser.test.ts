@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readPlainRequest } from '../../../../src/bridge/fast-path/request-parser.ts';
+import { parseRequest } from '../../../../src/bridge/fast-path/request-parser.ts';
 import { signatureHeader } from '../../../../src/voucherify/signature.ts';
 import { exchange } from '../../../support/raw-http.ts';
 
@@ -22,7 +22,7 @@ const usual = `POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: applicat
 
 test('a webhook as its sender writes it is plain', () => {
   const bytes = plain(usual, '{}');
-  expect(readPlainRequest(bytes)).toEqual({
+  expect(parseRequest(bytes)).toEqual({
     url: '/webhooks/shop',
     contentType: 'application/json',
     contentLength: '2',
@@ -35,7 +35,7 @@ test('a webhook as its sender writes it is plain', () => {
 
 test('its body need not be there yet', () => {
   const bytes = plain(usual.replace(/2$/, '2000'), '{');
-  expect(readPlainRequest(bytes)?.bodyTo).toBe(bytes.length - 1 + 2_000);
+  expect(parseRequest(bytes)?.bodyTo).toBe(bytes.length - 1 + 2_000);
 });
 
 test.each([
@@ -59,7 +59,7 @@ test.each([
   ['a header that is not ASCII', plain(`${usual}\r\nx: \xe9`)],
   ['a long head', plain(`${usual}\r\nx: ${'x'.repeat(5_000)}`)],
 ])('%s is not plain', (_, bytes) => {
-  expect(readPlainRequest(bytes)).toBeUndefined();
+  expect(parseRequest(bytes)).toBeUndefined();
 });
 
 const names = [
@@ -111,7 +111,7 @@ test("what is plain, Node's server reads in the same way", async () => {
         [first, ...lines.map(([name, value]) => `${name}:${value}`)].join('\r\n'),
         body,
       );
-      const request = readPlainRequest(bytes);
+      const request = parseRequest(bytes);
       if (!request || request.bodyTo > bytes.length) return;
       plains += 1;
       seen.length = 0;

@@ -1,10 +1,7 @@
 import { createRequire } from 'node:module';
 import { beforeEach, expect, test } from 'vitest';
 import { errorOfCode } from '../../../../src/kafka/cluster.ts';
-import {
-  mendCoordinator,
-  parseAddPartitions,
-} from '../../../../src/kafka/kafkajs-patches/broker.ts';
+import { parseAddPartitions, patchBroker } from '../../../../src/kafka/kafkajs-patches/broker.ts';
 
 const require = createRequire(import.meta.url);
 const concurrentTransactions = 51;
@@ -38,7 +35,7 @@ beforeEach(() => {
     lookups += 1;
     return broker;
   };
-  mendCoordinator();
+  patchBroker();
   broker = Object.create(prototype, { isConnected: { value: () => true } });
   cluster = Object.create(Clusters.prototype);
   lookups = 0;

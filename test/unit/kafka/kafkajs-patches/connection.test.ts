@@ -3,12 +3,12 @@
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { isSilent, mendConnection } from '../../../../src/kafka/kafkajs-patches/connection.ts';
-import { mendFrames } from '../../../../src/kafka/kafkajs-patches/request.ts';
+import { isSilent, patchConnection } from '../../../../src/kafka/kafkajs-patches/connection.ts';
+import { patchRequest } from '../../../../src/kafka/kafkajs-patches/request.ts';
 
 const require = createRequire(import.meta.url);
-mendFrames();
-mendConnection();
+patchRequest();
+patchConnection();
 const Connection = require('kafkajs/src/network/connection');
 const ConnectionPool = require('kafkajs/src/network/connectionPool');
 const Broker = require('kafkajs/src/broker');

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { errorOfCode } from '../../../../src/kafka/cluster.ts';
-import { mendBrokerAway } from '../../../../src/kafka/kafkajs-patches/consumer-group.ts';
+import { patchConsumerGroup } from '../../../../src/kafka/kafkajs-patches/consumer-group.ts';
 
 const require = createRequire(import.meta.url);
 const ConsumerGroup = require('kafkajs/src/consumer/consumerGroup');
@@ -17,7 +17,7 @@ ConsumerGroup.prototype.joinAndSync = async function scripted() {
   const next = joins.shift();
   if (next) throw next;
 };
-mendBrokerAway();
+patchConsumerGroup();
 
 const logger = { debug() {}, error() {}, info() {}, warn() {} };
 const notCoordinator = errorOfCode(16);

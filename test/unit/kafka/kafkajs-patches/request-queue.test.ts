@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { expect, test, vi } from 'vitest';
-import { mendRequestQueue } from '../../../../src/kafka/kafkajs-patches/request-queue.ts';
+import { patchRequestQueue } from '../../../../src/kafka/kafkajs-patches/request-queue.ts';
 
 const require = createRequire(import.meta.url);
 const path = 'kafkajs/src/network/requestQueue';
@@ -9,7 +9,7 @@ const path = 'kafkajs/src/network/requestQueue';
 function timersOfIdleQueue(mend: boolean): number {
   delete require.cache[require.resolve(path)];
   const RequestQueue = require(path);
-  if (mend) mendRequestQueue();
+  if (mend) patchRequestQueue();
   vi.useFakeTimers();
   const set = vi.spyOn(globalThis, 'setTimeout');
   try {
@@ -46,7 +46,7 @@ async function timesOut(
   delete require.cache[require.resolve(path)];
   delete require.cache[require.resolve(`${path}/socketRequest`)];
   const RequestQueue = require(path);
-  if (mend) mendRequestQueue();
+  if (mend) patchRequestQueue();
   const logger = { namespace: () => ({ debug: () => {}, error: () => {} }) };
   const queue = new RequestQueue({
     maxInFlightRequests: null,
