@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createReader, type Reader, rangeOf } from '../src/kafka/log-reader.ts';
+import { LogReader } from '../src/kafka/log-reader.ts';
 import { applyTopics } from '../test/support/prepared.ts';
 import { type Contestant, startContestant } from './contestants.ts';
 import { distinctIn, fill } from './fill.ts';
@@ -60,7 +60,7 @@ type Run = Values<keyof typeof measures>;
 
 export async function benchBacklog(count: number, runs: number): Promise<Race> {
   const setting = await prepare(`bench-${Date.now().toString(36)}`, partitions);
-  const reader = createReader(setting.client);
+  const reader = new LogReader(setting.client);
   say(`filling raw with ${count} records of 2.5 KB`);
   await fill(setting, count);
   let onRaw = count;
@@ -95,7 +95,7 @@ export async function measure(
   group: string,
   count: number,
   setting: Setting,
-  reader: Reader,
+  reader: LogReader,
   addMore?: () => Promise<void>,
 ): Promise<Run> {
   // A group of its own needs outputs of its own, and a journal: that of the run before would contradict its offsets.
@@ -164,17 +164,17 @@ async function check(
   name: Contestant,
   count: number,
   { catalog }: Setting,
-  reader: Reader,
+  reader: LogReader,
 ): Promise<void> {
   const keys = new Set<string>();
   let records = 0;
   for (const topic of Object.values(catalog.publications)) {
     for (let partition = 0; partition < partitions; partition += 1) {
-      const visit = ({ key }: { key: Buffer | null }) => {
+      const range = await reader.rangeOf(topic, partition, 'start', 'end');
+      for await (const { key } of reader.records(range)) {
         records += 1;
         keys.add(String(key));
-      };
-      await reader.read({ ...(await rangeOf(reader, topic, partition, 'start', 'end')), visit });
+      }
     }
   }
   const wanted = distinctIn(count);

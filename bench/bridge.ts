@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { createReader } from '../src/kafka/log-reader.ts';
+import { LogReader } from '../src/kafka/log-reader.ts';
 import { freePort } from '../test/support/ports.ts';
 import type { LoadResult } from './http-load.ts';
 import { startPeer } from './peers.ts';
@@ -47,7 +47,7 @@ export async function benchBridge(runs: number): Promise<Race> {
   const { catalog, admin, client } = setting;
   const topics: Topics = { voucherbus: catalog.raw, 'Vert.x': `${catalog.raw}.peer` };
   await admin.create({ topic: topics['Vert.x'], partitions, replicationFactor: 1, config: {} });
-  const reader = createReader(client);
+  const reader = new LogReader(client);
   const recordsOn = async (topic: string) => {
     let records = 0;
     for (let partition = 0; partition < partitions; partition += 1) {

@@ -3,13 +3,15 @@
 import { createEncoder, type Encoder } from '../src/avro/encoder.ts';
 import type { RawWebhook } from '../src/avro/records.ts';
 import { schemas } from '../src/avro/schemas.ts';
+import { fieldReader } from '../src/bridge/fast-path/fast-path.ts';
 import { rawRecord } from '../src/bridge/raw-record.ts';
-import { openWriter } from '../src/kafka/writer.ts';
+import { Writer } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { type Setting, say } from './setting.ts';
 
 export const types = ['DISCOUNT_COUPONS', 'GIFT_VOUCHERS', 'LOYALTY_PROGRAM', 'REFERRAL_PROGRAM'];
 const chunk = 1_000;
+const readFields = fieldReader({ httpFastPath: 'on' });
 
 /** The publication of record i; every tenth repeats one of the thousand before it. */
 const idOf = (i: number): number => (i > 1_000 && i % 10 === 0 ? i - 1 - ((i * 7919) % 1_000) : i);
@@ -24,7 +26,7 @@ export function rawOf(webhook: object, encode: Encoder<RawWebhook>) {
   const body = Buffer.from(JSON.stringify(webhook));
   const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
   const receipt = { source: 'bench', contentType: 'application/json', receivedAtMs: Date.now() };
-  return rawRecord(verified, receipt, encode);
+  return rawRecord({ verified, receipt }, { encode, readFields });
 }
 
 /** @param start of the first record: of those filled before there are so many */
@@ -33,7 +35,7 @@ export async function fill(
   count: number,
   start = 0,
 ): Promise<void> {
-  const writer = await openWriter(client, catalog.raw);
+  const writer = await Writer.open(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
   for (let from = 0; from < count; from += chunk) {
     const records = Array.from({ length: Math.min(chunk, count - from) }, (_, k) => {

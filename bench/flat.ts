@@ -9,7 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openWriter } from '../src/kafka/writer.ts';
+import { Writer } from '../src/kafka/writer.ts';
 import { curvesOf } from './chart.ts';
 import { startContestant } from './contestants.ts';
 import { fill, types } from './fill.ts';
@@ -68,7 +68,7 @@ async function stageOf({ ids, partitions, routes }: Point): Promise<EphemeralDep
     routes === 0 ? {} : { ROUTES_FILE: await routesFile(routes) };
   const setting = await prepare(`${name}-${Date.now().toString(36)}`, partitions, extra);
   const journalRecords = Math.ceil(ids / partitions / idsPerRecord);
-  const writer = await openWriter(setting.client, setting.catalog.raw);
+  const writer = await Writer.open(setting.client, setting.catalog.raw);
   for (let partition = 0; partition < partitions; partition += 1) {
     const past = { key: 'past', value: Buffer.alloc(1), partition };
     await writer.write(

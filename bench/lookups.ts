@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createEncoder } from '../src/avro/encoder.ts';
 import type { RawWebhook } from '../src/avro/records.ts';
 import { schemas } from '../src/avro/schemas.ts';
-import { openWriter } from '../src/kafka/writer.ts';
+import { Writer } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { credentials, startVendorApi } from '../test/support/vendor-api.ts';
 import { rawOf } from './fill.ts';
@@ -74,7 +74,7 @@ export async function benchLookups(): Promise<Race> {
 
 /** Every event with a campaign of its own that is only a stub. */
 async function fillWithStubs({ client, catalog, schemaId }: Setting, count: number): Promise<void> {
-  const writer = await openWriter(client, catalog.raw);
+  const writer = await Writer.open(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
   for (let from = 0; from < count; from += 200) {
     const records = Array.from({ length: 200 }, (_, i) => {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createEncoder } from '../src/avro/encoder.ts';
 import type { RawWebhook } from '../src/avro/records.ts';
 import { schemas } from '../src/avro/schemas.ts';
-import { openWriter } from '../src/kafka/writer.ts';
+import { Writer } from '../src/kafka/writer.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { prepared } from '../test/support/prepared.ts';
 import { rawOf } from './fill.ts';
@@ -56,7 +56,7 @@ await consumer.run({
 await joined;
 await sleep(1_000);
 
-const writer = await openWriter(client, catalog.raw);
+const writer = await Writer.open(client, catalog.raw);
 const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
 const total = Number(rate) * (Number(seconds) + Number(warmSeconds));
 const warm = Number(rate) * Number(warmSeconds);

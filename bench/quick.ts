@@ -3,7 +3,7 @@
  * reference loop (peer-script.ts) in the same run, in turns, against the ratio that was kept when it was last measured. Under a minute.
  */
 
-import { createReader } from '../src/kafka/log-reader.ts';
+import { LogReader } from '../src/kafka/log-reader.ts';
 import { measure, partitions } from './backlog.ts';
 import { fill } from './fill.ts';
 import { median, prepare, say } from './setting.ts';
@@ -19,7 +19,7 @@ const runs = 2;
 const setting = await prepare(`quick-${Date.now().toString(36)}`, partitions);
 // One process beside one.
 setting.env['PROCESSOR_WORKERS'] = '1';
-const reader = createReader(setting.client);
+const reader = new LogReader(setting.client);
 await fill(setting, count);
 const ratios: { perSecond: number; cpuMicros: number }[] = [];
 for (let run = 1; run <= runs; run += 1) {

@@ -51,7 +51,7 @@ export function rowsOf({ contestants, measures, runs }: Race): readonly Row[] {
     return {
       label,
       better,
-      // What a contestant can not do, it was not asked for.
+      // What a contestant cannot do, it was not asked for.
       cells: values.map((list) => (list.every(Number.isFinite) ? spreadOf(list, digits) : '–')),
       ratios: peers.map((peer) => ours / peer),
       aim,

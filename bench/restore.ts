@@ -3,15 +3,15 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Kafka, logLevel } from 'kafkajs';
-import { createDecoder } from '../src/avro/decoder.ts';
+import { Decoder } from '../src/avro/decoder.ts';
 import { createEncoder } from '../src/avro/encoder.ts';
 import type { JournalRecord } from '../src/avro/records.ts';
 import { schemas } from '../src/avro/schemas.ts';
 import { digestOf } from '../src/digest.ts';
 import { noIdentity } from '../src/journal/deployment-identity.ts';
 import { restore } from '../src/journal/restore.ts';
-import { createReader } from '../src/kafka/log-reader.ts';
-import { openWriter } from '../src/kafka/writer.ts';
+import { LogReader } from '../src/kafka/log-reader.ts';
+import { Writer } from '../src/kafka/writer.ts';
 import type { Measure, Race, Values } from './race.ts';
 import { prepare, type Setting, say } from './setting.ts';
 
@@ -77,7 +77,7 @@ export async function fillJournal(
   partition = 0,
   name = 'pub',
 ) {
-  const writer = await openWriter(client, catalog.journal);
+  const writer = await Writer.open(client, catalog.journal);
   const encode = createEncoder<JournalRecord>(
     schemas.JournalRecord.type,
     schemaId(catalog.journal),
@@ -117,8 +117,8 @@ export async function fillJournal(
 }
 
 async function restoreOurs({ client, catalog, registry }: Setting, ids: number) {
-  const reader = createReader(client);
-  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
+  const reader = new LogReader(client);
+  const decoder = new Decoder<JournalRecord>(schemas.JournalRecord.type, registry);
   let shownAt = 0;
   const startedAt = performance.now();
   const { state } = await restore({

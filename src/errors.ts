@@ -2,7 +2,7 @@
 
 /**
  * retriable: the same call may succeed later. fenced: another owner has taken over; give up what you hold.
- * fatal: repeating it can not help; stop, say why, let an operator act.
+ * fatal: repeating it cannot help; stop, say why, let an operator act.
  */
 export type Recovery = 'retry' | 'give-up-lease' | 'stop';
 

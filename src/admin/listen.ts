@@ -14,7 +14,7 @@ export function listen(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
-      const text = `can not listen on ${host}:${port} (${setting}): ${messageOf(error)}`;
+      const text = `cannot listen on ${host}:${port} (${setting}): ${messageOf(error)}`;
       reject(new AppError('PORT_UNAVAILABLE', 'stop', text, error));
     };
     server.once('error', fail);

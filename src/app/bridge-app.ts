@@ -1,143 +1,106 @@
-/** One worker of `voucherbus bridge`: what it is made of, and how it starts and ends. */
+/** One worker of `voucherbus bridge`: its parts, and how it starts and stops. */
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher } from '../bridge/batcher.ts';
 import { InFlight } from '../bridge/in-flight.ts';
-import { Refusals } from '../bridge/refusal-log.ts';
+import { RefusalLog } from '../bridge/refusal-log.ts';
 import { startBridge } from '../bridge/server.ts';
 import { StoreProgress } from '../bridge/store-progress.ts';
-import type { WebhookStore } from '../bridge/webhook-store.ts';
+import { responsesLimitMs } from '../bridge/timeouts.ts';
 import type { BridgeConfig, Config } from '../config/config.ts';
-import { createHealth, type Health } from '../observability/health.ts';
+import { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { createMetrics } from '../observability/metrics.ts';
 import { createCatalog } from '../topics/catalog.ts';
+import { refreshEverySecond } from './bridge-status.ts';
 import { version } from './environment.ts';
+import { warnOfFewFiles } from './file-limit.ts';
 import type { Io } from './io.ts';
 import { openWebhookStore } from './open-webhook-store.ts';
-import { openRawWriter, type RawWriter } from './raw-writer.ts';
-import { followSources } from './reload/secrets.ts';
+import { RawWriter } from './raw-writer.ts';
+import { ReloadedSecrets } from './reload/secrets.ts';
 import type { WorkerContext } from './run-service.ts';
 import { runUntilStopped } from './shutdown.ts';
 
-type AllConfig = Config<
+type BridgeAppConfig = Config<
   'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'webhook' | 'bridge'
 >;
 
 export async function runBridgeApp(
-  given: AllConfig,
+  given: BridgeAppConfig,
   worker: WorkerContext,
   io: Io,
 ): Promise<number> {
   const config = { ...given, bridge: shareOf(given.bridge, worker.of) };
   const log = createLog(config.operation.logLevel, 'bridge');
-  const health = createHealth(['bridge']);
+  const health = new Health(['bridge']);
   const metrics = createMetrics({ version });
   const shown = await worker.show(health, metrics);
+  warnOfFewFiles(config.bridge.maxConnections, log);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
-  warnOfFewFiles(config.bridge.maxConnections, log);
-  const raw = openRawWriter({ ...config, start: limit }, log, metrics);
+  const raw = new RawWriter({ ...config, start: limit }, log, metrics);
   const ended = Promise.race([endedBy(raw.connected, log, health), raw.ended]);
-  // Without a spool nothing can be taken until Kafka is there; with one it can, and what comes meanwhile need not wait for it.
-  await (hasSpool
-    ? Promise.race([raw.connected, sleep(config.bridge.spoolAfterMs)])
-    : raw.connected);
+  // Without a spool nothing can be accepted until Kafka responds. With a spool it can, after a short wait.
+  const patience = hasSpool ? [sleep(config.bridge.spoolAfterMs)] : [];
+  await Promise.race([raw.connected, ...patience]);
   const progress = new StoreProgress(log);
-  const store = await openWebhookStore(config.bridge, worker, progress.watch(raw.write), log);
-  const batcher = new Batcher(
-    (webhooks) => {
-      metrics.batchRecords.observe(webhooks.length);
-      return store.keep(webhooks);
-    },
-    { maxRecords: config.bridge.maxBatchRecords, maxBytes: config.bridge.maxBatchBytes },
-  );
-  const inFlight = new InFlight({
-    maxRequests: config.bridge.maxInFlightRequests,
-    maxBytes: config.bridge.maxInFlightBytes,
-  });
-  const sources = followSources(config.webhook, io, log, metrics);
+  const store = await openWebhookStore(config.bridge, worker, progress.track(raw.write), log);
+  const { maxBatchRecords: maxRecords, maxBatchBytes: maxBytes } = config.bridge;
+  const observed: typeof store.store = (webhooks) => {
+    metrics.batchRecords.observe(webhooks.length);
+    return store.store(webhooks);
+  };
+  const { maxInFlightRequests, maxInFlightBytes } = config.bridge;
+  const inFlight = new InFlight({ maxRequests: maxInFlightRequests, maxBytes: maxInFlightBytes });
+  const secrets = new ReloadedSecrets(config.webhook, io, log, metrics);
   const context = {
     config: config.bridge,
-    sources: sources.current,
+    sources: () => secrets.current,
     rawTopic: createCatalog(config.topics).raw,
-    batcher,
+    batcher: new Batcher(observed, { maxRecords, maxBytes }),
     inFlight,
-    refusals: new Refusals(log),
+    refusals: new RefusalLog(log),
     progress,
     log,
     metrics,
   };
   const bridge = await startBridge(context, worker.listen);
-  const refreshed = setInterval(() => {
-    metrics.webhooksInFlight.set(inFlight.requests);
-    metrics.bytesInFlight.set(inFlight.bytes);
-    showSpool(store, metrics, health);
-    void showProgress(progress, raw, hasSpool, health);
-  }, 1_000);
+  const refreshing = refreshEverySecond({ ...context, store, raw, hasSpool, health });
   health.ready('bridge');
-  const paths = [...sources.current().keys()].map((source) => `/webhooks/${source}`);
-  const facts = { port: bridge.port, path: paths[0], paths };
+  const stopReadiness = async () => {
+    clearInterval(refreshing);
+    secrets.stop();
+    health.notReady('bridge', 'stopping');
+  };
+  const paths = [...secrets.current.keys()].map((source) => `/webhooks/${source}`);
   return runUntilStopped(
     log,
     ended,
     [
-      [
-        'no longer ready',
-        async () => {
-          clearInterval(refreshed);
-          sources.stop();
-          health.notReady('bridge', 'stopping');
-        },
-      ],
+      ['no longer ready', stopReadiness],
       ['webhooks answered', bridge.close, responsesLimitMs + config.bridge.shutdownDelayMs],
       ['spool closed', store.close],
-      ['producer closed', raw.close],
+      ['producer closed', () => raw.close()],
       ['admin closed', shown.close],
     ],
-    () => worker.announce(log, facts),
+    () => worker.announce(log, { port: bridge.port, path: paths[0], paths }),
   );
 }
 
-/** For the admin port, Kafka, the spool and Node itself. */
-const otherFiles = 1_200;
-
-/** Without a free file descriptor connections are closed unanswered, also those of health checks, and nothing says so. */
-function warnOfFewFiles(maxConnections: number, log: Log): void {
-  const maxFiles = maxOpenFiles();
-  if (maxFiles === undefined || maxFiles >= maxConnections + otherFiles) return;
-  const text = `this process may open ${maxFiles} files (ulimit -n), fewer than CONNECTIONS_MAX (${maxConnections} for each worker) and ${otherFiles} others need: raise the limit, or lower CONNECTIONS_MAX`;
-  log.warn(text);
-}
-
-/** Undefined where the system does not tell (not Linux). */
-function maxOpenFiles(): number | undefined {
-  try {
-    const [, found] =
-      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    return found === undefined ? undefined : Number(found);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Longer than RESPONSE_TIMEOUT can be. */
-const responsesLimitMs = 15_000;
-
-/** The limits are the whole bridge's: each of its workers has its part of them. */
+/** Returns a worker's share of the bridge's limits. */
 function shareOf(config: BridgeConfig, workers: number): BridgeConfig {
   return {
     ...config,
     maxConnections: Math.ceil(config.maxConnections / workers),
     maxInFlightRequests: Math.ceil(config.maxInFlightRequests / workers),
-    // The largest body that is allowed must find room in it.
+    // The largest allowed body must fit.
     maxInFlightBytes: Math.max(config.maxInFlightBytes / workers, config.maxBodyBytes),
     spoolMaxBytes: config.spoolMaxBytes / workers,
   };
 }
 
-/** Rejects where Kafka or the registry turn out to be unfit; until they are found /readyz says so. */
+/** Rejects if Kafka or the registry turn out to be unfit. Until they are reached /readyz says so. */
 function endedBy(connected: Promise<void>, log: Log, health: Health): Promise<never> {
   health.note('kafka', 'Kafka and the registry have not been reached yet');
   const ended = connected.then(() => {
@@ -145,46 +108,7 @@ function endedBy(connected: Promise<void>, log: Log, health: Health): Promise<ne
     log.info('connected to Kafka and the registry');
     return new Promise<never>(() => {});
   });
-  // Who waits for it will see it; until then it is not unhandled.
+  // runUntilStopped waits for it later; until then it must not count as unhandled.
   ended.catch(() => undefined);
   return ended;
-}
-
-/**
- * Without a spool a bridge that cannot store anything is not ready; others may be. Then nothing is sent to it any more, so it asks Kafka itself
- * whether it is back.
- */
-async function showProgress(
-  progress: StoreProgress,
-  raw: Pick<RawWriter, 'isReachable'>,
-  hasSpool: boolean,
-  health: Health,
-): Promise<void> {
-  if (progress.standstill && (await raw.isReachable())) progress.succeeded();
-  const { standstill } = progress;
-  if (standstill === undefined) {
-    if (health.status().parts['bridge'] === 'stopping') return;
-    health.note('kafka', 'connected');
-    health.ready('bridge');
-    return;
-  }
-  const text = `nothing reached Kafka since ${standstill.since.toISOString()}: ${standstill.reason}`;
-  health.note('kafka', text);
-  if (!hasSpool) health.notReady('bridge', text);
-}
-
-function showSpool({ spoolState }: WebhookStore, metrics: Metrics, health: Health): void {
-  const state = spoolState();
-  if (state === undefined) return;
-  const { webhooks, bytes, oldestMs, refused, damaged } = state;
-  const ageSeconds = oldestMs === undefined ? 0 : Math.max(0, (Date.now() - oldestMs) / 1_000);
-  metrics.spoolWebhooks.set(webhooks);
-  metrics.spoolBytes.set(bytes);
-  metrics.spoolAgeSeconds.set(ageSeconds);
-  metrics.spoolRefused.set(refused);
-  metrics.spoolDamaged.set(damaged);
-  // It takes webhooks all the same; whoever looks should see it.
-  const asides = refused > 0 ? `, ${refused} refused by Kafka are set aside` : '';
-  const age = `oldest ${ageSeconds.toFixed(0)} s`;
-  health.note('spool', `${webhooks} webhooks, ${bytes} bytes, ${age}${asides}`);
 }

@@ -1,19 +1,20 @@
-/** Look-ups at Voucherify's API, where its credentials are configured. */
+/** Opens the look-ups at Voucherify's API, if its credentials are configured. */
 
 import type { LookupConfig } from '../config/config.ts';
 import { Lookups, lookupOutcomes } from '../enrichment/lookups.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { createApi } from '../voucherify/api.ts';
+import { VoucherifyApi } from '../voucherify/api.ts';
 
 export function openLookups(config: LookupConfig, metrics: Metrics): Lookups | undefined {
   const { appId, appToken, url, timeoutMs, concurrency, cacheSize, cacheTtlMs, onFailure } = config;
   if (appId === undefined || appToken === undefined) return undefined;
   for (const outcome of lookupOutcomes) metrics.lookups.inc({ outcome }, 0);
-  const lookups: Lookups = new Lookups(createApi({ url, appId, appToken, timeoutMs }), {
+  const api = new VoucherifyApi({ url, appId, appToken, timeoutMs });
+  const lookups: Lookups = new Lookups(api, {
     concurrency,
     cacheSize,
     cacheTtlMs,
-    patienceMs: timeoutMs,
+    maxWaitMs: timeoutMs,
     onFailure,
     onLookup: (outcome) => {
       metrics.lookups.inc({ outcome });

@@ -22,7 +22,7 @@ export function routesOf(path: string | undefined, config: TopicsConfig): ReadRo
   }
   const text = textOf(path);
   const read = readRoutes(text);
-  if ('problems' in read) {
+  if (read.kind === 'invalid') {
     const lines = read.problems.map((problem) => `  ${path}: ${problem}`);
     throw new AppError(
       'CONFIG_INVALID',
@@ -50,7 +50,7 @@ function textOf(path: string): string {
     throw new AppError(
       'CONFIG_INVALID',
       'stop',
-      `can not read the routes: ${messageOf(error)}`,
+      `cannot read the routes: ${messageOf(error)}`,
       error,
     );
   }

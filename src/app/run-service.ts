@@ -1,4 +1,4 @@
-/** A long-running service on all the cores it is given: in this process where that is one, else in workers under a supervisor. */
+/** Runs a long-running service on all the cores it is given: with one core in this process, otherwise in workers under a supervisor. */
 
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
@@ -9,7 +9,7 @@ import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { type Bind, untilAllAccepted } from '../workers/connection-balancer.ts';
 import type { ServiceFacts } from '../workers/messages.ts';
-import { createSupervisor, type SupervisorOptions } from '../workers/supervisor.ts';
+import { Supervisor, type SupervisorOptions } from '../workers/supervisor.ts';
 import {
   announceTo,
   answerQueries,
@@ -21,39 +21,40 @@ import {
 import { version } from './environment.ts';
 import { runUntilStopped } from './shutdown.ts';
 
-/** Where a service runs: alone, or as one of several workers. */
+/** What a service gets from its process: alone, or as one of several workers. */
 export type WorkerContext = {
-  /** From 1. */
+  /** The worker's slot, from 1. */
   readonly number: number;
+  /** The number of workers. */
   readonly of: number;
-  /** Shows readiness and metrics: on ADMIN_PORT, or to the supervisor. */
+  /** Shows readiness and metrics, on ADMIN_PORT or to the supervisor. */
   readonly show: (health: Health, metrics: Metrics) => Promise<AdminServer>;
-  /** For a service that has a port. */
+  /** Listens, if the service has a port. */
   readonly listen: Listen;
-  /** The last word of the worker that had this post before, and died. */
-  readonly previousWill: string | undefined;
-  /** Leaves word to the next one, should this one die. */
+  /** The last will of the worker that had this slot before, and died. */
+  readonly predecessorsWill: string | undefined;
+  /** Leaves a text for the successor, in case this worker dies. */
   readonly setLastWill: (text: string) => void;
-  /** Says that the service runs: in the log, or to the supervisor, who says it once for all. */
+  /** Says that the service runs: in the log, or to the supervisor, which says it once for all workers. */
   readonly announce: (log: Log, facts: ServiceFacts) => void;
 };
 
 export type Service = {
   readonly name: 'bridge' | 'processor';
-  /** The line of the log. */
+  /** The log line that says that it runs. */
   readonly runs: string;
   readonly workers: number | 'auto';
   readonly readyWith: SupervisorOptions['readyWith'];
   readonly tuning: SupervisorOptions['tuning'];
   /** Added to the time in which a worker must stop. */
   readonly shutdownDelayMs?: number;
-  /** To the port where it takes connections. */
+  /** Binds the port where the service accepts connections. */
   readonly bind?: Bind;
-  /** Until it is stopped; answers the exit code. */
-  readonly work: (worker: WorkerContext) => Promise<number>;
+  /** Runs until it is stopped. Returns the exit code. */
+  readonly run: (worker: WorkerContext) => Promise<number>;
 };
 
-/** Set for its workers by the supervisor. */
+/** Environment of the workers, set by the supervisor. */
 const numberVariable = 'VOUCHERBUS_WORKER';
 const lastWillVariable = 'VOUCHERBUS_LAST_WILL';
 const adminVariable = 'VOUCHERBUS_ADMIN';
@@ -63,8 +64,8 @@ export async function runService(
   { operation }: Config<'operation'>,
 ): Promise<number> {
   const count = service.workers === 'auto' ? availableParallelism() : service.workers;
-  if (cluster.isWorker) return await asWorker(service, count);
-  if (count === 1) return await service.work(alone(service, operation));
+  if (cluster.isWorker) return await runAsWorker(service, count);
+  if (count === 1) return await service.run(alone(service, operation));
   return await supervise(service, count, operation);
 }
 
@@ -76,28 +77,28 @@ function alone(
   return {
     number: 1,
     of: 1,
-    show: async ({ status }, { registry, workers }) => {
+    show: async (health, { registry, workers }) => {
       workers.set(1);
       const log = createLog(operation.logLevel, name);
-      const metrics = () => registry.metrics();
-      const server = await startAdminServer(operation, { status, metrics }, log);
+      const shown = { status: () => health.status(), metrics: () => registry.metrics() };
+      const server = await startAdminServer(operation, shown, log);
       adminPort = server.port;
       return server;
     },
     listen: async (server) => {
       if (!bind) throw new Error(`a ${name} has no port`);
-      // It stops to listen when it is closed.
+      // Closing the server ends the listening.
       return { port: await bind(server), stop: () => untilAllAccepted(server) };
     },
-    previousWill: undefined,
+    predecessorsWill: undefined,
     setLastWill: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
   };
 }
 
-async function asWorker({ work }: Service, of: number): Promise<number> {
+async function runAsWorker({ run }: Service, of: number): Promise<number> {
   try {
-    return await work({
+    return await run({
       number: Number(process.env[numberVariable]),
       of,
       show: async (health, metrics) => {
@@ -107,7 +108,7 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
         return { port, name, close: async () => {} };
       },
       listen: takeConnections,
-      previousWill: process.env[lastWillVariable],
+      predecessorsWill: process.env[lastWillVariable],
       setLastWill: (text) => void setLastWill(text),
       announce: (_, facts) => void announceTo(facts),
     });
@@ -117,17 +118,23 @@ async function asWorker({ work }: Service, of: number): Promise<number> {
   }
 }
 
+/** Longer than each step of a worker's own shutdown may take. */
+const killAfterMs = 40_000;
+
+/** For all steps of a worker together. */
+const stopLimitMs = 42_000;
+
 async function supervise(
   { name, runs, readyWith, tuning, shutdownDelayMs = 0, bind }: Service,
   count: number,
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
   const log = createLog(operation.logLevel, name);
-  const workers = createSupervisor({
+  const supervisor = new Supervisor({
     count,
-    environmentOf: (place, previousWill) => ({
-      [numberVariable]: String(place),
-      [lastWillVariable]: previousWill,
+    environmentOf: (slot, lastWill) => ({
+      [numberVariable]: String(slot),
+      [lastWillVariable]: lastWill,
       [adminVariable]: JSON.stringify(admin),
     }),
     readyWith,
@@ -137,26 +144,21 @@ async function supervise(
     log,
     metrics: createMetrics({ version }),
   });
-  // Before they start: a port that is taken is known before anything has begun.
-  const admin = await startAdminServer(operation, workers, log);
-  workers.start();
+  const shown = { status: () => supervisor.status(), metrics: () => supervisor.metrics() };
+  // Before the workers start: a port that is in use is reported before anything has begun.
+  const admin = await startAdminServer(operation, shown, log);
+  supervisor.start();
   const announce = () =>
-    void workers.running.then((facts) =>
+    void supervisor.running.then((facts) =>
       log.info({ ...facts, adminPort: admin.port, workers: count }, runs),
     );
   return await runUntilStopped(
     log,
-    workers.ended,
+    supervisor.ended,
     [
-      ['workers stopped', workers.stop, stopLimitMs + shutdownDelayMs],
+      ['workers stopped', () => supervisor.stop(), stopLimitMs + shutdownDelayMs],
       ['admin closed', admin.close],
     ],
     announce,
   );
 }
-
-/** Longer than each step of a worker's own shutdown may take. */
-const killAfterMs = 40_000;
-
-/** For all the steps of a worker together. */
-const stopLimitMs = 42_000;

@@ -1,21 +1,23 @@
-/** What runs when a service is told to stop: its steps in order, each with its name in the log. A second signal does not wait. */
+/** Stops a service: its steps run in order, each with its name in the log. A second signal ends it at once. */
 
 import cluster from 'node:cluster';
+import { withTimeout } from '../concurrency/timeout.ts';
 import type { Log } from '../observability/log.ts';
 import type { ToWorker } from '../workers/messages.ts';
 
 export type Step = readonly [name: string, run: () => Promise<unknown>, limitMs?: number];
 
-/** No step may keep the others, and the end, waiting for longer: whoever sent the signal kills after 30 or 45 s. */
+/** No step may delay the others, and the end, for longer: orchestrators kill a process 30 or 45 s after the signal. */
 const stepLimitMs = 15_000;
 
 /** The usual exit code of a program ended by SIGINT. */
 const interrupted = 130;
 
 /**
- * Waits for SIGTERM or SIGINT (a worker: for its supervisor's word), then runs the steps and answers the exit code.
+ * Waits for SIGTERM or SIGINT (in a worker, for the supervisor's message), then runs the steps.
  * @param announce says that the service runs, once it can be stopped
- * @param ended rejects when the service can not go on: the steps run all the same, then it is thrown
+ * @param ended rejects when the service cannot continue: the steps run all the same, then it is thrown
+ * @returns the exit code
  */
 export async function runUntilStopped(
   log: Log,
@@ -24,13 +26,13 @@ export async function runUntilStopped(
   announce: () => void,
 ): Promise<number> {
   const signals = nextSignals();
-  // Only now: whoever reads it may send a signal at once.
+  // Announce only now: a reader of the line may send a signal at once.
   announce();
   try {
     const signal = await Promise.race([signals.first, ended]);
     log.info({ signal }, 'stopping');
   } catch (error) {
-    log.error({ err: error }, 'can not go on, stopping');
+    log.error({ err: error }, 'cannot continue, stopping');
     await Promise.race([runSteps(log, steps), signals.second]);
     throw error;
   }
@@ -53,7 +55,7 @@ function nextSignals() {
     if (count > 1) second.resolve(signal);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // systemd and cri-o send it to every process of the group: a worker is told by its supervisor alone, else it would count two.
+    // systemd and cri-o send signals to every process of the group. A worker listens only to its supervisor, or it would count two.
     process.on(signal, () => (cluster.isWorker ? undefined : stop(signal)));
   }
   if (cluster.isWorker) {
@@ -65,19 +67,13 @@ function nextSignals() {
 async function runSteps(log: Log, steps: readonly Step[]): Promise<'finished'> {
   for (const [name, run, limitMs = stepLimitMs] of steps) {
     try {
-      await within(limitMs, run());
+      const text = `not done after ${limitMs} ms, the next steps run`;
+      await withTimeout(run(), limitMs, () => new Error(text));
       log.debug({ step: name }, 'stopping: step done');
     } catch (error) {
-      // The other steps must run: a failed one must not keep the group or the port.
+      // The other steps must run: a failed one must not keep the membership or the port.
       log.error({ err: error, step: name }, 'stopping: step failed');
     }
   }
   return 'finished';
-}
-
-async function within(limitMs: number, step: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const text = `not done after ${limitMs} ms, the next steps are taken`;
-  const timer = setTimeout(() => late.reject(new Error(text)), limitMs);
-  await Promise.race([step, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -1,32 +1,36 @@
-/** What both services do before they run: wait for Kafka and the registry, then check the topics and look the schemas up. */
+/** What both services do before they run: wait for Kafka and the registry, check the topics, look up the schemas. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connectRegistry, type Registry } from '../avro/registry.ts';
+import { constantBackoff, retry } from '../concurrency/retry.ts';
+import { Throttle } from '../concurrency/throttle.ts';
+import { withTimeout } from '../concurrency/timeout.ts';
 import type { Config } from '../config/config.ts';
 import { AppError, messageOf } from '../errors.ts';
-import { type Admin, connectAdmin } from '../kafka/admin.ts';
+import { Admin } from '../kafka/admin.ts';
 import { createClient } from '../kafka/client.ts';
 import type { Log } from '../observability/log.ts';
-import { type Catalog, subjectOf } from '../topics/catalog.ts';
+import type { Catalog } from '../topics/catalog.ts';
 import {
   type Access,
   accessProblems,
   bodySizeProblems,
+  expectFit,
   topicProblems,
 } from '../topics/start-checks.ts';
-import { lookUpIds } from '../topics/subjects.ts';
+import { expectIds, lookUpIds } from '../topics/subjects.ts';
 
 export type Started = {
   readonly admin: Admin;
   readonly registry: Registry;
-  /** The registered schema id of a topic's values. */
+  /** Returns the registered schema id of a topic's values. */
   readonly schemaId: (topic: string) => number;
+  /** Partitions of raw. */
   readonly partitions: number;
-  /** Of another topic; 0 where it does not exist. */
+  /** Returns the partitions of another topic; 0 if it does not exist. */
   readonly partitionsOf: (topic: string | undefined) => number;
 };
 
-/** @param maxBodyBytes of webhooks that are to fit into raw */
+/** @param maxBodyBytes the size of webhook bodies that must fit into raw */
 export type Needs = Access & { readonly maxBodyBytes?: number };
 
 /** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
@@ -39,23 +43,20 @@ export async function start(
   warnOfCleartext(config, log);
   const admin = await waitForKafka(config, log);
   try {
-    const existing = await admin.describe(catalog.topics.map(({ name }) => name));
     const names = catalog.topics.map(({ name }) => name);
+    const existing = await admin.describe(names);
     const { maxBodyBytes } = needs;
-    const problems = [
+    expectFit([
       ...topicProblems(catalog, existing),
       ...(maxBodyBytes === undefined ? [] : bodySizeProblems(catalog, existing, maxBodyBytes)),
       ...accessProblems(needs, await admin.identify(names)),
-    ];
-    if (problems.length > 0) throw unfit(problems);
+    ]);
     const registry = connectRegistry(config.registry);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
-    const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => topic);
-    if (missing.length > 0) throw schemaMissing(missing, config.registry.url);
     return {
       admin,
       registry,
-      schemaId: (topic) => ids.get(topic) ?? -1,
+      schemaId: expectIds(ids, config.registry.url),
       partitions: existing.get(catalog.raw)?.partitions ?? 0,
       partitionsOf: (topic) => existing.get(topic ?? '')?.partitions ?? 0,
     };
@@ -77,80 +78,49 @@ function warnOfCleartext({ kafka, registry }: Config<'kafka' | 'registry'>, log:
   }
 }
 
-/** An admin connection, waited for. @throws AppError BROKER_UNAVAILABLE */
+/** Returns an admin connection as soon as Kafka responds. @throws AppError BROKER_UNAVAILABLE */
 export async function waitForKafka(
   { kafka, start: limit }: Config<'kafka' | 'start'>,
   log: Log,
 ): Promise<Admin> {
-  // One retry: whoever waits should say so early, and the loop here is the one that is counted.
-  const quick = createClient(kafka, log, 1);
-  const probe = await retryAtStart(limit, log, () => connectAdmin(quick));
+  // One retry of KafkaJS's own: the retries here are the ones that are logged and counted.
+  const impatient = createClient(kafka, log, 1);
+  const probe = await retryAtStart(limit, log, () => Admin.connect(impatient));
   await probe.close();
-  return connectAdmin(createClient(kafka, log));
+  return Admin.connect(createClient(kafka, log));
 }
 
 const betweenAttemptsMs = 500;
-const sayAgainAfterMs = 5_000;
+const logEveryMs = 5_000;
 
-/** Repeats what a world that is not there yet refuses, until START_TIMEOUT. */
+/** An attempt that starts late still gets a second, so that it can report its own error. */
+const leastAttemptMs = 1_000;
+
+/** Retries what an unreachable Kafka or registry refuses, until START_TIMEOUT. */
 export async function retryAtStart<T>(
   { timeoutMs }: { readonly timeoutMs: number },
   log: Log,
   run: () => Promise<T>,
 ): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (let saidAt = 0; ; ) {
-    try {
-      return await before(deadline, run());
-    } catch (error) {
-      const isRetriable = error instanceof AppError && error.recovery === 'retry';
-      if (!isRetriable || Date.now() >= deadline) {
-        throw isRetriable ? gaveUp(error, timeoutMs) : error;
-      }
-      if (Date.now() - saidAt >= sayAgainAfterMs) {
-        saidAt = Date.now();
-        const left = Number.isFinite(deadline)
-          ? { leftSeconds: Math.ceil((deadline - saidAt) / 1_000) }
-          : {};
-        log.warn(left, `waiting: ${messageOf(error)}`);
-      }
-      await sleep(betweenAttemptsMs);
-    }
-  }
-}
-
-/** Rejects at the deadline if the attempt is still pending. */
-async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
-  if (!Number.isFinite(deadline)) return work;
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new AppError('BROKER_UNAVAILABLE', 'retry', 'no answer yet')),
-    // An attempt that starts late still gets a second, so that it can report its own error.
-    Math.max(1_000, deadline - Date.now()),
-  );
-  work.catch(() => undefined); // nobody waits for it then
-  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-}
-
-function gaveUp(error: AppError, timeoutMs: number): AppError {
-  const text = `gave up after ${timeoutMs / 1_000} s (START_TIMEOUT): ${error.message}`;
-  return new AppError(error.code, 'stop', text, error);
-}
-
-function unfit(problems: readonly string[]): AppError {
-  const lines = [
-    'the topics are not fit to start:',
-    ...problems.map((problem) => `  ${problem}`),
-    'Run `voucherbus topics plan` to see what would change, `voucherbus topics apply` to change it.',
-  ];
-  return new AppError('TOPIC_UNFIT', 'stop', lines.join('\n'));
-}
-
-function schemaMissing(topics: readonly string[], url: string): AppError {
-  const lines = [
-    `schemas of this version are not registered at ${url}:`,
-    ...topics.map((topic) => `  ${subjectOf(topic)}`),
-    'Run `voucherbus schemas check` to see whether they fit, `voucherbus schemas register` to register them.',
-  ];
-  return new AppError('SCHEMA_MISSING', 'stop', lines.join('\n'));
+  const startedAt = performance.now();
+  const leftMs = () => timeoutMs - (performance.now() - startedAt);
+  const throttle = new Throttle(logEveryMs);
+  const isRetriable = (error: unknown) => error instanceof AppError && error.recovery === 'retry';
+  const noResponse = () => new AppError('BROKER_UNAVAILABLE', 'retry', 'no response yet');
+  const attempt = () => withTimeout(run(), Math.max(leastAttemptMs, leftMs()), noResponse);
+  const logWait = (error: unknown) => {
+    if (!throttle.isDue()) return;
+    const left = Number.isFinite(timeoutMs) ? { leftSeconds: Math.ceil(leftMs() / 1_000) } : {};
+    log.warn(left, `waiting: ${messageOf(error)}`);
+  };
+  return retry(attempt, {
+    backoff: constantBackoff(betweenAttemptsMs),
+    timeoutMs,
+    isRetriable,
+    beforeRetry: logWait,
+  }).catch((error: unknown) => {
+    if (!(error instanceof AppError) || !isRetriable(error)) throw error;
+    const text = `gave up after ${timeoutMs / 1_000} s (START_TIMEOUT): ${error.message}`;
+    throw new AppError(error.code, 'stop', text, error);
+  });
 }

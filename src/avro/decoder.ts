@@ -1,4 +1,7 @@
-/** Framed Avro of any registered version → records of ours. What can not be decoded is a value with its reason; only an unreachable registry throws. */
+/**
+ * Decodes framed Avro of any registered schema version into this build's records. Bytes that cannot
+ * be decoded are a value with a reason; only an unreachable registry throws.
+ */
 
 import { messageOf } from '../errors.ts';
 import { payloadOf, schemaIdOf } from './encoder.ts';
@@ -11,66 +14,87 @@ export type Undecodable = {
   readonly message: string;
 };
 
-export type Decoder<T> = {
-  /** Fetches the schemas that these values need and that are not known yet. @throws AppError REGISTRY_UNAVAILABLE, retriable */
-  readonly prepare: (values: readonly (Buffer | null)[]) => Promise<void>;
-  /** Fetches schemas by id ahead of time. @throws AppError REGISTRY_UNAVAILABLE, retriable */
-  readonly load: (ids: Iterable<number>) => Promise<void>;
-  /** Decodes one value; `prepare` must have seen it. */
-  readonly decode: (value: Buffer | null) => T | Undecodable;
-};
+export type DecodeResult<T> = { readonly kind: 'decoded'; readonly value: T } | Undecodable;
 
-type Known = { readonly resolver: Resolver } | Undecodable;
+type KnownSchema = { readonly kind: 'resolver'; readonly resolver: Resolver } | Undecodable;
 
-export function createDecoder<T>(
-  reader: AvroType,
-  registry: Pick<Registry, 'schemaText'>,
-): Decoder<T> {
-  const known = new Map<number, Known>();
-  // Ids that the registry does not know are asked for again with the next batch: they may be registered by then.
+export class Decoder<T> {
+  readonly #reader: AvroType;
+  readonly #registry: Pick<Registry, 'schemaText'>;
+  readonly #known = new Map<number, KnownSchema>();
 
-  const prepare: Decoder<T>['prepare'] = async (values) => {
+  constructor(reader: AvroType, registry: Pick<Registry, 'schemaText'>) {
+    this.#reader = reader;
+    this.#registry = registry;
+  }
+
+  /**
+   * Fetches the schemas that these values need and that are not known yet. An id that the registry
+   * does not know is asked for again next time, because it may be registered by then.
+   * @throws AppError REGISTRY_UNAVAILABLE
+   */
+  async prepare(values: readonly (Buffer | null)[]): Promise<void> {
     const missing = new Set<number>();
     for (const value of values) {
       const id = value === null ? undefined : schemaIdOf(value);
-      if (id !== undefined && !known.has(id)) missing.add(id);
+      if (id !== undefined && !this.#known.has(id)) missing.add(id);
     }
-    await load(missing);
-  };
+    await this.load(missing);
+  }
 
-  const load: Decoder<T>['load'] = async (ids) => {
+  /** Fetches schemas by id ahead of time. @throws AppError REGISTRY_UNAVAILABLE */
+  async load(ids: Iterable<number>): Promise<void> {
     for (const id of ids) {
-      const text = await registry.schemaText(id);
-      if (text !== undefined) known.set(id, resolve(reader, id, text));
+      const text = await this.#registry.schemaText(id);
+      if (text !== undefined) this.#known.set(id, resolve(this.#reader, id, text));
     }
-  };
+  }
 
-  const decode: Decoder<T>['decode'] = (value) => {
+  /** Decodes one value whose schema was fetched before. */
+  decode(value: Buffer | null): DecodeResult<T> {
     if (value === null) return undecodable('null-value', 'expected a value, found null');
     const id = schemaIdOf(value);
     if (id === undefined) {
       return undecodable('not-avro', 'expected 0x00 and a schema id before the Avro bytes');
     }
-    const schema = known.get(id);
+    const schema = this.#known.get(id);
     if (schema === undefined) {
       return undecodable('unknown-schema', `schema id ${id} is not in the registry`);
     }
-    if ('kind' in schema) return schema;
+    if (schema.kind === 'undecodable') return schema;
     try {
-      return reader.fromBuffer(payloadOf(value), schema.resolver) as T;
+      const decoded = this.#reader.fromBuffer(payloadOf(value), schema.resolver) as T;
+      return { kind: 'decoded', value: decoded };
     } catch (error) {
-      return undecodable('not-avro', `the bytes do not fit schema id ${id}: ${messageOf(error)}`);
+      const message = `the bytes do not match schema id ${id}: ${messageOf(error)}`;
+      return undecodable('not-avro', message);
     }
-  };
+  }
 
-  return { prepare, load, decode };
+  /** Fetches the schema if needed, then decodes. @throws AppError REGISTRY_UNAVAILABLE */
+  async decodeOne(value: Buffer | null): Promise<DecodeResult<T>> {
+    await this.prepare([value]);
+    return this.decode(value);
+  }
+
+  /** Decodes each record's value. @throws AppError REGISTRY_UNAVAILABLE; what the records throw */
+  async *decodeEach<R extends { readonly value: Buffer | null }>(
+    records: AsyncIterable<R>,
+  ): AsyncGenerator<{ readonly record: R; readonly result: DecodeResult<T> }> {
+    for await (const record of records) {
+      const id = record.value === null ? undefined : schemaIdOf(record.value);
+      if (id !== undefined && !this.#known.has(id)) await this.load([id]);
+      yield { record, result: this.decode(record.value) };
+    }
+  }
 }
 
-function resolve(reader: AvroType, id: number, text: string): Known {
+function resolve(reader: AvroType, id: number, text: string): KnownSchema {
   try {
-    return { resolver: reader.createResolver(typeOf(text)) };
+    return { kind: 'resolver', resolver: reader.createResolver(typeOf(text)) };
   } catch (error) {
-    return undecodable('unexpected-schema', `schema id ${id} can not be read: ${messageOf(error)}`);
+    const message = `schema id ${id} cannot be read as this build's schema: ${messageOf(error)}`;
+    return undecodable('unexpected-schema', message);
   }
 }
 

@@ -1,17 +1,17 @@
 /** The Confluent wire format: 0x00, the schema id as a big-endian int32, then the Avro binary. */
 
-import type { Arena } from './arena.ts';
+import type { Arena } from '../buffers/arena.ts';
 import type { AvroType } from './schemas.ts';
 
 const headerBytes = 5;
 
-/** Answers a slice of the space, or, where none is given, a copy that may be kept. */
+/** Returns a slice of the arena; without an arena, a Buffer of its own. */
 export type Encoder<T> = (value: T, arena?: Arena) => Buffer;
 
 export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
   let scratch = Buffer.allocUnsafe(16_384);
   const write = (value: T, buffer: Buffer, at: number): number => {
-    // avsc too answers by how many bytes the buffer was too short, as a negative number.
+    // Like an arena, avsc returns minus the number of missing bytes if the buffer is too short.
     const end = type.encode(value, buffer, at + headerBytes);
     if (end >= 0) {
       buffer[at] = 0;
@@ -20,7 +20,7 @@ export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
     return end;
   };
   return (value, arena) => {
-    if (arena) return arena.place((slab, at) => write(value, slab, at));
+    if (arena) return arena.write((slab, at) => write(value, slab, at));
     let end = write(value, scratch, 0);
     if (end < 0) {
       scratch = Buffer.allocUnsafe(2 * (scratch.length - end));
@@ -30,7 +30,7 @@ export function createEncoder<T>(type: AvroType, schemaId: number): Encoder<T> {
   };
 }
 
-/** The schema id of a framed value, or undefined where the bytes are not framed. */
+/** Returns the schema id of a framed value; undefined if the bytes are not framed. */
 export function schemaIdOf(value: Buffer): number | undefined {
   return value.length > headerBytes && value[0] === 0 ? value.readInt32BE(1) : undefined;
 }

@@ -29,7 +29,7 @@ type Api = {
   >;
 };
 
-/** Connecting is lazy: every method throws AppError REGISTRY_UNAVAILABLE, retriable, while the registry can not be reached. */
+/** Connecting is lazy: every method throws AppError REGISTRY_UNAVAILABLE, retriable, while the registry cannot be reached. */
 export function connectRegistry(config: RegistryConfig): Registry {
   const client = new SchemaRegistry({
     host: config.url,
@@ -92,19 +92,19 @@ async function ask<T>(
     return await request();
   } catch (error) {
     const { status, body } = responseIn(error);
-    const cannot = `can not ${what} at the schema registry ${url}`;
+    const text = `cannot ${what} at the schema registry ${url}`;
     const isRefused = status === 401 || status === 403;
     if (status !== undefined && refusals.has(status) && !isRefused && !isItsOwn(status, body)) {
-      throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${cannot}: ${notItsOwn(status)}`);
+      throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${text}: ${notItsOwn(status)}`);
     }
     if (status === 404) return undefined;
     if (error instanceof Error && /[Cc]ompatib/.test(error.name + error.message)) {
-      throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${cannot}: ${error.message}`, error);
+      throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${text}: ${error.message}`, error);
     }
     if (status !== undefined && refusals.has(status)) {
-      throw new AppError('REGISTRY_REFUSED', 'stop', `${cannot}: ${messageOf(error)}`, error);
+      throw new AppError('REGISTRY_REFUSED', 'stop', `${text}: ${messageOf(error)}`, error);
     }
-    throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${cannot}: ${messageOf(error)}`, error);
+    throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${text}: ${messageOf(error)}`, error);
   }
 }
 

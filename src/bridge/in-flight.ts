@@ -1,26 +1,28 @@
 /**
- * How many webhooks, and how many bytes of them, wait for their answer: bounded, so that the memory is. Where there is no room, whoever has been
- * sending its body for longest makes it: a webhook of the vendor arrives at once, a body that trickles is a fault or an attack.
+ * Bounds how many webhooks, and how many bytes of them, are in flight, and so the memory. When full,
+ * it evicts the request whose body has been arriving the longest: the vendor sends a body at once, so
+ * one that trickles is a fault or an attack.
  */
 
-export type Limits = { readonly maxRequests: number; readonly maxBytes: number };
+export type InFlightLimits = { readonly maxRequests: number; readonly maxBytes: number };
 
+/** The permission of one request to hold memory. */
 export type Permit = {
-  /** So many more bytes are held. False: there is no room for them. */
+  /** Adds bytes. Returns false if there is no memory for them. */
   readonly grow: (bytes: number) => boolean;
-  /** The body is whole: from now on nobody takes its place. */
+  /** Call it when the body is complete: from then on the request is not evicted. */
   readonly complete: () => void;
-  readonly leave: () => void;
+  readonly release: () => void;
 };
 
 export class InFlight {
-  readonly #limits: Limits;
-  /** Those whose body is not whole yet, the oldest first: what each does when it must go. */
+  readonly #limits: InFlightLimits;
+  /** Requests whose body is not complete, the oldest first, with what each does when it is evicted. */
   readonly #reading = new Map<Permit, () => void>();
   #requests = 0;
   #bytes = 0;
 
-  constructor(limits: Limits) {
+  constructor(limits: InFlightLimits) {
     this.#limits = limits;
   }
 
@@ -33,47 +35,46 @@ export class InFlight {
   }
 
   /**
-   * A place for one request; undefined where there is none.
-   * @param giveUp called, at most once and not from within `enter`, when another takes its place while the body is still read
+   * Returns a permit for one request; undefined if all are taken.
+   * @param onEvicted called at most once, and not from within `acquire`, when the request is evicted
+   * while its body is still being read
    */
-  enter(giveUp: () => void): Permit | undefined {
+  acquire(onEvicted: () => void): Permit | undefined {
     const { maxRequests, maxBytes } = this.#limits;
     const isFull = () => this.#requests >= maxRequests || this.#bytes >= maxBytes;
-    while (isFull() && this.#sendAway()) {}
+    while (isFull() && this.#evict()) {}
     if (isFull()) return undefined;
     let held = 0;
-    let isIn = true;
-    const leave = () => {
-      if (!isIn) return;
-      isIn = false;
-      this.#reading.delete(permit);
-      this.#requests -= 1;
-      this.#bytes -= held;
-    };
+    let isHeld = true;
     const permit: Permit = {
       grow: (bytes) => {
-        // Someone gone holds nothing more.
-        if (!isIn) return false;
-        while (this.#bytes + bytes > maxBytes && this.#sendAway(permit)) {}
+        if (!isHeld) return false;
+        while (this.#bytes + bytes > maxBytes && this.#evict(permit)) {}
         if (this.#bytes + bytes > maxBytes) return false;
         held += bytes;
         this.#bytes += bytes;
         return true;
       },
       complete: () => void this.#reading.delete(permit),
-      leave,
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#reading.delete(permit);
+        this.#requests -= 1;
+        this.#bytes -= held;
+      },
     };
     this.#requests += 1;
-    this.#reading.set(permit, giveUp);
+    this.#reading.set(permit, onEvicted);
     return permit;
   }
 
-  /** Whether anybody but this one was sent away. */
-  #sendAway(except?: Permit): boolean {
-    for (const [permit, giveUp] of this.#reading) {
+  /** Returns whether a request other than `except` was evicted. */
+  #evict(except?: Permit): boolean {
+    for (const [permit, onEvicted] of this.#reading) {
       if (permit === except) continue;
-      permit.leave();
-      giveUp();
+      permit.release();
+      onEvicted();
       return true;
     }
     return false;

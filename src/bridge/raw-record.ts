@@ -1,12 +1,12 @@
-/** A verified webhook → its record on the raw topic. Any verified body makes one, also what is not JSON: the processor parks it. */
+/** Builds the raw record of a verified webhook. Any verified body becomes a record, even one that is not JSON: the processor parks it. */
 
-import type { Arena } from '../avro/arena.ts';
 import type { Encoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
+import type { Arena } from '../buffers/arena.ts';
 import { digestOf } from '../digest.ts';
 import type { KeyedRecord } from '../kafka/writer.ts';
 import type { Verified } from '../voucherify/signature.ts';
-import { readEnvelopeFields } from './fast-path/json-fields.ts';
+import type { EnvelopeFields } from '../voucherify/webhook.ts';
 
 export type Receipt = {
   readonly source: string;
@@ -14,23 +14,29 @@ export type Receipt = {
   readonly receivedAtMs: number;
 };
 
-/** What is kept of a request: in memory until it is stored, on disk while Kafka is away. It needs neither Kafka nor the registry. */
+/** What is kept of a request, in memory or in the spool, until it is stored. It needs neither Kafka nor the registry. */
 export type ReceivedWebhook = { readonly verified: Verified; readonly receipt: Receipt };
 
-/** @param space where its value is written, and stays until that is given back */
+export type RawRecordContext = {
+  readonly encode: Encoder<RawWebhook>;
+  readonly readFields: (body: Buffer) => EnvelopeFields;
+};
+
+/** @param arena holds the record's value */
 export function rawRecord(
-  { body, signature, secretName }: Verified,
-  { source, contentType, receivedAtMs }: Receipt,
-  encode: Encoder<RawWebhook>,
+  { verified, receipt }: ReceivedWebhook,
+  { encode, readFields }: RawRecordContext,
   arena?: Arena,
 ): KeyedRecord {
-  const { eventType, eventId, publicationId, projectId, createdAt } = readEnvelopeFields(body);
-  // The same publication must land on the same partition, for the memory of its id is there.
+  const { body, signature, secretName } = verified;
+  const { source, contentType, receivedAtMs } = receipt;
+  const { eventType, eventId, publicationId, projectId, createdAt } = readFields(body);
+  // The same publication must go to the same partition, which remembers its id.
   const key = publicationId ?? eventId ?? digestOf(body).toString('hex');
   const headers: Record<string, string> = {
     ce_specversion: '1.0',
     ce_id: eventId ?? key,
-    // Two projects may be one source, and one project two.
+    // Two projects may share a source, and one project may have two.
     ce_source: `urn:voucherify:${source}${projectId === undefined ? '' : `:project:${projectId}`}`,
     ce_type: `io.voucherify.${eventType ?? 'unknown'}`,
     'content-type': 'application/avro',

@@ -1,24 +1,25 @@
-/** Logs the likely causes when a source's webhooks are refused again and again. */
+/** Logs the likely causes when a source's webhooks are refused many times in a row. */
 
+import { Throttle } from '../concurrency/throttle.ts';
 import type { Log } from '../observability/log.ts';
 import type { Problem } from './problems.ts';
 
-/** Strangers knock at any public address: one refusal deserves no line, a run without a single acceptance does. */
+/** Strangers scan every public address: one refusal deserves no line, a run without a single acceptance does. */
 const runLength = 10;
-const sayAgainAfterMs = 60_000;
+const logEveryMs = 60_000;
 
 const causes: Readonly<Record<string, string>> = {
   'wrong-signature':
-    'webhooks are refused: their signature fits no secret. Is the secret that of this Voucherify project and address? Does the setting hold quotes, a name without a colon, or white space? Does a proxy change the body?',
+    'webhooks are refused: their signature matches no secret. Is the secret that of this Voucherify project and address? Does the setting contain quotes, a name without a colon, or white space? Does a proxy change the body?',
   'no-signature':
-    'webhooks are refused: the header x-voucherify-signature is missing. Does a proxy take it away, or is this address called by something else?',
+    'webhooks are refused: the header x-voucherify-signature is missing. Does a proxy remove it, or does something else call this address?',
   'sender-not-allowed':
-    'webhooks are refused: the sender is none of ALLOWED_SENDERS. Behind a proxy the sender is found by TRUSTED_PROXY_HOPS, in X-Forwarded-For',
+    'webhooks are refused: the sender is not in ALLOWED_SENDERS. Behind a proxy the sender is found by TRUSTED_PROXY_HOPS, in X-Forwarded-For',
 };
 
-type Run = { length: number; saidAt: number };
+type Run = { length: number; readonly throttle: Throttle };
 
-export class Refusals {
+export class RefusalLog {
   readonly #log: Log;
   readonly #runs = new Map<string, Run>();
 
@@ -26,17 +27,15 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** @param sender the address that ALLOWED_SENDERS was asked for */
+  /** @param sender the address that was compared with ALLOWED_SENDERS */
   note({ slug }: Problem, source: string, sender: string | undefined): void {
     const cause = causes[slug];
     if (cause === undefined) return;
     const key = `${source} ${slug}`;
-    const run = this.#runs.get(key) ?? { length: 0, saidAt: Number.NEGATIVE_INFINITY };
+    const run = this.#runs.get(key) ?? { length: 0, throttle: new Throttle(logEveryMs) };
     this.#runs.set(key, run);
     run.length += 1;
-    const now = performance.now();
-    if (run.length < runLength || now - run.saidAt < sayAgainAfterMs) return;
-    run.saidAt = now;
+    if (run.length < runLength || !run.throttle.isDue()) return;
     this.#log.warn({ source, refused: run.length, sender }, cause);
   }
 

@@ -1,58 +1,52 @@
-/** A request's body: read whole, within its limits of size, time and memory. */
+/** Reads a request's body whole, within its limits of size, time and memory. */
 
 import type { IncomingMessage } from 'node:http';
 import type { InFlight, Permit } from './in-flight.ts';
 import { type Problem, problems } from './problems.ts';
 import type { Deadline } from './timeouts.ts';
 
-export type Body = { readonly bytes: Buffer; readonly permit: Permit };
+export type Body = { readonly kind: 'body'; readonly bytes: Buffer; readonly permit: Permit };
 
-/** @throws Error, where the client went away before its body was complete */
+/** The client closed the connection before its body was complete. */
+export type Aborted = { readonly kind: 'aborted' };
+
 export async function readBody(
   request: IncomingMessage,
   maxBytes: number,
   inFlight: InFlight,
   deadline: Deadline,
-): Promise<Body | Problem> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer | Problem>();
-  const permit = inFlight.enter(() => resolve(problems.tooMany));
+): Promise<Body | Problem | Aborted> {
+  const { promise, resolve } = Promise.withResolvers<Buffer | Problem | Aborted>();
+  const permit = inFlight.acquire(() => resolve(problems.tooMany));
   if (!permit) return problems.tooMany;
-  const collected = new Collected(permit);
+  const pieces = new BodyPieces(permit);
   request.on('data', (chunk: Buffer) => {
-    if (collected.length + chunk.length > maxBytes) resolve(problems.tooLarge);
-    else if (!collected.add(chunk)) resolve(problems.tooMany);
+    if (pieces.length + chunk.length > maxBytes) resolve(problems.tooLarge);
+    else if (!pieces.add(chunk)) resolve(problems.tooMany);
   });
-  request.on('end', () => resolve(collected.bytes()));
-  request.on('error', reject);
-  request.on('close', () => {
-    // It comes after the end as well, and an Error is not cheap.
-    if (!request.complete) reject(new Error('the connection was closed'));
-  });
-  try {
-    deadline.whenPassed(() => resolve(problems.slowBody));
-    const body = await promise;
-    if (Buffer.isBuffer(body)) {
-      permit.complete();
-      return { bytes: body, permit };
-    }
-    request.removeAllListeners('data');
-    collected.forget();
-    permit.leave();
-    return body;
-  } catch (error) {
-    collected.forget();
-    permit.leave();
-    throw error;
+  request.on('end', () => resolve(pieces.join()));
+  request.on('error', () => resolve({ kind: 'aborted' }));
+  // 'close' follows 'end' too.
+  request.on('close', () => resolve({ kind: 'aborted' }));
+  deadline.whenPassed(() => resolve(problems.slowBody));
+  const body = await promise;
+  if (Buffer.isBuffer(body)) {
+    permit.complete();
+    return { kind: 'body', bytes: body, permit };
   }
+  request.removeAllListeners('data');
+  pieces.clear();
+  permit.release();
+  return body;
 }
 
-/** A smaller piece is copied into one of these, for a piece of its own costs a hundred bytes and more, and a body may come byte by byte. */
+/** Smaller pieces are copied into blocks of this size: a Buffer costs a hundred bytes and more, and a body may come byte by byte. */
 const blockBytes = 16 * 1024;
 
-/** The pieces of a body as they come; a length that is only announced costs nothing. */
-class Collected {
+/** Collects the pieces of a body. A length that is only announced costs nothing. */
+class BodyPieces {
   readonly #permit: Permit;
-  #whole: Buffer[] = [];
+  #pieces: Buffer[] = [];
   #block: Buffer | undefined;
   #used = 0;
   length = 0;
@@ -61,14 +55,14 @@ class Collected {
     this.#permit = permit;
   }
 
-  /** False where there is no memory for it. */
+  /** Returns false if there is no memory for the piece. */
   add(piece: Buffer): boolean {
     const isFirst = this.length === 0;
     this.length += piece.length;
-    // The first piece is nearly always the whole body: it stays where it was read.
+    // The first piece is nearly always the whole body: it is not copied.
     if (!isFirst && piece.length < blockBytes) return this.#copy(piece);
     this.#closeBlock();
-    this.#whole.push(piece);
+    this.#pieces.push(piece);
     return this.#permit.grow(piece.length);
   }
 
@@ -83,20 +77,20 @@ class Collected {
   }
 
   #closeBlock(): void {
-    if (this.#block) this.#whole.push(this.#block.subarray(0, this.#used));
+    if (this.#block) this.#pieces.push(this.#block.subarray(0, this.#used));
     this.#block = undefined;
     this.#used = 0;
   }
 
-  bytes(): Buffer {
+  join(): Buffer {
     this.#closeBlock();
-    const [first, ...others] = this.#whole;
-    return first && others.length === 0 ? first : Buffer.concat(this.#whole, this.length);
+    const [first, ...others] = this.#pieces;
+    return first && others.length === 0 ? first : Buffer.concat(this.#pieces, this.length);
   }
 
-  /** The request may live on for a while, and holds this. */
-  forget(): void {
-    this.#whole = [];
+  /** Drops the pieces: the request may live on for a while, and refers to this. */
+  clear(): void {
+    this.#pieces = [];
     this.#block = undefined;
   }
 }

@@ -1,45 +1,46 @@
-/** One webhook from its request to its answer: `receive.ts` decides, the batcher stores, 202 says that it is stored. */
+/** Handles one webhook from its request to its response: `request-rules.ts` decides, the batcher stores. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Metrics } from '../observability/metrics.ts';
 import { signatureHeader } from '../voucherify/signature.ts';
 import { type BridgeContext, noSource } from './context.ts';
 import type { Problem } from './problems.ts';
 import { type Body, readBody } from './request-body.ts';
-import { admit, authenticate, senderOf } from './request-rules.ts';
-import { drainMs, type Outcome, outcomeLabel, problemResponse, responseTo } from './responses.ts';
+import { admit, authenticate, type RequestHead, senderOf } from './request-rules.ts';
+import { type Outcome, outcomeLabel, problemResponse, responseTo } from './responses.ts';
 import { store } from './store.ts';
-import { Deadline } from './timeouts.ts';
+import { Deadline, drainMs } from './timeouts.ts';
 
 export async function handle(
   request: IncomingMessage,
   response: ServerResponse,
   context: BridgeContext,
 ): Promise<void> {
-  const { metrics, config, log, inFlight } = context;
+  const { metrics, config, log, refusals } = context;
   const head = headOf(request);
   const admitted = admit(head, config, context.sources());
-  if (admitted.status !== undefined) {
-    const { source: asked = noSource } = admitted;
-    context.refusals.note(admitted, asked, senderOf(head, config));
-    return refuse(request, response, admitted, asked, metrics);
+  if (admitted.kind === 'refused') {
+    const { problem, source = noSource } = admitted;
+    refusals.note(problem, source, senderOf(head, config));
+    return refuse(request, response, problem, source, context);
   }
   const { source } = admitted;
   const startedAt = performance.now();
   const deadline = new Deadline(config.responseTimeoutMs);
   try {
-    const reading = readBody(request, config.maxBodyBytes, inFlight, deadline);
-    const body = await reading.catch(() => undefined);
-    if (body === undefined) {
-      // The client is gone before its body was complete: nobody to answer, nothing to store.
-      metrics.webhooks.count(source, 'aborted');
-      response.destroy();
-      return;
+    const body = await readBody(request, config.maxBodyBytes, context.inFlight, deadline);
+    switch (body.kind) {
+      case 'aborted':
+        // There is no one to respond to, and nothing to store.
+        metrics.webhooks.count(source, 'aborted');
+        response.destroy();
+        return;
+      case 'problem':
+        return await refuse(request, response, body, source, context);
+      case 'body': {
+        const outcome = await verifyAndStore(body, source, request, deadline, context);
+        respond(response, outcome, source, context);
+      }
     }
-    if ('status' in body) return await refuse(request, response, body, source, metrics);
-    const outcome = await verifyAndStore(body, source, request, deadline, context);
-    if (context.isStopping()) response.setHeader('connection', 'close');
-    answer(response, outcome, source, context);
   } catch (error) {
     // A mistake of ours. One request must not end those of others; the vendor sends it again.
     log.error({ err: error, source }, 'a webhook could not be handled');
@@ -50,7 +51,7 @@ export async function handle(
   }
 }
 
-function headOf(request: IncomingMessage) {
+function headOf(request: IncomingMessage): RequestHead {
   const { method, url, headers, socket } = request;
   const forwardedFor = headers['x-forwarded-for'];
   const signature = headers[signatureHeader];
@@ -71,17 +72,14 @@ async function verifyAndStore(
   deadline: Deadline,
   context: BridgeContext,
 ): Promise<Outcome> {
-  const signature = request.headers[signatureHeader];
-  const verified = authenticate(
-    bytes,
-    typeof signature === 'string' ? signature : undefined,
-    context.sources().get(source) ?? [],
-  );
-  if ('status' in verified) {
-    permit.leave();
-    context.refusals.note(verified, source, undefined);
-    return verified;
+  const { signature } = headOf(request);
+  const result = authenticate(bytes, signature, context.sources().get(source) ?? []);
+  if (result.kind === 'problem') {
+    permit.release();
+    context.refusals.note(result, source, undefined);
+    return result;
   }
+  const { verified } = result;
   context.refusals.verified(source);
   context.metrics.signatures.count(source, verified.secretName);
   const contentType = request.headers['content-type'];
@@ -91,38 +89,42 @@ async function verifyAndStore(
   });
 }
 
-function answer(
+function respond(
   response: ServerResponse,
   outcome: Outcome,
   source: string,
-  { metrics, rawTopic }: BridgeContext,
+  { metrics, rawTopic, isStopping }: BridgeContext,
 ): void {
   metrics.webhooks.count(source, outcomeLabel(outcome));
   const { status, headers, body } = responseTo(outcome, rawTopic);
+  if (isStopping()) response.setHeader('connection', 'close');
   response.writeHead(status, headers);
   response.end(body, 'latin1');
 }
 
-/** Answers although the body is not wanted, or not complete, and closes the connection. */
+/** Responds although the body is not wanted, or not complete, and closes the connection. */
 async function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   problem: Problem,
   source: string,
-  metrics: Metrics,
+  { metrics }: BridgeContext,
 ): Promise<void> {
   metrics.webhooks.count(source, problem.slug);
   response.setHeader('connection', 'close');
   const { status, headers, body } = problemResponse(problem);
   response.writeHead(status, headers);
   response.write(body);
-  if (!request.complete) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, drainMs);
-    request.once('end', resolve).once('close', resolve).once('error', resolve);
-    request.resume();
-    await promise;
-    clearTimeout(timer);
-  }
+  if (!request.complete) await drain(request);
   response.end();
+}
+
+/** Reads and drops the rest of the body, for a while. */
+async function drain(request: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, drainMs);
+  request.once('end', resolve).once('close', resolve).once('error', resolve);
+  request.resume();
+  await promise;
+  clearTimeout(timer);
 }

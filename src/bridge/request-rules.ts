@@ -1,48 +1,52 @@
-/** Which answer a request gets, before and after its body is read. Pure: `handle.ts` carries it out. */
+/** Decides which requests are admitted, before and after the body is read. Pure: `request-handler.ts` carries it out. */
 
 import type { Senders } from '../config/senders.ts';
-import { isSignature, type Unverified, type Verified, verify } from '../voucherify/signature.ts';
+import { isSignature, type Verified, verify } from '../voucherify/signature.ts';
 import { type Problem, problems } from './problems.ts';
 
 export type RequestHead = {
   readonly method: string | undefined;
   readonly url: string | undefined;
   readonly contentLength: string | undefined;
-  /** Of the connection. */
+  /** Peer address of the connection. */
   readonly address: string | undefined;
   readonly forwardedFor: string | undefined;
   readonly signature: string | undefined;
 };
 
-export type Limits = {
-  /** Undefined: anybody, for the signature decides. */
+export type RequestLimits = {
+  /** Undefined: every address may send, because the signature decides. */
   readonly allowedSenders: Senders | undefined;
-  /** Proxies in front of the bridge whose X-Forwarded-For is believed. */
+  /** Number of proxies in front of the bridge whose X-Forwarded-For is trusted. */
   readonly trustedProxyHops: number;
   readonly maxBodyBytes: number;
 };
 
 type Secrets = Parameters<typeof verify>[2];
 
-/** `source` is undefined if the path names no known source. */
-type Refused = Problem & { readonly source?: string };
+export type Admission =
+  | { readonly kind: 'admitted'; readonly source: string }
+  /** `source` is undefined if the path names no known source. */
+  | { readonly kind: 'refused'; readonly problem: Problem; readonly source?: string };
 
 /** Returns the source of the request if its body may be read. The media type is ignored: every signed webhook is stored. */
 export function admit(
   head: RequestHead,
-  limits: Limits,
+  limits: RequestLimits,
   sources: { readonly has: (source: string) => boolean },
-): { readonly source: string; readonly status?: undefined } | Refused {
-  if (!isAllowed(head, limits)) return problems.senderNotAllowed;
+): Admission {
+  const refused = (problem: Problem, source?: string): Admission => {
+    return { kind: 'refused', problem, ...(source === undefined ? {} : { source }) };
+  };
+  if (!isAllowed(head, limits)) return refused(problems.senderNotAllowed);
   const path = pathOf(head.url ?? '');
   const source = path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : '';
-  if (!sources.has(source)) return problems.unknownPath;
-  if (head.method !== 'POST') return problems.wrongMethod;
-  if (!head.signature) return { ...problems.noSignature, source };
-  if (!isSignature(head.signature)) return { ...problems.wrongSignature, source };
-  if (Number(head.contentLength ?? 0) > limits.maxBodyBytes)
-    return { ...problems.tooLarge, source };
-  return { source };
+  if (!sources.has(source)) return refused(problems.unknownPath);
+  if (head.method !== 'POST') return refused(problems.wrongMethod);
+  if (!head.signature) return refused(problems.noSignature, source);
+  if (!isSignature(head.signature)) return refused(problems.wrongSignature, source);
+  const isTooLarge = Number(head.contentLength ?? 0) > limits.maxBodyBytes;
+  return isTooLarge ? refused(problems.tooLarge, source) : { kind: 'admitted', source };
 }
 
 const pathPrefix = '/webhooks/';
@@ -55,7 +59,7 @@ function pathOf(url: string): string {
 
 function isAllowed(
   { address, forwardedFor }: RequestHead,
-  { allowedSenders, trustedProxyHops }: Limits,
+  { allowedSenders, trustedProxyHops }: RequestLimits,
 ): boolean {
   if (!allowedSenders) return true;
   const sender = senderOf({ address, forwardedFor }, { trustedProxyHops });
@@ -63,12 +67,13 @@ function isAllowed(
 }
 
 /**
- * The address a request came from: the connection's, or, behind so many trusted proxies, what the outermost of them wrote into X-Forwarded-For.
- * What stands further left was written by who knows whom. Undefined where fewer proxies wrote than are trusted.
+ * Returns the address a request came from: the connection's, or, behind trusted proxies, what the
+ * outermost of them wrote into X-Forwarded-For. Entries further left may be forged. Returns undefined
+ * if fewer proxies wrote than are trusted.
  */
 export function senderOf(
   { address, forwardedFor }: Pick<RequestHead, 'address' | 'forwardedFor'>,
-  { trustedProxyHops }: Pick<Limits, 'trustedProxyHops'>,
+  { trustedProxyHops }: Pick<RequestLimits, 'trustedProxyHops'>,
 ): string | undefined {
   if (trustedProxyHops === 0) return address && withoutMapping(address);
   const written = (forwardedFor ?? '').split(',').map((item) => item.trim());
@@ -83,7 +88,7 @@ function withoutPort(address: string): string {
   return bracketed ?? v4 ?? address;
 }
 
-/** An IPv4 address as a socket for both families shows it. */
+/** Returns the IPv4 address that a dual-stack socket shows as ::ffff:192.0.2.1. */
 function withoutMapping(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, '');
 }
@@ -92,12 +97,14 @@ export function authenticate(
   body: Buffer,
   signature: string | undefined,
   secrets: Secrets,
-): Verified | Problem {
+): { readonly kind: 'verified'; readonly verified: Verified } | Problem {
   const result = verify(body, signature, secrets);
-  return typeof result === 'string' ? refusals[result] : result;
+  switch (result.kind) {
+    case 'verified':
+      return result;
+    case 'no-signature':
+      return problems.noSignature;
+    case 'wrong-signature':
+      return problems.wrongSignature;
+  }
 }
-
-const refusals: Readonly<Record<Unverified, Problem>> = {
-  'no-signature': problems.noSignature,
-  'wrong-signature': problems.wrongSignature,
-};

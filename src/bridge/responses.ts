@@ -1,11 +1,12 @@
-/** What a request is answered, from what became of it to the bytes on its connection. */
+/** The response to each outcome of a request, and its bytes. */
 
 import { STATUS_CODES } from 'node:http';
 import { type Problem, problemBody, problemType } from './problems.ts';
-import type { Kept } from './webhook-store.ts';
+import { keepAliveMs } from './timeouts.ts';
+import type { StoredWebhook } from './webhook-store.ts';
 
-/** What became of a webhook. */
-export type Outcome = { readonly kept: Kept } | Problem;
+/** The outcome of a webhook. */
+export type Outcome = StoredWebhook | Problem;
 
 export type HttpResponse = {
   readonly status: number;
@@ -14,21 +15,23 @@ export type HttpResponse = {
   readonly body: string;
 };
 
-/** Of the metric. */
+/** Returns the outcome's label in metrics. */
 export function outcomeLabel(outcome: Outcome): string {
-  if ('status' in outcome) return outcome.slug;
-  return outcome.kept === 'spooled' ? 'spooled' : 'stored';
+  return outcome.kind === 'problem' ? outcome.slug : outcome.kind;
 }
 
-/** 202 says where it is kept: nothing else does. */
+/** Only a 202 says that the webhook is stored, and where. */
 export function responseTo(outcome: Outcome, rawTopic: string): HttpResponse {
-  if ('status' in outcome) return problemResponse(outcome);
-  const { kept } = outcome;
-  const facts =
-    kept === 'spooled'
-      ? { status: 'spooled' }
-      : { status: 'stored', topic: rawTopic, partition: kept.partition, offset: kept.offset };
-  return withLength(202, { 'content-type': 'application/json' }, JSON.stringify(facts));
+  switch (outcome.kind) {
+    case 'problem':
+      return problemResponse(outcome);
+    case 'spooled':
+      return accepted({ status: 'spooled' });
+    case 'stored': {
+      const { partition, offset } = outcome;
+      return accepted({ status: 'stored', topic: rawTopic, partition, offset });
+    }
+  }
 }
 
 export function problemResponse(problem: Problem): HttpResponse {
@@ -36,22 +39,20 @@ export function problemResponse(problem: Problem): HttpResponse {
   return withLength(problem.status, headers, problemBody(problem));
 }
 
+function accepted(facts: object): HttpResponse {
+  return withLength(202, { 'content-type': 'application/json' }, JSON.stringify(facts));
+}
+
 function withLength(status: number, headers: HttpResponse['headers'], body: string): HttpResponse {
   return { status, headers: { ...headers, 'content-length': String(body.length) }, body };
 }
 
-/** Above the idle time-out of the usual load balancers (60 s), so that they and not we end a connection. */
-export const keepAliveMs = 75_000;
-
-/** The body was not wanted: so long its rest is read and forgotten, for a connection that is closed under a sender may take the answer with it. */
-export const drainMs = 500;
-
 const connectionHeaders = {
-  'goes on': `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveMs / 1_000}\r\n`,
-  closes: 'Connection: close\r\n',
+  'keep-alive': `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveMs / 1_000}\r\n`,
+  close: 'Connection: close\r\n',
 };
 
-/** As Node's own server writes it, for where there is none. */
+/** Serializes a response as Node's HTTP server does, for connections that it does not handle. */
 export function serializeResponse(
   { status, headers, body }: HttpResponse,
   connection: keyof typeof connectionHeaders,
@@ -64,7 +65,7 @@ export function serializeResponse(
 let date = '';
 let dateOfSecond = Number.NaN;
 
-/** Written once a second. */
+/** Formats the date once per second. */
 function dateNow(): string {
   const now = Date.now();
   const second = Math.floor(now / 1_000);

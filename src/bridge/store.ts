@@ -1,4 +1,4 @@
-/** A verified webhook to where it is safe, within its deadline. */
+/** Stores a verified webhook within its deadline. */
 
 import { AppError } from '../errors.ts';
 import type { BridgeContext } from './context.ts';
@@ -9,8 +9,8 @@ import type { Outcome } from './responses.ts';
 import type { Deadline } from './timeouts.ts';
 
 /**
- * The place is left when nothing of the webhook is in memory any more, be it after the deadline.
- * @param settle called once, with what the webhook is answered
+ * Releases the permit when nothing of the webhook is in memory any more, even after the deadline.
+ * @param settle called once, with the outcome to respond with
  */
 export function store(
   webhook: ReceivedWebhook,
@@ -20,7 +20,7 @@ export function store(
   settle: (outcome: Outcome) => void,
 ): void {
   const finish = (outcome: Outcome) => {
-    permit.leave();
+    permit.release();
     if (deadline.hasPassed) return;
     deadline.clear();
     settle(outcome);
@@ -32,11 +32,11 @@ export function store(
   batcher.add({
     webhook,
     isAbandoned: () => deadline.hasPassed,
-    kept: (kept) => finish({ kept }),
+    stored: finish,
     failed: (error) => {
-      // Not an outage: only this one is refused, and would be again.
+      // Not an outage: Kafka refuses only this webhook, and would refuse it again.
       if (error instanceof AppError && error.recovery === 'stop') {
-        log.error({ err: error }, 'a webhook was refused by Kafka, and is answered 503');
+        log.error({ err: error }, 'Kafka refused a webhook; the response is 503');
       }
       finish(problems.notStored);
     },

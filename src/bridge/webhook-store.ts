@@ -1,142 +1,166 @@
-/** Where verified webhooks go: to Kafka while it answers within its budget, else to the spool, from which they follow in order. */
+/**
+ * Stores verified webhooks: on Kafka while it responds within its budget, otherwise in the spool, from
+ * which they follow in order.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withTimeout } from '../concurrency/timeout.ts';
 import { AppError } from '../errors.ts';
-import { isNotStored, type NotStored, type Stored } from '../kafka/writer.ts';
+import type { NotStored, Stored, WriteResult } from '../kafka/writer.ts';
 import type { ReceivedWebhook } from './raw-record.ts';
-import { type Again, type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
+import { type Append, type Spool, type SpoolState, webhooksPerSend } from './spool/spool.ts';
+import { spoolRetryMs } from './timeouts.ts';
 
 /** Writes the webhooks to Kafka and returns the result of each, in order. @throws AppError */
 export type Write = (
   webhooks: readonly ReceivedWebhook[],
   timeoutMs: number,
-) => Promise<readonly (Stored | NotStored)[]>;
+) => Promise<readonly WriteResult[]>;
 
-export type Kept = Stored | 'spooled';
+export type StoredWebhook = Stored | { readonly kind: 'spooled' };
 
 export type WebhookStore = {
-  /** Called one after the other. Settles when each is on Kafka, on the disk, or neither. @throws AppError, where none is kept */
-  readonly keep: (webhooks: readonly ReceivedWebhook[]) => Promise<readonly (Kept | NotStored)[]>;
-  /** Undefined without a spool. */
+  /**
+   * Stores the webhooks, and returns the result of each. Calls must not overlap.
+   * @throws AppError if none was stored
+   */
+  readonly store: (
+    webhooks: readonly ReceivedWebhook[],
+  ) => Promise<readonly (StoredWebhook | NotStored)[]>;
+  /** Returns undefined without a spool. */
   readonly spoolState: () => SpoolState | undefined;
   readonly close: () => Promise<void>;
 };
 
-export function keepOnKafka(write: Write, timeoutMs: number): WebhookStore {
+export function storeOnKafka(write: Write, timeoutMs: number): WebhookStore {
   return {
-    keep: (webhooks) => write(webhooks, timeoutMs),
+    store: (webhooks) => write(webhooks, timeoutMs),
     spoolState: () => undefined,
     close: async () => {},
   };
 }
 
 export type SpoolingOptions = {
-  /** How long Kafka may take before the spool does. */
+  /** How long Kafka may take before the spool is used. */
   readonly budgetMs: number;
-  /** What Kafka or the spool could not do, and what is done instead. */
+  /** Reports what Kafka or the spool could not do, and the consequence. */
   readonly onTrouble: (error: unknown, consequence: string) => void;
 };
 
-/** Between two attempts to reach Kafka while webhooks wait in the spool. */
-const tryAgainMs = 500;
+const spooled = { kind: 'spooled' } as const;
 
-/** What is in the spool when it closes stays there for the next bridge. */
-export function keepWithSpool(
-  write: Write,
-  spool: Spool,
-  { budgetMs, onTrouble }: SpoolingOptions,
-): WebhookStore {
-  const stop = new AbortController();
-  let draining: Promise<void> | undefined;
-  /** Keeps the webhooks that Kafka did not store, so that none of them blocks those behind it. */
-  const keepRest = async (
+/** Stores on Kafka or in the spool. Webhooks that are in the spool when it closes stay there for the next bridge. */
+export class SpoolingStore implements WebhookStore {
+  readonly #write: Write;
+  readonly #spool: Spool;
+  readonly #options: SpoolingOptions;
+  readonly #stop = new AbortController();
+  #draining: Promise<void> | undefined;
+
+  constructor(write: Write, spool: Spool, options: SpoolingOptions) {
+    this.#write = write;
+    this.#spool = spool;
+    this.#options = options;
+    this.#drain();
+  }
+
+  readonly spoolState = (): SpoolState => this.#spool.state;
+
+  readonly store: WebhookStore['store'] = async (webhooks) => {
+    const { onTrouble } = this.#options;
+    let spoolError: unknown;
+    try {
+      // If some wait already, these go behind them: they must arrive in order, and Kafka is unreachable anyway.
+      if (await this.#spool.appendBehindOthers(webhooks)) return webhooks.map(() => spooled);
+    } catch (error) {
+      spoolError = error;
+      onTrouble(error, 'webhooks go to Kafka, although others wait in the spool');
+    }
+    try {
+      const results = await this.#send(webhooks);
+      if (results.every(isStored)) return results;
+      await this.#handleRest(webhooks, results, (rest) => this.#spool.append(rest));
+      this.#drain();
+      return results.map((result) => (isStored(result) ? result : spooled));
+    } catch (error) {
+      if (spoolError !== undefined) throw spoolError;
+      onTrouble(error, 'webhooks are kept in the spool');
+    }
+    await this.#spool.append(webhooks);
+    this.#drain();
+    return webhooks.map(() => spooled);
+  };
+
+  readonly close = async (): Promise<void> => {
+    this.#stop.abort();
+    await this.#draining;
+    await this.#spool.close();
+  };
+
+  /** KafkaJS may go on after the time-out: then the webhook is on raw twice, and the processor drops the repeat. */
+  #send(webhooks: readonly ReceivedWebhook[]): Promise<readonly WriteResult[]> {
+    const { budgetMs } = this.#options;
+    const text = `Kafka did not respond within ${budgetMs} ms (SPOOL_AFTER)`;
+    return withTimeout(
+      this.#write(webhooks, budgetMs),
+      budgetMs,
+      () => new AppError('BROKER_UNAVAILABLE', 'retry', text),
+    );
+  }
+
+  /** Handles the webhooks that Kafka did not store, so that none of them blocks those behind it. */
+  async #handleRest(
     webhooks: readonly ReceivedWebhook[],
-    results: readonly (Stored | NotStored)[],
-    later: Again,
-  ) => {
-    const of = (kind: NotStored['kind']) =>
-      webhooks.filter((_, i) => {
-        const result = results[i];
-        return result !== undefined && isNotStored(result) && result.kind === kind;
-      });
+    results: readonly WriteResult[],
+    append: Append,
+  ): Promise<void> {
+    const of = (kind: NotStored['kind']) => webhooks.filter((_, i) => results[i]?.kind === kind);
     const [refused, unavailable] = [of('refused'), of('unavailable')];
     if (refused.length > 0) {
-      const path = await spool.setAside(refused);
-      const reason = results.find(isNotStored)?.reason;
-      const text = `Kafka refuses ${refused.length} webhooks for good (${reason}): they are kept in ${path}. When the cause is gone, give it the ending .segment and start the bridge again`;
-      onTrouble(new AppError('KAFKA_REFUSED', 'stop', text), 'webhooks are set aside');
+      const path = await this.#spool.setAside(refused);
+      const [first] = results.flatMap((result) => (result.kind === 'refused' ? [result] : []));
+      const text = `Kafka refuses ${refused.length} webhooks for good (${first?.reason}): they are kept in ${path}. When the cause is gone, rename it to end with .segment and restart the bridge`;
+      const error = new AppError('KAFKA_REFUSED', 'stop', text);
+      this.#options.onTrouble(error, 'webhooks are set aside');
     }
-    if (unavailable.length > 0) await later(unavailable);
-  };
-  const send = async (webhooks: readonly ReceivedWebhook[], again: Again) => {
+    if (unavailable.length > 0) await append(unavailable);
+  }
+
+  #drain(): void {
+    if (this.#spool.isEmpty || this.#stop.signal.aborted) return;
+    this.#draining ??= this.#drainAll().finally(() => {
+      this.#draining = undefined;
+      this.#drain(); // what came meanwhile
+    });
+  }
+
+  async #drainAll(): Promise<void> {
+    while (!this.#spool.isEmpty && !this.#stop.signal.aborted) {
+      try {
+        await this.#spool.drainOldest((webhooks, append) => this.#sendSpooled(webhooks, append));
+      } catch (error) {
+        this.#options.onTrouble(error, 'the spool is retried');
+        await this.#pause();
+      }
+    }
+  }
+
+  async #sendSpooled(webhooks: readonly ReceivedWebhook[], append: Append): Promise<void> {
     for (let i = 0; i < webhooks.length; i += webhooksPerSend) {
       const some = webhooks.slice(i, i + webhooksPerSend);
-      const results = await inTime(write(some, budgetMs), budgetMs);
-      await keepRest(some, results, again);
-      // Only partitions without a leader are left: they will not have one sooner for being asked at once.
-      if (results.every(isNotStored)) {
-        await sleep(tryAgainMs, undefined, { signal: stop.signal }).catch(() => undefined);
-      }
+      const results = await this.#send(some);
+      await this.#handleRest(some, results, append);
+      // Only partitions without a leader are left: retrying at once does not give them one.
+      if (!results.some(isStored)) await this.#pause();
     }
-  };
-  const drainAll = async () => {
-    while (!spool.isEmpty && !stop.signal.aborted) {
-      try {
-        await spool.drainOldest(send);
-      } catch (error) {
-        onTrouble(error, 'the spool is tried again');
-        await sleep(tryAgainMs, undefined, { signal: stop.signal }).catch(() => undefined);
-      }
-    }
-  };
-  const drain = () => {
-    if (spool.isEmpty || stop.signal.aborted) return;
-    draining ??= drainAll().finally(() => {
-      draining = undefined;
-      drain(); // what came in between
-    });
-  };
-  drain();
-  return {
-    keep: async (webhooks) => {
-      let refusal: unknown;
-      try {
-        // Where some wait already, these go behind them: they are to arrive in order, and Kafka is away anyway.
-        if (await spool.appendBehindOthers(webhooks)) return webhooks.map(() => 'spooled');
-      } catch (error) {
-        refusal = error;
-        onTrouble(error, 'Kafka is asked, although others wait in the spool');
-      }
-      try {
-        const results = await inTime(write(webhooks, budgetMs), budgetMs);
-        if (!results.some(isNotStored)) return results;
-        await keepRest(webhooks, results, (rest) => spool.append(rest));
-        drain();
-        return results.map((one): Kept => (isNotStored(one) ? 'spooled' : one));
-      } catch (error) {
-        if (refusal !== undefined) throw refusal;
-        onTrouble(error, 'webhooks are kept in the spool');
-      }
-      await spool.append(webhooks);
-      drain();
-      return webhooks.map(() => 'spooled');
-    },
-    spoolState: () => spool.state,
-    close: async () => {
-      stop.abort();
-      await draining;
-      await spool.close();
-    },
-  };
+  }
+
+  async #pause(): Promise<void> {
+    const { signal } = this.#stop;
+    await sleep(spoolRetryMs, undefined, { signal }).catch(() => undefined);
+  }
 }
 
-/** Kafka's client may go on trying behind our back: then the webhook is on raw twice, and the processor drops the repeat. */
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  work.catch(() => undefined);
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const text = `Kafka did not answer within ${ms} ms (SPOOL_AFTER)`;
-    late.reject(new AppError('BROKER_UNAVAILABLE', 'retry', text));
-  }, ms);
-  return await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+function isStored(result: WriteResult): result is Stored {
+  return result.kind === 'stored';
 }

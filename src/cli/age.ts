@@ -1,4 +1,4 @@
-/** Ages on the command line, such as 90s, 2h or 3d. */
+/** Ages on the command line, for example 90s, 2h or 3d. */
 
 const unitMs: Readonly<Record<string, number>> = {
   s: 1_000,
@@ -7,15 +7,16 @@ const unitMs: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** In milliseconds. @throws Error that says what was expected */
+/** Returns milliseconds. @throws Error that says what was expected */
 export function parseAge(text: string): number {
   const [, digits, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
   const ms = Number(digits) * (unitMs[unit] ?? Number.NaN);
-  if (Number.isNaN(ms)) throw new Error(`"${text}" is no age: expected such as 90s, 2h or 3d`);
+  if (Number.isNaN(ms))
+    throw new Error(`"${text}" is not an age: expected for example 90s, 2h or 3d`);
   return ms;
 }
 
-/** So long ago, in milliseconds since 1970; 0, the beginning, where no age is given. */
+/** Returns the time of that age, in milliseconds since 1970; 0 without an age. */
 export function since(age: string | undefined): number {
   return age === undefined ? 0 : Date.now() - parseAge(age);
 }

@@ -15,18 +15,18 @@ export const command: Command = {
       io,
     );
     const log = createLog(config.operation.logLevel, 'bridge');
+    const { host, port, workers, shutdownDelayMs } = config.bridge;
     return await runService(
       {
         name: 'bridge',
         runs: 'the bridge is ready',
-        workers: config.bridge.workers,
+        workers,
         readyWith: 'one',
         tuning: { garbagePercent: 100, isCompiledSoon: true },
-        shutdownDelayMs: config.bridge.shutdownDelayMs,
-        bind: (server) =>
-          listen(server, config.bridge.port, config.bridge.host, 'BRIDGE_PORT', log),
-        // Loaded where it runs: the supervisor needs none of it.
-        work: async (worker) =>
+        shutdownDelayMs,
+        bind: (server) => listen(server, port, host, 'BRIDGE_PORT', log),
+        // Loaded here: the supervisor needs none of it.
+        run: async (worker) =>
           (await import('../app/bridge-app.ts')).runBridgeApp(config, worker, io),
       },
       config,

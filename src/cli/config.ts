@@ -1,4 +1,4 @@
-/** `voucherbus config`: every setting, as the README shows it. */
+/** `voucherbus config`: prints every setting. */
 
 import { configTable } from '../config/table.ts';
 import type { Command } from './command.ts';

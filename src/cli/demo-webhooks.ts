@@ -1,11 +1,11 @@
-/** The webhooks of the demo: one for each thing that can become of one. */
+/** The webhooks of the demo: one for each possible decision. */
 
 import { sampleText, sampleWebhook } from '../voucherify/sample.ts';
 
-export type Case = {
+export type DemoWebhook = {
   readonly name: string;
   readonly body: string;
-  /** What must become of it; the demo fails where something else does. */
+  /** The expected decision; the demo fails on any other. */
   readonly expected:
     | 'refused'
     | 'duplicate'
@@ -14,14 +14,14 @@ export type Case = {
     | `ignored ${string}`;
 };
 
-export function demoCases(): readonly Case[] {
+export function demoWebhooks(): readonly DemoWebhook[] {
   const plain = sampleText('publication-succeeded');
   const of = (campaignType: string | null) => JSON.stringify(sampleWebhook({ campaignType }));
   const { data, ...envelope } = sampleWebhook() as { data: { publication: object } };
   const noVouchers = { ...envelope, data: { ...data, vouchers: [] } };
   return [
     {
-      name: "the vendor's own sample, of 2024, as it stands",
+      name: "the vendor's own sample, of 2024, unchanged",
       body: plain,
       expected: 'forwarded discount-coupons',
     },
@@ -34,7 +34,7 @@ export function demoCases(): readonly Case[] {
       expected: 'forwarded referral-program',
     },
     { name: 'a voucher without a campaign', body: of(null), expected: 'forwarded no-campaign' },
-    { name: 'a campaign type not known here', body: of('LUCKY_DRAW'), expected: 'forwarded other' },
+    { name: 'an unknown campaign type', body: of('LUCKY_DRAW'), expected: 'forwarded other' },
     {
       name: 'another event: voucher.published',
       body: sampleText('voucher-published'),

@@ -1,4 +1,4 @@
-/** `voucherbus processor`: reads raw, forwards each publication once, until it is stopped. */
+/** `voucherbus processor`: reads raw and forwards each publication once, until it is stopped. */
 
 import { configOf } from '../app/environment.ts';
 import { runService } from '../app/run-service.ts';
@@ -19,8 +19,8 @@ export const command: Command = {
         workers: config.processor.workers,
         readyWith: 'all',
         tuning: { garbagePercent: 60, isCompiledSoon: false },
-        // Loaded where it runs: the supervisor needs none of it.
-        work: async (worker) =>
+        // Loaded here: the supervisor needs none of it.
+        run: async (worker) =>
           (await import('../app/processor-app.ts')).runProcessorApp(config, worker),
       },
       config,

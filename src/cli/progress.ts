@@ -1,14 +1,13 @@
-/** Says how far long work is, and nothing of what is quick. */
+/** Reports the progress of long work. Quick work reports nothing. */
 
 import type { Io } from '../app/io.ts';
+import { Throttle } from '../concurrency/throttle.ts';
 
 const everyMs = 1_000;
 
 export function progressOn(io: Io): (text: string) => void {
-  let saidAt = Date.now();
+  const throttle = new Throttle(everyMs, { isFirstDue: false });
   return (text) => {
-    if (Date.now() - saidAt < everyMs) return;
-    saidAt = Date.now();
-    io.err(`· ${text}`);
+    if (throttle.isDue()) io.err(`· ${text}`);
   };
 }

@@ -1,19 +1,19 @@
-/** `voucherbus reference`: maintains what the company itself knows of campaigns. */
+/** `voucherbus reference`: maintains the company's own data on campaigns. */
 
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { connectDeployment } from '../app/connect-deployment.ts';
+import { type ConnectedDeployment, connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { CampaignReference } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { CampaignReferences } from '../enrichment/reference.ts';
 import { AppError } from '../errors.ts';
 import { type Row, rowsOf } from '../inspect/reference-file.ts';
-import { expectStored, openWriter } from '../kafka/writer.ts';
+import { expectStored, type KeyedRecord, Writer } from '../kafka/writer.ts';
 import { subjectOf } from '../topics/catalog.ts';
 import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
@@ -22,7 +22,7 @@ const usage = `voucherbus reference list [--json]
        voucherbus reference put FILE.csv|FILE.json [--by NAME]
        voucherbus reference remove CAMPAIGN_ID...
   FILE  a CSV with a column campaignId, or a JSON array of objects with one; every other column is an attribute
-  put   writes those that are new or different; others stay as they are
+  put   writes those that are new or different; others stay unchanged
   --by  who does it, for people; default the system's user`;
 
 const options = {
@@ -36,26 +36,27 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    await using opened = await open(io);
-    const { references } = opened;
-    await references.catchUp();
+    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
+    await using deployment = await connectDeployment(config);
+    const topic = await expectTopic(deployment);
+    const references = await readReferences(deployment, topic);
     switch (parsed.verb) {
       case 'list':
         list(references, parsed.isJson, io);
         return 0;
       case 'put': {
-        const changed = parsed.rows.filter((row) => isNews(row, references));
-        const now = Date.now();
-        await opened.write(
-          changed.map(({ campaignId, attributes }) => {
-            return { campaignId, attributes, updatedAt: now, updatedBy: parsed.by };
-          }),
-        );
+        const changed = parsed.rows.filter((row) => isChanged(row, references));
+        await put(deployment, topic, changed, parsed.by);
         io.out(`${changed.length} written, ${parsed.rows.length - changed.length} unchanged`);
         return 0;
       }
       case 'remove':
-        await opened.remove(parsed.ids);
+        // Compaction removes the key of a record without a value.
+        await write(
+          deployment,
+          topic,
+          parsed.ids.map((key) => ({ key, value: null })),
+        );
         io.out(`${parsed.ids.length} removed`);
         return 0;
     }
@@ -78,47 +79,62 @@ function parse(args: readonly string[], io: Io) {
   });
 }
 
-async function open(io: Io) {
-  const deployment = await connectDeployment(
-    configOf(['kafka', 'registry', 'topics', 'processor'], io),
-  );
-  const { reader, registry, admin, client, catalog } = deployment;
+async function expectTopic({ admin, catalog }: ConnectedDeployment): Promise<string> {
   const topic = catalog.reference;
-  const state = topic && (await admin.describe([topic])).get(topic);
-  if (!topic || !state) {
-    await deployment[Symbol.asyncDispose]();
-    const text =
-      'there is no reference topic: expected CAMPAIGN_REFERENCE=true, and `voucherbus setup` to have made it';
-    throw new AppError('TOPIC_UNFIT', 'stop', text);
-  }
-  const decoder = createDecoder<CampaignReference>(schemas.CampaignReference.type, registry);
-  const references = new CampaignReferences(reader, decoder, {
-    topic,
-    partitions: state.partitions,
-  });
-  const writing = async (records: readonly { key: string; value: Buffer | null }[]) => {
-    const writer = await openWriter(client, topic);
-    expectStored(await writer.write(records, 30_000).finally(writer.close));
-  };
-  return {
-    references,
-    write: async (all: readonly CampaignReference[]) => {
-      if (all.length === 0) return;
-      const id = await registry.idOf(subjectOf(topic), schemas.CampaignReference.text);
-      if (id === undefined) {
-        const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
-        throw new AppError('SCHEMA_MISSING', 'stop', text);
-      }
-      const encode = createEncoder<CampaignReference>(schemas.CampaignReference.type, id);
-      await writing(all.map((one) => ({ key: one.campaignId, value: encode(one) })));
-    },
-    /** By a record without a value, which compaction takes for the key's end. */
-    remove: (ids: readonly string[]) => writing(ids.map((key) => ({ key, value: null }))),
-    [Symbol.asyncDispose]: () => deployment[Symbol.asyncDispose](),
-  };
+  if (topic !== undefined && (await admin.describe([topic])).has(topic)) return topic;
+  const text =
+    'there is no reference topic: expected CAMPAIGN_REFERENCE=true, and `voucherbus setup` to have created it';
+  throw new AppError('TOPIC_UNFIT', 'stop', text);
 }
 
-function isNews({ campaignId, attributes }: Row, references: CampaignReferences): boolean {
+async function readReferences(
+  { reader, registry, admin }: ConnectedDeployment,
+  topic: string,
+): Promise<CampaignReferences> {
+  const partitions = (await admin.describe([topic])).get(topic)?.partitions ?? 0;
+  const decoder = new Decoder<CampaignReference>(schemas.CampaignReference.type, registry);
+  const references = new CampaignReferences(reader, decoder, { topic, partitions });
+  await references.catchUp();
+  return references;
+}
+
+async function put(
+  deployment: ConnectedDeployment,
+  topic: string,
+  rows: readonly Row[],
+  updatedBy: string,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const id = await deployment.registry.idOf(subjectOf(topic), schemas.CampaignReference.text);
+  if (id === undefined) {
+    const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
+    throw new AppError('SCHEMA_MISSING', 'stop', text);
+  }
+  const encode = createEncoder<CampaignReference>(schemas.CampaignReference.type, id);
+  const updatedAt = Date.now();
+  const records = rows.map(({ campaignId, attributes }) => {
+    const value = encode({ campaignId, attributes, updatedAt, updatedBy });
+    return { key: campaignId, value };
+  });
+  await write(deployment, topic, records);
+}
+
+const writeTimeoutMs = 30_000;
+
+async function write(
+  { client }: ConnectedDeployment,
+  topic: string,
+  records: readonly KeyedRecord[],
+): Promise<void> {
+  const writer = await Writer.open(client, topic);
+  try {
+    expectStored(await writer.write(records, writeTimeoutMs));
+  } finally {
+    await writer.close();
+  }
+}
+
+function isChanged({ campaignId, attributes }: Row, references: CampaignReferences): boolean {
   const known = references.of(campaignId)?.attributes;
   const sorted = (map: Readonly<Record<string, string>>) =>
     JSON.stringify(Object.entries(map).sort());
@@ -134,9 +150,8 @@ function list({ entries }: CampaignReferences, isJson: boolean, io: Io): void {
   }
   for (const { campaignId, attributes, version, updatedAt, updatedBy } of rows) {
     const texts = Object.entries(attributes).map(([name, value]) => `${name}=${value}`);
-    io.out(
-      `${campaignId}  ${texts.join(', ')}  (${version}, ${new Date(updatedAt).toISOString()}, ${updatedBy})`,
-    );
+    const at = new Date(updatedAt).toISOString();
+    io.out(`${campaignId}  ${texts.join(', ')}  (${version}, ${at}, ${updatedBy})`);
   }
   if (rows.length === 0) io.out('no reference data yet: voucherbus reference put FILE.csv');
 }

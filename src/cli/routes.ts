@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
-import { fitnessOf } from '../app/reload/routes.ts';
+import { expectDeployable } from '../app/reload/routes.ts';
 import { type ReadRoutes, routesOf } from '../app/routes-file.ts';
 import { routesJsonSchema } from '../config/routes-file.ts';
 import { AppError } from '../errors.ts';
@@ -17,9 +17,9 @@ const usage = `voucherbus routes check [FILE]
        voucherbus routes try   [FILE] [--last N | --sample BODY.json] [--json]
        voucherbus routes schema
   FILE      default ROUTES_FILE
-  check     whether the file is valid, and its topics and schemas are there
-  try       what would change against the routes in force (ROUTES_FILE, else the built-in ones) for the events on raw
-  --last    for about the last N of them, default 1000
+  check     checks that the file is valid, and that its topics and schemas exist
+  try       shows what would change for the events on raw, compared with the routes in force (ROUTES_FILE, else the built-in ones)
+  --last    for about the last N events, default 1000
   --sample  for the webhook body in a file
   schema    the JSON Schema of a routes file, for editors`;
 
@@ -79,9 +79,9 @@ async function check(file: string | undefined, io: Io): Promise<number> {
   io.out(`the routes are valid (version ${routes.version})`);
   const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
   await using deployment = await connectDeployment(config);
-  await fitnessOf(catalog, deployment);
+  await expectDeployable(catalog, deployment.admin, deployment.registry);
   io.out(
-    `their topics and schemas are there${catalog.routed.length > 0 ? `: ${catalog.routed.join(', ')}` : ''}`,
+    `their topics and schemas exist${catalog.routed.length > 0 ? `: ${catalog.routed.join(', ')}` : ''}`,
   );
   return 0;
 }
@@ -111,7 +111,7 @@ function linesOf(
   tried: ReadRoutes,
 ): readonly string[] {
   return [
-    `${events} events, routes ${tried.routes.version} against ${inForce.routes.version}: ${unchanged} go where they went`,
+    `${events} events, routes ${tried.routes.version} compared with ${inForce.routes.version}: ${unchanged} unchanged`,
     ...changes.flatMap((change) => [
       '',
       `${change.count} events, such as ${change.examples.join(', ')}`,

@@ -1,22 +1,21 @@
-/** `voucherbus send`: signs test webhooks and posts them at a rate, for trying a bridge out and for loading it. */
+/** `voucherbus send`: signs test webhooks and posts them at a rate, to try a bridge or to load it. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { signingKey } from '../config/sources.ts';
+import { postAtRate, postWebhook } from '../verify/post-webhooks.ts';
 import { randomPublicationId, sampleWebhook } from '../voucherify/sample.ts';
-import { signedHeaders } from '../voucherify/signature.ts';
 import type { Command } from './command.ts';
-import { parseOrUsage } from './options.ts';
+import { parseNumber, parseOrUsage } from './options.ts';
 
 const usage = `voucherbus send [--url URL] [--count N] [--rate N] [--repeats PERCENT] [--type CAMPAIGN_TYPE | --no-campaign]
   --url         default http://127.0.0.1:8080/webhooks/<WEBHOOK_SOURCE>
-  --count       how many to send, default 1
-  --rate        a second, default 10
-  --repeats     how many of a hundred repeat an earlier publication, default 0
-  --type        campaign type; without it the four known types take turns
-  --no-campaign vouchers that belong to no campaign
+  --count       webhooks to send, default 1
+  --rate        webhooks per second, default 10
+  --repeats     per cent that repeat an earlier publication, default 0
+  --type        campaign type; default: the four known types in turns
+  --no-campaign vouchers without a campaign
 The first of the source's WEBHOOK_SECRETS signs.`;
 
 const options = {
@@ -39,78 +38,57 @@ export const command: Command = {
     if (!parsed) return 2;
     const url = parsed.url ?? `http://127.0.0.1:8080/webhooks/${config.webhook.source}`;
     const startedAt = performance.now();
-    const { publications, answers } = await sendAll(url, signingKey(url, config.webhook), parsed);
+    const { publications, results } = await sendAll(url, signingKey(url, config.webhook), parsed);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     io.out(
       `sent ${parsed.count} webhooks (${publications} publications) to ${url} in ${seconds} s`,
     );
-    for (const [answer, times] of answers) io.out(`  ${answer}: ${times}`);
-    return [...answers.keys()].every((answer) => answer.startsWith('2')) ? 0 : 1;
+    for (const [result, times] of results) io.out(`  ${result}: ${times}`);
+    return [...results.keys()].every((result) => result.startsWith('2')) ? 0 : 1;
   },
 };
 
-type Load = {
+type SendOptions = {
   readonly count: number;
-  readonly rate: number;
+  readonly perSecond: number;
   readonly repeatPercent: number;
-  /** null: no campaign. undefined: the known types take turns. */
+  /** null: no campaign. undefined: the known types in turns. */
   readonly campaignType: string | null | undefined;
 };
 
-/** Each webhook at its time, whether the ones before were answered or not. */
-async function sendAll(
-  url: string,
-  key: string,
-  { count, rate, repeatPercent, campaignType }: Load,
-) {
+async function sendAll(url: string, key: string, options: SendOptions) {
+  const { count, perSecond, repeatPercent, campaignType } = options;
   const sent: string[] = [];
-  const answers = new Map<string, number>();
-  const posts: Promise<void>[] = [];
-  const startedAt = performance.now();
-  for (let i = 0; i < count; i += 1) {
+  const results = new Map<string, number>();
+  const nextId = () => {
     const isRepeat = sent.length > 0 && Math.random() * 100 < repeatPercent;
-    const publicationId = isRepeat
-      ? (sent[Math.floor(Math.random() * sent.length)] as string)
-      : randomPublicationId();
-    if (!isRepeat) sent.push(publicationId);
-    const type = campaignType === undefined ? (campaignTypes[i % 4] as string) : campaignType;
-    const body = JSON.stringify(sampleWebhook({ publicationId, campaignType: type }));
-    posts.push(
-      post(url, body, key).then((answer) => {
-        answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      }),
-    );
-    await sleep(Math.max(0, startedAt + ((i + 1) * 1_000) / rate - performance.now()));
-  }
-  await Promise.all(posts);
-  return { publications: sent.length, answers };
+    if (isRepeat) return sent[Math.floor(Math.random() * sent.length)] as string;
+    const id = randomPublicationId();
+    sent.push(id);
+    return id;
+  };
+  const post = async (index: number) => {
+    const type = campaignType === undefined ? (campaignTypes[index % 4] as string) : campaignType;
+    const webhook = sampleWebhook({ publicationId: nextId(), campaignType: type });
+    const result = await postWebhook(url, Buffer.from(JSON.stringify(webhook)), key);
+    const shown =
+      result.kind === 'responded' ? String(result.status) : `no response (${result.reason})`;
+    results.set(shown, (results.get(shown) ?? 0) + 1);
+  };
+  // Each webhook is sent at its time, whether or not earlier ones have a response.
+  await postAtRate({ count, perSecond, concurrency: Number.POSITIVE_INFINITY, post }).done;
+  return { publications: sent.length, results };
 }
 
 function parse(args: readonly string[], io: Io) {
   return parseOrUsage(io, usage, () => {
     const { values } = parseArgs({ args: [...args], options });
-    const [count, rate, repeatPercent] = [values.count, values.rate, values.repeats].map(Number);
-    if (
-      !(count && count > 0 && rate && rate > 0 && repeatPercent !== undefined && repeatPercent >= 0)
-    ) {
-      throw new Error(
-        '--count, --rate and --repeats must be numbers above zero (--repeats may be zero)',
-      );
-    }
-    const campaignType = values['no-campaign'] ? null : values.type;
-    return { url: values.url, count, rate, repeatPercent, campaignType };
+    return {
+      url: values.url,
+      count: parseNumber('count', values.count, 1),
+      perSecond: parseNumber('rate', values.rate, 1),
+      repeatPercent: parseNumber('repeats', values.repeats, 0),
+      campaignType: values['no-campaign'] ? null : values.type,
+    };
   });
-}
-
-/** The status, or why there was none. */
-async function post(url: string, body: string, key: string): Promise<string> {
-  try {
-    const headers = signedHeaders(Buffer.from(body), key);
-    const answer = await fetch(url, { method: 'POST', headers, body });
-    await answer.arrayBuffer();
-    return String(answer.status);
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return `no answer (${cause instanceof Error ? cause.message : cause})`;
-  }
 }

@@ -1,4 +1,4 @@
-/** `voucherbus trace`: why did this event (not) arrive. */
+/** `voucherbus trace`: why did this event (not) arrive? */
 
 import { parseArgs } from 'node:util';
 import { connectDeployment } from '../app/connect-deployment.ts';
@@ -14,10 +14,10 @@ import { parseOrUsage } from './options.ts';
 import { progressOn } from './progress.ts';
 
 const usage = `voucherbus trace ID [--since AGE] [--unmask] [--json]
-  ID        a publication id, an event id, or a voucher's code
-  --since   how far back raw is searched for an event id or a code, such as 2h or 3d; default all of it. A publication id needs no search
+  ID        a publication id, an event id, or a voucher code
+  --since   how far back raw is searched for an event id or a code, for example 2h or 3d; default all of it. A publication id needs no search
   --unmask  shows the personal data that the output event carries
-  --json    as JSON
+  --json    prints JSON
 Exit code 0: found. 1: never received.`;
 
 const options = {
@@ -32,22 +32,22 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    await using deployment = await connectDeployment(
-      configOf(['kafka', 'registry', 'topics', 'processor'], io),
-    );
+    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
+    await using deployment = await connectDeployment(config);
     const progress = progressOn(io);
     const direct = await buildTrace(deployment, parsed.id, progress);
     const traces = direct.arrivals.length > 0 ? [direct] : [];
     if (traces.length === 0) {
-      // Not a key: the id of an event or a voucher's code, which stand only inside the webhooks.
+      // Not a key: an event id or a voucher code, which are only inside of the webhooks.
       for (const key of await findKeys(deployment, parsed.id, parsed.sinceMs, progress)) {
         traces.push(await buildTrace(deployment, key, progress));
       }
     }
-    const told = traces.map((trace) => (parsed.unmask ? trace : masked(trace)));
-    if (parsed.json) io.out(JSON.stringify(told, null, 2));
-    else for (const line of (told.length > 0 ? told : [direct]).flatMap(renderTrace)) io.out(line);
-    return told.length > 0 ? 0 : 1;
+    const shown = traces.map((trace) => (parsed.unmask ? trace : masked(trace)));
+    if (parsed.json) io.out(JSON.stringify(shown, null, 2));
+    else
+      for (const line of (shown.length > 0 ? shown : [direct]).flatMap(renderTrace)) io.out(line);
+    return shown.length > 0 ? 0 : 1;
   },
 };
 

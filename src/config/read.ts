@@ -19,8 +19,8 @@ export function readConfig<G extends Group>(wanted: readonly G[], sources: Sourc
       Object.fromEntries(
         Object.entries<Setting>(groups[group]).map(([name, setting]) => {
           const result = readSetting(setting, sources);
-          if ('problem' in result) problems.push(result.problem);
-          return [name, 'value' in result ? result.value : undefined];
+          if (result.kind === 'problem') problems.push(result.text);
+          return [name, result.kind === 'value' ? result.value : undefined];
         }),
       ),
     ]),
@@ -37,22 +37,25 @@ export function readConfig<G extends Group>(wanted: readonly G[], sources: Sourc
   return config;
 }
 
-type Result = { readonly value: unknown } | { readonly problem: string };
+type Problem = { readonly kind: 'problem'; readonly text: string };
+type Result<T> = { readonly kind: 'value'; readonly value: T } | Problem;
 
-function readSetting({ env, schema, options }: Setting, sources: Sources): Result {
+const problem = (text: string): Problem => ({ kind: 'problem', text });
+
+function readSetting({ env, schema, options }: Setting, sources: Sources): Result<unknown> {
   const text = textOf(env, sources);
-  if ('problem' in text) return text;
+  if (text.kind === 'problem') return text;
   const given = text.value ?? options.default;
   if (given === undefined) {
-    if (options.optional) return { value: undefined };
+    if (options.optional) return { kind: 'value', value: undefined };
     const { error } = schema.safeParse('');
-    return { problem: `${env} is not set: ${error?.issues[0]?.message ?? 'expected a value'}` };
+    return problem(`${env} is not set: ${error?.issues[0]?.message ?? 'expected a value'}`);
   }
   const parsed = schema.safeParse(given);
-  if (parsed.success) return { value: parsed.data };
+  if (parsed.success) return { kind: 'value', value: parsed.data };
   const shown = options.secret ? 'set' : shownOf(given);
   const hint = isServiceLink(given) ? `. ${serviceLinkHint}` : '';
-  return { problem: `${env} is ${shown}: ${parsed.error.issues[0]?.message}${hint}` };
+  return problem(`${env} is ${shown}: ${parsed.error.issues[0]?.message}${hint}`);
 }
 
 /** Shortens long values (certificates) and hides the userinfo of URLs. */
@@ -68,20 +71,17 @@ const serviceLinkHint =
   'Kubernetes has set it for a service of that name: set it yourself, or enableServiceLinks: false in the pod, or rename the service';
 
 /** An empty variable counts as absent: compose files and CI write `X=` for "not given". */
-function textOf(
-  env: string,
-  { env: all, readFile }: Sources,
-): { readonly value: string | undefined } | { readonly problem: string } {
+function textOf(env: string, { env: all, readFile }: Sources): Result<string | undefined> {
   const direct = all[env] || undefined;
   const path = all[`${env}_FILE`] || undefined;
   if (direct !== undefined && path !== undefined) {
-    return { problem: `${env} and ${env}_FILE are both set: expected only one` };
+    return problem(`${env} and ${env}_FILE are both set: expected only one`);
   }
-  if (path === undefined) return { value: direct };
+  if (path === undefined) return { kind: 'value', value: direct };
   try {
-    return { value: readFile(path).trim() || undefined };
+    return { kind: 'value', value: readFile(path).trim() || undefined };
   } catch (error) {
-    return { problem: `${env}_FILE is "${path}": expected a readable file (${messageOf(error)})` };
+    return problem(`${env}_FILE is "${path}": expected a readable file (${messageOf(error)})`);
   }
 }
 

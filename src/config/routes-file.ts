@@ -84,15 +84,18 @@ export type RoutesFile = z.infer<typeof routesFile>;
 export type RouteSpec = RoutesFile['routes'][number];
 export type Condition = z.infer<typeof condition>;
 
-export type Read = { readonly file: RoutesFile } | { readonly problems: readonly string[] };
+export type RoutesFileResult =
+  | { readonly kind: 'valid'; readonly file: RoutesFile }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] };
 
 /** @returns every problem, each with its line */
-export function readRoutes(text: string): Read {
+export function readRoutes(text: string): RoutesFileResult {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const lineOf = (offset: number | undefined) => lines.linePos(offset ?? 0).line;
   if (document.errors.length > 0) {
     return {
+      kind: 'invalid',
       problems: document.errors.map(
         ({ pos, message }) => `line ${lineOf(pos[0])}: ${message.split('\n')[0]}`,
       ),
@@ -100,11 +103,11 @@ export function readRoutes(text: string): Read {
   }
   keepNumbersAsWritten(document);
   const parsed = routesFile.safeParse(document.toJS());
-  if (parsed.success) return { file: parsed.data };
+  if (parsed.success) return { kind: 'valid', file: parsed.data };
   const problems = parsed.error.issues.map(({ path, message }) => {
     return `line ${lineOf(offsetOf(document, path))}: ${path.join('.') || 'the file'}: ${message}`;
   });
-  return { problems };
+  return { kind: 'invalid', problems };
 }
 
 /** `01234` and `1.10` are compared with text, digit by digit: as numbers they would be 1234 and 1.1, and never fit. */

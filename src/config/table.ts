@@ -1,4 +1,4 @@
-/** The configuration as a Markdown table: what the README shows, and a unit test holds it to. */
+/** Renders the configuration as a Markdown table, for `voucherbus config` and docs/configuration.md. */
 
 import { allSettings, type Group } from './config.ts';
 

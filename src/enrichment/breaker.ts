@@ -1,6 +1,7 @@
-/** A circuit breaker: after several failures in a row nothing is asked for a while, then one request tries whether it goes again. Pure; time is given. */
+/** A circuit breaker: after several failures in a row no request is made for a while, then one request tries again. Pure; the time is a parameter. */
 
 const failuresToOpen = 5;
+
 export const openForMs = 10_000;
 
 export class Breaker {
@@ -12,7 +13,7 @@ export class Breaker {
     return nowMs < this.#openUntilMs || (this.#failures >= failuresToOpen && this.#isTrying);
   }
 
-  /** False: do not ask. */
+  /** Returns false if no request may be made. */
   enter(nowMs: number): boolean {
     if (this.#failures < failuresToOpen) return true;
     if (this.isOpen(nowMs)) return false;

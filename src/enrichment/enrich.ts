@@ -30,37 +30,42 @@ export type Arrival = {
 /** What the company knows of a campaign. */
 export type ReferenceOf = (campaignId: string) => ReferenceRecord | undefined;
 
+export type Enriched = { readonly kind: 'event'; readonly event: PublicationSucceeded };
+
 /** @param personalFields what of the personal data the event may carry */
 export function enrich(
   publication: Publication,
   arrival: Arrival,
   personalFields: readonly PersonalField[],
   referenceOf: ReferenceOf = () => undefined,
-): PublicationSucceeded | Rejection {
+): Enriched | Rejection {
   const { envelope } = publication;
   const clean = (map: TextMap) => withoutPersonal(map, personalFields);
   return orRejection(() => ({
-    publicationId: publication.id,
-    publicationSourceId: publication.sourceId,
-    occurredAt: publication.createdAtMs,
-    campaign: publication.campaign && campaignRecord(publication.campaign, clean),
-    vouchers: publication.vouchers.map((voucher) => voucherRecord(voucher, clean)),
-    customer: publication.customer && customerRecord(publication.customer, personalFields, clean),
-    channel: publication.channel,
-    publisher: publisherOf(publication),
-    projectId: envelope.projectId ?? null,
-    source: arrival.source,
-    eventId: envelope.eventId ?? null,
-    webhookId: envelope.webhookId ?? null,
-    groupId: envelope.groupId ?? null,
-    metadata: clean(publication.metadata),
-    receivedAt: arrival.receivedAtMs,
-    processedAt: arrival.processedAtMs,
-    reference: referenceOf(publication.campaign?.id ?? '') ?? null,
-    result: publication.result,
-    missing: publication.missing,
-    complete: publication.missing.length === 0,
-    unreadable: publication.unreadable(),
+    kind: 'event',
+    event: {
+      publicationId: publication.id,
+      publicationSourceId: publication.sourceId,
+      occurredAt: publication.createdAtMs,
+      campaign: publication.campaign && campaignRecord(publication.campaign, clean),
+      vouchers: publication.vouchers.map((voucher) => voucherRecord(voucher, clean)),
+      customer: publication.customer && customerRecord(publication.customer, personalFields, clean),
+      channel: publication.channel,
+      publisher: publisherOf(publication),
+      projectId: envelope.projectId ?? null,
+      source: arrival.source,
+      eventId: envelope.eventId ?? null,
+      webhookId: envelope.webhookId ?? null,
+      groupId: envelope.groupId ?? null,
+      metadata: clean(publication.metadata),
+      receivedAt: arrival.receivedAtMs,
+      processedAt: arrival.processedAtMs,
+      reference: referenceOf(publication.campaign?.id ?? '') ?? null,
+      result: publication.result,
+      missing: publication.missing,
+      complete: publication.missing.length === 0,
+      unreadable: publication.unreadable(),
+    },
   }));
 }
 

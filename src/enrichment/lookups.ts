@@ -1,12 +1,13 @@
 /**
- * Looks up at the vendor what a publication lacks: its campaign, where the webhook has none or only a stub, and its customer's source id. All of a
- * batch at once, each thing once, and what was looked up is remembered for a while.
+ * Looks up at the vendor what a publication lacks: its campaign, if the webhook has none or only a
+ * stub, and its customer's source id. A batch is looked up at once, each object once, and the
+ * results are cached for a while.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
-import type { Api, LookupResult } from '../voucherify/api.ts';
+import type { VoucherifyApi } from '../voucherify/api.ts';
 import { type JsonObject, Part } from '../voucherify/json-part.ts';
 import {
   type Missing,
@@ -17,13 +18,13 @@ import {
 import { Breaker } from './breaker.ts';
 
 export type LookupOptions = {
-  /** Requests under way at once. */
+  /** Requests in flight at once. */
   readonly concurrency: number;
   readonly cacheSize: number;
   readonly cacheTtlMs: number;
   /** How long a request may wait for the vendor's rate limit. */
-  readonly patienceMs: number;
-  /** What becomes of an event that still lacks something: on, with `complete: false`; or it waits, and its partition with it. */
+  readonly maxWaitMs: number;
+  /** What happens to an event that still lacks something: it is forwarded with `complete: false`, or it waits with its partition. */
   readonly onFailure: 'forward-incomplete' | 'wait';
   readonly onLookup: (outcome: LookupOutcome) => void;
 };
@@ -40,13 +41,14 @@ export type LookupOutcome = (typeof lookupOutcomes)[number];
 
 type What = 'campaigns' | 'customers';
 type Lack = { readonly what: What; readonly id: string };
+
 /** null: the vendor does not know it. */
 type Known = { readonly value: JsonObject | null };
 
-/** What is missing of a publication, and can be asked for. Pure. */
+/** Returns what a publication lacks and a look-up can find. Pure. */
 function lacksOf({ campaign, customer, missing }: Publication): readonly Lack[] {
   const lacks: Lack[] = [];
-  // The vendor takes a campaign's name as well.
+  // The vendor accepts a campaign's name as well.
   const campaignId = campaign?.id ?? campaign?.name;
   if (campaignId && (campaign?.type === null || missing.includes('campaign')))
     lacks.push({ what: 'campaigns', id: campaignId });
@@ -56,20 +58,20 @@ function lacksOf({ campaign, customer, missing }: Publication): readonly Lack[] 
 }
 
 export class Lookups {
-  readonly #api: Api;
+  readonly #api: Pick<VoucherifyApi, 'get' | 'blockedUntilMs'>;
   readonly #options: LookupOptions;
-  readonly #known: LRUCache<string, Known>;
-  readonly #underWay = new Map<string, Promise<Known | undefined>>();
+  readonly #cache: LRUCache<string, Known>;
+  readonly #inFlight = new Map<string, Promise<Known | undefined>>();
   readonly #breaker = new Breaker();
-  #free: number;
+  #freeSlots: number;
   readonly #waiting: (() => void)[] = [];
   #lastFailure = '';
 
-  constructor(api: Api, options: LookupOptions) {
+  constructor(api: Pick<VoucherifyApi, 'get' | 'blockedUntilMs'>, options: LookupOptions) {
     this.#api = api;
     this.#options = options;
-    this.#known = new LRUCache({ max: options.cacheSize, ttl: options.cacheTtlMs });
-    this.#free = options.concurrency;
+    this.#cache = new LRUCache({ max: options.cacheSize, ttl: options.cacheTtlMs });
+    this.#freeSlots = options.concurrency;
   }
 
   get isCircuitOpen(): boolean {
@@ -77,8 +79,8 @@ export class Lookups {
   }
 
   /**
-   * The same publications, with what they lacked.
-   * @throws AppError LOOKUP_UNAVAILABLE, retriable, where something could not be looked up and `onFailure` is `wait`
+   * Returns the same publications with what they lacked.
+   * @throws AppError LOOKUP_UNAVAILABLE if something could not be looked up and `onFailure` is `wait`
    */
   async complete(publications: readonly Publication[]): Promise<readonly Publication[]> {
     return Promise.all(publications.map((publication) => this.#completeOne(publication)));
@@ -91,7 +93,7 @@ export class Lookups {
     const isComplete = found.every((known) => known !== undefined);
     if (!isComplete && this.#options.onFailure === 'wait') {
       const names = lacks.map(({ what, id }) => `${what}/${id}`).join(', ');
-      const text = `can not look up ${names} at Voucherify: ${this.#lastFailure}`;
+      const text = `cannot look up ${names} at Voucherify: ${this.#lastFailure}`;
       throw new AppError('LOOKUP_UNAVAILABLE', 'retry', text);
     }
     // A field that the vendor does not know either stays in `missing`.
@@ -107,62 +109,62 @@ export class Lookups {
     return completed;
   }
 
-  /** Undefined where it could not be found out. */
+  /** Returns undefined if the look-up failed. */
   #find({ what, id }: Lack): Promise<Known | undefined> {
     const key = `${what}/${id}`;
-    const known = this.#known.get(key);
-    if (known) {
+    const cached = this.#cache.get(key);
+    if (cached) {
       this.#options.onLookup('cached');
-      return Promise.resolve(known);
+      return Promise.resolve(cached);
     }
-    const underWay = this.#underWay.get(key);
-    if (underWay) return underWay;
-    const asking = this.#inTurn(() => this.#ask(what, id)).then((answer) => {
-      this.#underWay.delete(key);
-      if (answer) this.#known.set(key, answer);
-      return answer;
+    const inFlight = this.#inFlight.get(key);
+    if (inFlight) return inFlight;
+    const request = this.#inSlot(() => this.#request(what, id)).then((known) => {
+      this.#inFlight.delete(key);
+      if (known) this.#cache.set(key, known);
+      return known;
     });
-    this.#underWay.set(key, asking);
-    return asking;
+    this.#inFlight.set(key, request);
+    return request;
   }
 
-  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free -= 1;
+  async #inSlot<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#freeSlots === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#freeSlots -= 1;
     try {
       return await run();
     } finally {
       const next = this.#waiting.shift();
       if (next) next();
-      else this.#free += 1;
+      else this.#freeSlots += 1;
     }
   }
 
-  async #ask(what: What, id: string): Promise<Known | undefined> {
-    const { onLookup, patienceMs } = this.#options;
-    for (const giveUpAt = Date.now() + patienceMs; ; ) {
-      const pauseMs = this.#api.blockedUntilMs() - Date.now();
+  async #request(what: What, id: string): Promise<Known | undefined> {
+    const { onLookup, maxWaitMs } = this.#options;
+    for (const giveUpAt = Date.now() + maxWaitMs; ; ) {
+      const pauseMs = this.#api.blockedUntilMs - Date.now();
       if (Date.now() + pauseMs > giveUpAt)
         return this.#failed('limited', "the vendor's rate limit is reached");
       if (pauseMs > 0) await sleep(pauseMs);
       if (!this.#breaker.enter(Date.now())) return this.#failed('circuit-open', this.#lastFailure);
-      const answer: LookupResult = await this.#api.get(what, id);
-      switch (answer.kind) {
+      const result = await this.#api.get(what, id);
+      switch (result.kind) {
         case 'found':
           this.#breaker.succeeded();
           onLookup('found');
-          return { value: answer.value };
+          return { value: result.value };
         case 'absent':
           this.#breaker.succeeded();
           onLookup('absent');
           return { value: null };
         case 'limited':
-          // The vendor is well: it is asked again when it says so.
+          // The vendor works, so the next request follows when it says so.
           this.#breaker.succeeded();
           continue;
         case 'failed':
           this.#breaker.failed(Date.now());
-          return this.#failed('failed', answer.message);
+          return this.#failed('failed', result.message);
       }
     }
   }
@@ -179,8 +181,8 @@ function stillMissing(
   lacks: readonly Lack[],
   found: readonly (Known | undefined)[],
 ): readonly Missing[] {
-  const sought = lacks.filter((_, i) => found[i] === undefined);
-  const names = sought.map(({ what }) =>
+  const failed = lacks.filter((_, i) => found[i] === undefined);
+  const names = failed.map(({ what }) =>
     what === 'campaigns' ? ('campaign.type' as const) : ('customer.sourceId' as const),
   );
   return [...new Set([...missing, ...names])];
@@ -190,28 +192,21 @@ function without(missing: readonly Missing[], ...found: readonly Missing[]): rea
   return missing.filter((name) => !found.includes(name));
 }
 
-/** What the vendor says but can not be read counts as not said. */
+/** A campaign that cannot be read counts as not found. */
 function withCampaign(publication: Publication, value: JsonObject): Publication {
-  const campaign = orRejection(() =>
-    readCampaign(new Part({ campaign: value }, '$').part('campaign')),
-  );
-  return campaign === null || 'reason' in campaign
-    ? publication
-    : {
-        ...publication,
-        campaign,
-        missing: without(publication.missing, 'campaign', 'campaign.type'),
-      };
+  const result = orRejection(() => {
+    const part = new Part({ campaign: value }, '$').part('campaign');
+    return { kind: 'campaign' as const, campaign: readCampaign(part) };
+  });
+  if (result.kind === 'rejection' || result.campaign === null) return publication;
+  const missing = without(publication.missing, 'campaign', 'campaign.type');
+  return { ...publication, campaign: result.campaign, missing };
 }
 
 function withSourceId(publication: Publication, value: JsonObject): Publication {
   const sourceId = value['source_id'];
   const { customer } = publication;
-  return customer && typeof sourceId === 'string'
-    ? {
-        ...publication,
-        customer: { ...customer, sourceId },
-        missing: without(publication.missing, 'customer.sourceId'),
-      }
-    : publication;
+  if (!customer || typeof sourceId !== 'string') return publication;
+  const missing = without(publication.missing, 'customer.sourceId');
+  return { ...publication, customer: { ...customer, sourceId }, missing };
 }

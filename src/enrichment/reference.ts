@@ -2,21 +2,20 @@
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { CampaignReference, ReferenceRecord } from '../avro/records.ts';
-import { type Reader, rangeOf } from '../kafka/log-reader.ts';
-import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
+import type { LogReader } from '../kafka/log-reader.ts';
 
 export type ReferenceEntry = { readonly reference: CampaignReference; readonly version: string };
 
 export class CampaignReferences {
-  readonly #reader: Reader;
+  readonly #reader: LogReader;
   readonly #decoder: Decoder<CampaignReference>;
   readonly #topic: string;
   readonly #entries = new Map<string, ReferenceEntry>();
-  /** Where each partition is read from next. */
+  /** The offset to read next, by partition. */
   readonly #next: number[];
 
   constructor(
-    reader: Reader,
+    reader: LogReader,
     decoder: Decoder<CampaignReference>,
     { topic, partitions }: { readonly topic: string; readonly partitions: number },
   ) {
@@ -35,38 +34,25 @@ export class CampaignReferences {
     return entry && { version: entry.version, attributes: entry.reference.attributes };
   }
 
-  /** Reads on to the end of every partition. @throws AppError; what was read by then counts */
+  /** Reads on to the end of every partition. @throws AppError; what was read before the error counts */
   async catchUp(): Promise<void> {
     await Promise.all(this.#next.map((_, partition) => this.#read(partition)));
   }
 
   async #read(partition: number): Promise<void> {
-    const whole = await rangeOf(this.#reader, this.#topic, partition, 'start', 'end');
+    const whole = await this.#reader.rangeOf(this.#topic, partition, 'start', 'end');
     const from = Math.max(whole.from, this.#next[partition] ?? 0);
-    let records: ReadRecord[] = [];
-    await this.#reader.read({
-      ...whole,
-      from,
-      visit: (record) => records.push(record),
-      onFetch: async (next) => {
-        await this.#decoder.prepare(records.map(({ value }) => value));
-        for (const record of records) this.#apply(record, partition);
-        records = [];
-        this.#next[partition] = next;
-      },
-    });
-  }
-
-  /** What is no CampaignReference does not count: somebody else's mistake must not stop the events. */
-  #apply({ key, value, offset }: ReadRecord, partition: number): void {
-    const campaignId = key?.toString() ?? '';
-    if (value === null) {
-      this.#entries.delete(campaignId);
-      return;
+    const records = this.#reader.records({ ...whole, from });
+    for await (const { record, result } of this.#decoder.decodeEach(records)) {
+      const campaignId = record.key?.toString() ?? '';
+      if (record.value === null) this.#entries.delete(campaignId);
+      // Anything but a CampaignReference is ignored: another team's mistake must not stop the events.
+      else if (result.kind === 'decoded') {
+        const version = `${partition}@${record.offset}`;
+        this.#entries.set(campaignId, { reference: result.value, version });
+      }
+      this.#next[partition] = record.offset + 1;
     }
-    const reference = this.#decoder.decode(value);
-    if (!('kind' in reference)) {
-      this.#entries.set(campaignId, { reference, version: `${partition}@${offset}` });
-    }
+    this.#next[partition] = Math.max(this.#next[partition] ?? 0, whole.to);
   }
 }

@@ -1,10 +1,11 @@
 /**
- * Makes a deployment's journal belong to what is there now, after an operator has decided so: topics that were deleted and made again, a restored
- * or mirrored cluster, a truncated raw topic, another consumer group. The memory of ids is kept; the position is kept where raw is still the same log,
- * else everything in the new log is read from its beginning, and what was forwarded before is a duplicate.
+ * Makes a deployment's journal belong to what exists now, after an operator has decided so: topics
+ * that were recreated, a restored or mirrored cluster, a truncated raw topic, another consumer
+ * group. The remembered ids are kept. The position is kept if raw is still the same log. Otherwise
+ * the new log is read from its beginning, and what was forwarded before is a duplicate.
  */
 
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
@@ -12,7 +13,7 @@ import { AppError } from '../errors.ts';
 import { describeDifference, differencesOf, identityOf } from '../journal/deployment-identity.ts';
 import { isSameLog, type Replayed, replayJournal } from '../journal/restore.ts';
 import type { Client } from '../kafka/client.ts';
-import { openTransactional } from '../kafka/transactional-producer.ts';
+import { TransactionalProducer } from '../kafka/transactional-producer.ts';
 import { subjectOf, transactionalIdOf } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
 
@@ -23,7 +24,7 @@ export type PartitionPlan = {
   /** The offset from which the processor would continue after the adoption. */
   readonly to: number;
   readonly ids: number;
-  /** To which group the journal belongs so far. */
+  /** The consumer group to which the journal belongs before the adoption. */
   readonly group: string | undefined;
   /** The differences, as sentences; empty if this partition needs no adoption. */
   readonly reasons: readonly string[];
@@ -41,7 +42,7 @@ export async function deploymentNow({
   const found = await admin.identify(names);
   const missing = names.filter((name) => !found.has(name));
   if (missing.length > 0) {
-    const text = `${missing.join(', ')}: no such topic. \`voucherbus setup\` makes what is missing`;
+    const text = `${missing.join(', ')}: no such topic. \`voucherbus setup\` creates what is missing`;
     throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
   const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
@@ -95,7 +96,7 @@ async function replayed(
   const offsets = await admin.committedOffsets(group, raw);
   return replayJournal({
     reader,
-    decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
+    decoder: new Decoder<JournalRecord>(schemas.JournalRecord.type, registry),
     raw,
     journal,
     partition,
@@ -107,7 +108,11 @@ async function replayed(
   });
 }
 
-/** Takes the partition's lease, and writes in one transaction to whom the journal belongs and where the group goes on. @throws AppError */
+/**
+ * Takes the partition's lease, and writes in one transaction to which deployment the journal belongs
+ * and where the group continues.
+ * @throws AppError
+ */
 export async function adopt(
   deployment: Deployment & { readonly client: Client },
   partition: number,
@@ -121,32 +126,40 @@ export async function adopt(
     throw new AppError('SCHEMA_MISSING', 'stop', text);
   }
   const transactionalId = transactionalIdOf(catalog, partition);
-  const producer = await openTransactional(client, transactionalId, takeoverTimeoutMs);
+  const producer = await TransactionalProducer.open(client, transactionalId, takeoverTimeoutMs);
   try {
     const found = await replayed(deployment, partition, now);
     const plan = await planOf(deployment, partition, now, found);
-    const { from, to } = plan;
     const nowMs = Date.now();
-    const batch: JournalRecord = {
-      from,
-      to,
-      receivedUntil: found.state.streamTimeMs,
-      processedAt: nowMs,
-      lastTimestamp: from === to ? found.state.lastTimestamp : -1,
-      identity: identityOf(now),
-      deployment: now,
-      routesVersion: 'adopted',
-      labels: [],
-      entries: [],
-    };
-    const value = createEncoder<JournalRecord>(schemas.JournalRecord.type, id)(batch);
+    const record = adoptionRecord(plan, found, now, nowMs);
+    const value = createEncoder<JournalRecord>(schemas.JournalRecord.type, id)(record);
     const timestamp = String(nowMs);
     await producer.commit({
       records: [{ topic: journal, messages: [{ partition, value, timestamp }] }],
-      offsets: { group, topic: raw, partition, offset: to },
+      offsets: { group, topic: raw, partition, offset: plan.to },
     });
     return plan;
   } finally {
     await producer.close();
   }
+}
+
+function adoptionRecord(
+  { from, to }: PartitionPlan,
+  { state }: Replayed,
+  now: DeploymentIdentity,
+  nowMs: number,
+): JournalRecord {
+  return {
+    from,
+    to,
+    receivedUntil: state.streamTimeMs,
+    processedAt: nowMs,
+    lastTimestamp: from === to ? state.lastTimestamp : -1,
+    identity: identityOf(now),
+    deployment: now,
+    routesVersion: 'adopted',
+    labels: [],
+    entries: [],
+  };
 }

@@ -1,11 +1,9 @@
-/** What other routes would do with the events that are on raw. */
+/** Compares what two sets of routes do with the events on raw. */
 
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { PublicationSucceeded, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { enrich } from '../enrichment/enrich.ts';
-import { rangeOf } from '../kafka/log-reader.ts';
-import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { readPublication } from '../voucherify/publication.ts';
@@ -26,15 +24,16 @@ export type Comparison = {
   readonly changes: readonly Change[];
 };
 
-const examplesShown = 3;
-type Counted = { before: string; after: string; count: number; examples: string[] };
+const maxExamples = 3;
+
+type CountedChange = { before: string; after: string; count: number; examples: string[] };
 
 export function compare(
   events: readonly PublicationSucceeded[],
   inForce: Routes,
   candidate: Routes,
 ): Comparison {
-  const changes = new Map<string, Counted>();
+  const changes = new Map<string, CountedChange>();
   let unchanged = 0;
   for (const event of events) {
     const [before, after] = [shown(event, inForce), shown(event, candidate)];
@@ -43,9 +42,9 @@ export function compare(
       continue;
     }
     const key = `${before}\n${after}`;
-    const change: Counted = changes.get(key) ?? { before, after, count: 0, examples: [] };
+    const change: CountedChange = changes.get(key) ?? { before, after, count: 0, examples: [] };
     change.count += 1;
-    if (change.examples.length < examplesShown) change.examples.push(event.publicationId);
+    if (change.examples.length < maxExamples) change.examples.push(event.publicationId);
     changes.set(key, change);
   }
   const sorted = [...changes.values()].sort((a, b) => b.count - a.count);
@@ -60,33 +59,35 @@ function shown(event: PublicationSucceeded, routes: Routes): string {
   return destinations.join(', ') || '(parked)';
 }
 
-/** The events of webhooks; what is none, or broken, is left out. */
-export function eventsOf(bodies: readonly { readonly body: Buffer; readonly source: string }[]) {
-  return bodies.flatMap(({ body, source }): PublicationSucceeded[] => {
+type Body = { readonly body: Buffer; readonly source: string };
+
+/** Returns the events of webhooks. Skips webhooks that are broken, or of another event type. */
+export function eventsOf(bodies: readonly Body[]): readonly PublicationSucceeded[] {
+  return bodies.flatMap(({ body, source }) => {
     const webhook = readWebhook(body);
     const publication = webhook.kind === 'publication' ? readPublication(webhook) : undefined;
     if (publication?.kind !== 'publication') return [];
-    const event = enrich(publication, { source, receivedAtMs: 0, processedAtMs: 0 }, []);
-    return 'kind' in event ? [] : [event];
+    const enriched = enrich(publication, { source, receivedAtMs: 0, processedAtMs: 0 }, []);
+    return enriched.kind === 'event' ? [enriched.event] : [];
   });
 }
 
-/** About the last so many records of raw, as many from each partition. */
+/** Returns about the last `count` webhooks of raw, the same number from each partition. @throws AppError */
 export async function lastOnRaw(
   { reader, registry, catalog, partitions }: Deployment,
   count: number,
-): Promise<readonly { readonly body: Buffer; readonly source: string }[]> {
-  const records: ReadRecord[] = [];
+): Promise<readonly Body[]> {
   const perPartition = Math.ceil(count / partitions);
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, registry);
+  const bodies: Body[] = [];
   for (let partition = 0; partition < partitions; partition += 1) {
-    const range = await rangeOf(reader, catalog.raw, partition, 'start', 'high-watermark');
+    const range = await reader.rangeOf(catalog.raw, partition, 'start', 'high-watermark');
     const from = Math.max(range.from, range.to - perPartition);
-    await reader.read({ ...range, from, visit: (record) => records.push(record) });
+    for await (const { result } of decoder.decodeEach(reader.records({ ...range, from }))) {
+      if (result.kind === 'decoded') {
+        bodies.push({ body: result.value.body, source: result.value.source });
+      }
+    }
   }
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
-  await decoder.prepare(records.map(({ value }) => value));
-  return records.flatMap(({ value }) => {
-    const raw = decoder.decode(value);
-    return 'kind' in raw ? [] : [{ body: raw.body, source: raw.source }];
-  });
+  return bodies;
 }

@@ -1,6 +1,6 @@
-/** The dead letters, as an operator asks for them. */
+/** Reads and filters the dead letters. */
 
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import {
@@ -10,7 +10,6 @@ import {
   redriveLabel,
   redriveOf,
 } from '../dead-letters/redrive.ts';
-import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
@@ -18,7 +17,7 @@ import type { OnProgress } from './journal-entries.ts';
 
 export type Letter = {
   readonly position: RecordPosition;
-  /** The name under which the processor remembers that it was sent back (dead-letters/redrive.ts). */
+  /** The name under which the processor remembers that it was redriven (dead-letters/redrive.ts). */
   readonly name: string;
   readonly reason: string;
   readonly stage: string;
@@ -26,63 +25,53 @@ export type Letter = {
   readonly path: string;
   readonly message: string;
   readonly failedAtMs: number;
-  /** The raw record it was. */
+  /** The raw record that was parked. */
   readonly origin: RecordPosition;
   readonly key: string | undefined;
-  /** Where it had been sent back before it died again. */
+  /** The redrive before this failure, if there was one. */
   readonly redrive: Redrive | undefined;
-  /** It was sent back, and a processor has decided on it. */
+  /** Whether it was redriven, and a processor has decided on it. */
   readonly isRedriven: boolean;
   readonly record: ReadRecord;
 };
 
-/** What is undefined does not matter. */
+/** A filter that is undefined lets every letter through. */
 export type Filter = {
   readonly reason: string | undefined;
   readonly sourceTopic: string | undefined;
   readonly sinceMs: number;
   readonly untilMs: number;
   readonly partition: number | undefined;
-  /** Of the dead-letter topic, both inclusive. */
+  /** Offsets of the dead-letter topic, both inclusive. */
   readonly offsets: { readonly from: number; readonly to: number } | undefined;
   /** A publication id, or another raw key. */
   readonly key: string | undefined;
 };
 
-/** Visits, partition by partition and in order, every letter that the filter lets through. @throws AppError */
-export async function visitLetters(
+/** Yields the letters that pass the filter, partition by partition and in order. @throws AppError */
+export async function* readLetters(
   deployment: Deployment,
   filter: Filter,
   onProgress: OnProgress,
-  visit: (letter: Letter) => void,
-): Promise<void> {
+): AsyncGenerator<Letter> {
   const { reader, admin, catalog, partitions } = deployment;
   const topic = catalog.deadLetters;
   const topicId = (await admin.identify([topic])).get(topic)?.id ?? '';
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   for (const partition of filter.partition === undefined ? all : [filter.partition]) {
     const redriven = await redrivenIn(deployment, partition);
-    const whole = await rangeOf(reader, topic, partition, { atMs: filter.sinceMs }, 'end');
+    const since = { atMs: filter.sinceMs };
+    const whole = await reader.rangeOf(topic, partition, since, 'end');
     const from = Math.max(whole.from, filter.offsets?.from ?? 0);
     const to = Math.min(whole.to, (filter.offsets?.to ?? whole.to) + 1);
-    await reader.read({
-      topic,
-      partition,
-      from,
-      to,
-      visit: (record) => {
-        const position = { topic, partition, offset: record.offset };
-        const letter = letterOf(
-          record,
-          position,
-          letterName(formatPosition(position), topicId),
-          redriven,
-        );
-        if (passes(letter, filter)) visit(letter);
-      },
-      onFetch: async (next) =>
-        onProgress(`dead letters of partition ${partition}: ${next - from} of ${to - from}`),
-    });
+    for await (const record of reader.records({ topic, partition, from, to })) {
+      const read = record.offset + 1 - from;
+      onProgress(`dead letters of partition ${partition}: ${read} of ${to - from}`);
+      const position = { topic, partition, offset: record.offset };
+      const name = letterName(formatPosition(position), topicId);
+      const letter = letterOf(record, position, name, redriven);
+      if (passes(letter, filter)) yield letter;
+    }
   }
 }
 
@@ -92,8 +81,8 @@ function letterOf(
   name: string,
   redriven: ReadonlySet<string>,
 ): Letter {
-  const error = (name: string) => record.header(`voucherbus.error.${name}`) ?? '';
-  const origin = (name: string) => record.header(`__streams.errors.${name}`) ?? '';
+  const error = (field: string) => record.header(`voucherbus.error.${field}`) ?? '';
+  const origin = (field: string) => record.header(`__streams.errors.${field}`) ?? '';
   return {
     position,
     name,
@@ -108,7 +97,7 @@ function letterOf(
       offset: Number(origin('offset')),
     },
     key: record.key?.toString(),
-    redrive: redriveOf((name) => record.header(name)),
+    redrive: redriveOf((header) => record.header(header)),
     isRedriven: redriven.has(digestOfRedrive(name).toString('hex')),
     record,
   };
@@ -124,26 +113,22 @@ function passes(letter: Letter, filter: Filter): boolean {
   );
 }
 
-/** The digests, in hex, of the letters that the journal says were sent back. Letters go back to the partition that they came from. */
+/** Returns the digests (hex) of the letters that were redriven, by the journal. A letter goes back to the partition that it came from. */
 async function redrivenIn(
   { reader, registry, catalog }: Deployment,
   partition: number,
 ): Promise<ReadonlySet<string>> {
-  const whole = await rangeOf(reader, catalog.journal, partition, 'start', 'end');
-  const values: (Buffer | null)[] = [];
-  const visit = ({ value }: ReadRecord) => {
-    // Labels are text: most records need not be decoded.
-    if (value?.includes(redriveLabel)) values.push(value);
-  };
-  await reader.read({ ...whole, visit });
-  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
-  await decoder.prepare(values);
-  const digests = values.flatMap((value) => {
-    const batch = decoder.decode(value);
-    if ('kind' in batch) return [];
-    return batch.entries
-      .filter(({ outcome }) => outcome === 'REDRIVEN')
-      .map(({ digest }) => digest.toString('hex'));
-  });
-  return new Set(digests);
+  const range = await reader.rangeOf(catalog.journal, partition, 'start', 'end');
+  const decoder = new Decoder<JournalRecord>(schemas.JournalRecord.type, registry);
+  const redriven = new Set<string>();
+  for await (const { value } of reader.records(range)) {
+    // Labels are text, so a record without this one need not be decoded.
+    if (!value?.includes(redriveLabel)) continue;
+    const result = await decoder.decodeOne(value);
+    const entries = result.kind === 'decoded' ? result.value.entries : [];
+    for (const { outcome, digest } of entries) {
+      if (outcome === 'REDRIVEN') redriven.add(digest.toString('hex'));
+    }
+  }
+  return redriven;
 }

@@ -1,6 +1,6 @@
-/** What a decision wrote: output events, or a dead letter. */
+/** Finds what a decision wrote: output events, or a dead letter. */
 
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { PublicationSucceeded } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
@@ -13,7 +13,9 @@ export type FoundOutputs = {
   readonly events: readonly (RecordPosition & { readonly event: PublicationSucceeded })[];
 };
 
-/** Routes change, and a topic may have been deleted since. */
+const nothing: FoundOutputs = { positions: [], events: [] };
+
+/** Returns those output topics of the entries that exist: routes change, and a topic may have been deleted since. */
 export async function existingTopics(
   { admin }: Deployment,
   entries: readonly FoundEntry[],
@@ -23,58 +25,76 @@ export async function existingTopics(
   return new Set((await admin.describe([...topics])).keys());
 }
 
-/** A transaction may be written again for as long as the brokers are away; then its records are younger than the decision. */
-const latestAfterMs = 10 * 60_000;
-const step = 500;
+/** While the brokers are unreachable a transaction may be retried for this long; its records are then younger than the decision. */
+const longestRetryMs = 10 * 60_000;
 
-/** What a decision wrote: found by its time, on the partition of its raw record. */
+/** Finds what a decision wrote by its time, on the partition of its raw record. @throws AppError */
 export async function findOutputs(
   deployment: Deployment,
   key: string,
   partition: number,
-  { outcome, label, atMs, offset }: FoundEntry,
+  entry: FoundEntry,
   existing: ReadonlySet<string>,
 ): Promise<FoundOutputs> {
-  const { catalog, registry } = deployment;
-  if (outcome === 'DEAD_LETTERED') {
-    const isIts = (record: ReadRecord) =>
-      originOf(record) === formatPosition({ topic: catalog.raw, partition, offset });
-    const letters = await findFrom(deployment, catalog.deadLetters, partition, atMs, isIts);
-    return {
-      positions: letters.map((record) => positionOf(record, catalog.deadLetters, partition)),
-      events: [],
-    };
-  }
-  if (outcome !== 'FORWARDED' || label === undefined) return { positions: [], events: [] };
-  const isIts = (record: ReadRecord) => record.header('ce_subject') === key;
-  const events: (RecordPosition & { event: PublicationSucceeded })[] = [];
-  for (const topic of label.split(' ').filter((one) => existing.has(one))) {
-    const decoder = createDecoder<PublicationSucceeded>(
-      schemas.PublicationSucceeded.type,
-      registry,
-    );
-    for (const candidate of [partition, ...othersOf(partition, deployment.partitions)]) {
-      const records = await findFrom(deployment, topic, candidate, atMs, isIts);
-      await decoder.prepare(records.map(({ value }) => value));
-      for (const record of records) {
-        const event = decoder.decode(record.value);
-        if (!('kind' in event)) events.push({ ...positionOf(record, topic, candidate), event });
+  switch (entry.outcome) {
+    case 'DEAD_LETTERED':
+      return findLetter(deployment, partition, entry);
+    case 'FORWARDED': {
+      const topics = entry.label?.split(' ').filter((topic) => existing.has(topic)) ?? [];
+      const events = [];
+      for (const topic of topics) {
+        events.push(...(await findEvents(deployment, topic, key, partition, entry.atMs)));
       }
-      // Most leave where they came; only a route with another key, or one that explodes, leads elsewhere.
-      if (events.some((event) => event.topic === topic) && candidate === partition) break;
+      return { positions: events.map(({ event: _, ...position }) => position), events };
     }
+    default:
+      return nothing;
   }
-  return { positions: events.map(({ event: _, ...position }) => position), events };
 }
 
-const othersOf = (partition: number, partitions: number) =>
-  Array.from({ length: partitions }, (_, other) => other).filter((other) => other !== partition);
+async function findLetter(
+  deployment: Deployment,
+  partition: number,
+  { offset, atMs }: FoundEntry,
+): Promise<FoundOutputs> {
+  const { raw, deadLetters } = deployment.catalog;
+  const origin = formatPosition({ topic: raw, partition, offset });
+  const isIts = (record: ReadRecord) => originOf(record) === origin;
+  const letters = await findFrom(deployment, deadLetters, partition, atMs, isIts);
+  const positionOf = (record: ReadRecord) => {
+    return { topic: deadLetters, partition, offset: record.offset };
+  };
+  return { positions: letters.map(positionOf), events: [] };
+}
 
-const positionOf = ({ offset }: ReadRecord, topic: string, partition: number): RecordPosition => {
-  return { topic, partition, offset };
-};
+async function findEvents(
+  deployment: Deployment,
+  topic: string,
+  key: string,
+  partition: number,
+  atMs: number,
+): Promise<FoundOutputs['events']> {
+  const decoder = new Decoder<PublicationSucceeded>(
+    schemas.PublicationSucceeded.type,
+    deployment.registry,
+  );
+  const all = Array.from({ length: deployment.partitions }, (_, other) => other);
+  const isIts = (record: ReadRecord) => record.header('ce_subject') === key;
+  const events = [];
+  for (const candidate of [partition, ...all.filter((other) => other !== partition)]) {
+    for (const record of await findFrom(deployment, topic, candidate, atMs, isIts)) {
+      const result = await decoder.decodeOne(record.value);
+      if (result.kind === 'undecodable') continue;
+      const position = { topic, partition: candidate, offset: record.offset };
+      events.push({ ...position, event: result.value });
+    }
+    // Most events leave on their own partition. Only a route with another key, or one that explodes, leads elsewhere.
+    if (candidate === partition && events.length > 0) break;
+  }
+  return events;
+}
 
-/** The records, of one transaction, that are looked for; none where retention has deleted them. */
+/** Returns the wanted records of one transaction; none if retention has deleted them. */
 async function findFrom(
   { reader }: Deployment,
   topic: string,
@@ -82,25 +102,17 @@ async function findFrom(
   atMs: number,
   isWanted: (record: ReadRecord) => boolean,
 ): Promise<readonly ReadRecord[]> {
-  const end = await reader.offsetOf(topic, partition, 'end');
+  const range = await reader.rangeOf(topic, partition, { atMs }, 'end');
   const found: ReadRecord[] = [];
-  let isPast = false;
-  for (
-    let from = await reader.offsetOf(topic, partition, { atMs });
-    from < end && !isPast;
-    from += step
-  ) {
-    const visit = (record: ReadRecord) => {
-      isPast ||= record.timestampMs > atMs + latestAfterMs;
-      if (isWanted(record)) found.push(record);
-    };
-    await reader.read({ topic, partition, from, to: Math.min(end, from + step), visit });
-    if (found.length > 0) break;
+  for await (const record of reader.records({ ...range, maxBytes: 1024 * 1024 })) {
+    if (isWanted(record)) found.push(record);
+    // The records of one transaction are neighbours.
+    else if (found.length > 0 || record.timestampMs > atMs + longestRetryMs) break;
   }
   return found;
 }
 
-/** Of a dead letter: the raw record it was, as topic/partition@offset. */
+/** Returns the raw record that a dead letter was, as topic/partition@offset. */
 function originOf(record: ReadRecord): string {
   const [topic, partition, offset] = ['topic', 'partition', 'offset'].map((name) =>
     record.header(`__streams.errors.${name}`),

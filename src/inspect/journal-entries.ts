@@ -1,61 +1,58 @@
-/** What the journal says of one digest. */
+/** Finds what the journal says about one digest. */
 
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord, Outcome } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
-import { rangeOf } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Deployment } from '../topics/deployment.ts';
 
 export type OnProgress = (text: string) => void;
 
 export type FoundEntry = {
-  /** On raw. */
+  /** Raw offset. */
   readonly offset: number;
   readonly outcome: Outcome;
+  /** When the processor decided, in milliseconds since 1970. */
   readonly atMs: number;
   readonly routesVersion: string;
   readonly label: string | undefined;
 };
 
-export async function readJournal(
+/** @throws AppError */
+export async function findEntries(
   { reader, catalog, registry }: Deployment,
   partition: number,
   digest: Buffer,
   onProgress: OnProgress,
 ) {
-  const range = await rangeOf(reader, catalog.journal, partition, 'start', 'end');
-  const decoder = createDecoder<JournalRecord>(schemas.JournalRecord.type, registry);
-  const matching: ReadRecord[] = [];
+  const range = await reader.rangeOf(catalog.journal, partition, 'start', 'end');
+  const decoder = new Decoder<JournalRecord>(schemas.JournalRecord.type, registry);
+  const decode = async (record: ReadRecord | undefined) => {
+    const result = record && (await decoder.decodeOne(record.value));
+    return result?.kind === 'decoded' ? result.value : undefined;
+  };
+  const entries: FoundEntry[] = [];
   let first: ReadRecord | undefined;
   let last: ReadRecord | undefined;
-  await reader.read({
-    ...range,
-    visit: (record) => {
-      first ??= record;
-      last = record;
-      // A digest is 16 bytes as they are: what does not hold them need not be decoded.
-      if (record.value?.includes(digest)) matching.push(record);
-    },
-    onFetch: async (next) =>
-      onProgress(
-        `journal of partition ${partition}: ${next - range.from} of ${range.to - range.from} records`,
-      ),
-  });
-  await decoder.prepare([...matching, first, last].map((record) => record?.value ?? null));
-  const decoded = (record: ReadRecord | undefined) => {
-    const batch = decoder.decode(record?.value ?? null);
-    return 'kind' in batch ? undefined : batch;
-  };
-  const entries = matching.flatMap((record): FoundEntry[] => {
-    const batch = decoded(record);
-    if (!batch) return [];
-    const { from: base, processedAt: atMs, routesVersion, labels } = batch;
-    return batch.entries
-      .filter((entry) => entry.digest.equals(digest))
-      .map(({ offset, outcome, label }) => {
-        return { offset: base + offset, outcome, atMs, routesVersion, label: labels[label] };
-      });
-  });
-  return { entries, position: decoded(last)?.to, fromMs: decoded(first)?.processedAt };
+  for await (const record of reader.records(range)) {
+    first ??= record;
+    last = record;
+    const read = record.offset + 1 - range.from;
+    onProgress(`journal of partition ${partition}: ${read} of ${range.to - range.from} records`);
+    // A digest is stored as its 16 bytes, so a record without them need not be decoded.
+    if (!record.value?.includes(digest)) continue;
+    const journalRecord = await decode(record);
+    if (journalRecord) entries.push(...entriesOf(journalRecord, digest));
+  }
+  const position = (await decode(last))?.to;
+  return { entries, position, fromMs: (await decode(first))?.processedAt };
+}
+
+function entriesOf(record: JournalRecord, digest: Buffer): readonly FoundEntry[] {
+  const { from, processedAt: atMs, routesVersion, labels } = record;
+  return record.entries
+    .filter((entry) => entry.digest.equals(digest))
+    .map(({ offset, outcome, label }) => {
+      return { offset: from + offset, outcome, atMs, routesVersion, label: labels[label] };
+    });
 }

@@ -1,6 +1,7 @@
 /**
- * Sends dead letters back to raw: the original bytes, under the original key, to the partition they came from. Killed half-way, run again or run
- * twice at once, each letter still passes once: the processor remembers it (dead-letters/redrive.ts).
+ * Redrives dead letters: sends the original bytes back to raw, under the original key, to the
+ * partition they came from. A redrive that is killed, run again, or run twice in parallel passes
+ * each letter once, because the processor remembers it (dead-letters/redrive.ts).
  */
 
 import { isOfLetter, redriveHeaders } from '../dead-letters/redrive.ts';
@@ -9,17 +10,17 @@ import type { Letter } from './dead-letters.ts';
 
 export type RedriveRules = {
   readonly by: string;
-  /** Lets pass what is older than the window. */
+  /** Lets letters pass that are older than the window. */
   readonly isStaleAllowed: boolean;
-  /** Undefined: as often as asked. */
+  /** Undefined: no limit. */
   readonly maxAttempts: number | undefined;
 };
 
 export type Triage = 'send' | 'sent-before' | 'needs-allow-stale' | 'too-many-attempts';
 
-export const attemptOf = ({ redrive }: Letter) => (redrive?.attempt ?? 0) + 1;
+export const attemptOf = ({ redrive }: Pick<Letter, 'redrive'>) => (redrive?.attempt ?? 0) + 1;
 
-/** Whether a letter goes back. Pure. */
+/** Decides whether a letter goes back. Pure. */
 export function triageOf(letter: Letter, { isStaleAllowed, maxAttempts }: RedriveRules): Triage {
   if (letter.isRedriven) return 'sent-before';
   if (letter.reason === 'older-than-window' && !isStaleAllowed) return 'needs-allow-stale';
@@ -30,7 +31,7 @@ export function triageOf(letter: Letter, { isStaleAllowed, maxAttempts }: Redriv
 const perRequest = 200;
 const writeTimeoutMs = 10_000;
 
-/** @throws AppError, where Kafka does not take them: those that it took are not sent again by the next run */
+/** @throws AppError if Kafka does not store them; those that it stored are not sent again by the next run */
 export async function redrive(
   letters: readonly Letter[],
   writer: Writer,

@@ -1,4 +1,4 @@
-/** A story as a person reads it. Pure. */
+/** Renders a trace as text for people. Pure. */
 
 import { formatPosition } from '../kafka/record-position.ts';
 import type { Arrival, Decision, Receipt, Trace } from './trace.ts';
@@ -8,11 +8,11 @@ const timeOf = (ms: number) => new Date(ms).toISOString();
 export function renderTrace(trace: Trace): readonly string[] {
   const { key, arrivals, events, journalFromMs, lag } = trace;
   if (arrivals.length === 0) return neverReceived(trace);
-  const hasForgotten =
+  const coverage =
     journalFromMs === undefined
       ? []
-      : [`the journal tells of what came since ${timeOf(journalFromMs)}`];
-  const waits = arrivals.some(({ decision }) => decision === undefined)
+      : [`the journal covers the time since ${timeOf(journalFromMs)}`];
+  const backlog = arrivals.some(({ decision }) => decision === undefined)
     ? [`the processors are ${lag} records behind on this partition`]
     : [];
   return [
@@ -25,23 +25,23 @@ export function renderTrace(trace: Trace): readonly string[] {
       ...JSON.stringify(event, null, 2).split('\n'),
     ]),
     '',
-    ...waits,
-    ...hasForgotten,
+    ...backlog,
+    ...coverage,
   ];
 }
 
 function neverReceived({ key, journalFromMs, lag }: Trace): readonly string[] {
   const since = journalFromMs === undefined ? '' : ` since ${timeOf(journalFromMs)}`;
   return [
-    `never received: nothing came under the key ${key}${since}`,
-    `looked at: the journal, and ${lag} records of raw that no processor has come to yet`,
+    `never received: no webhook has the key ${key}${since}`,
+    `searched: the journal, and ${lag} records of raw that no processor has read yet`,
   ];
 }
 
 function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   const what = receipt
-    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${sentBack(receipt)}`
-    : 'its record is no longer on raw, or can not be read';
+    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${redrivenBy(receipt)}`
+    : 'its record is no longer on raw, or cannot be read';
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [
     `${when}  received       ${formatPosition(position)}  ${what}`,
@@ -49,31 +49,25 @@ function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   ];
 }
 
-function sentBack({ redrive }: Receipt): string {
-  return redrive ? `, sent back by ${redrive.by} (attempt ${redrive.attempt})` : '';
+function redrivenBy({ redrive }: Receipt): string {
+  return redrive ? `, redriven by ${redrive.by} (attempt ${redrive.attempt})` : '';
 }
 
-function decided({
-  outcome,
-  atMs,
-  label,
-  duplicateOf,
-  positions,
-  routesVersion,
-}: Decision): string {
+function decided(decision: Decision): string {
+  const { outcome, atMs, label, duplicateOf, positions, routesVersion } = decision;
   const at = positions.map(formatPosition).join(', ');
   const head = timeOf(atMs);
   switch (outcome) {
     case 'FORWARDED':
-      return `${head}  forwarded      ${at || `${label} (no longer there)`}  by routes ${routesVersion}`;
+      return `${head}  forwarded      ${at || `${label} (deleted since)`}  by routes ${routesVersion}`;
     case 'DUPLICATE':
       return `${head}  duplicate      ${duplicateOf === undefined ? 'of an arrival that the journal no longer holds' : `of raw offset ${duplicateOf}`}`;
     case 'DEAD_LETTERED':
-      return `${head}  dead-lettered  ${label}  ${at || 'its letter is no longer there'}`;
+      return `${head}  dead-lettered  ${label}  ${at || 'its dead letter was deleted since'}`;
     case 'IGNORED':
       return `${head}  ignored        ${label} is not processed`;
     case 'UNKNOWN':
     case 'REDRIVEN':
-      return `${head}  decided        in a way that this version does not know`;
+      return `${head}  decided        with an outcome that this version does not know`;
   }
 }

@@ -1,20 +1,20 @@
 /**
- * The whole story of one raw key (a publication id, for most): when it was received, what was decided each time, and what came of it. From the
- * journal, which finds everything else: the digest finds the decisions, a decision's raw offset the webhook, its time the output.
+ * Builds the trace of one raw key, for most events a publication id: when it was received, what was
+ * decided each time, and what was written. The journal leads to everything else. The digest finds
+ * the decisions, a decision's raw offset finds the webhook, and its time finds the output.
  */
 
-import { createDecoder, type Decoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { Outcome, PublicationSucceeded, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
 import { digestOf } from '../digest.ts';
-import { type Reader, rangeOf } from '../kafka/log-reader.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { existingTopics, findOutputs } from './find-outputs.ts';
-import { type OnProgress, readJournal } from './journal-entries.ts';
+import { findEntries, type OnProgress } from './journal-entries.ts';
 
 export type Receipt = {
   readonly receivedAtMs: number;
@@ -22,7 +22,7 @@ export type Receipt = {
   readonly secretName: string;
   readonly eventType: string | null;
   readonly eventId: string | null;
-  /** Where an operator sent it back from the dead letters. */
+  /** Set if an operator redrove it from the dead letters. */
   readonly redrive: Redrive | undefined;
 };
 
@@ -35,16 +35,16 @@ export type Decision = {
   readonly label: string | undefined;
   /** Raw offset of the arrival that was forwarded. */
   readonly duplicateOf: number | undefined;
-  /** Of the outputs or the dead letter; fewer where retention has deleted them. */
+  /** Positions of the outputs or of the dead letter; fewer if retention has deleted some. */
   readonly positions: readonly RecordPosition[];
 };
 
 export type Arrival = {
-  /** On raw. */
+  /** Position on raw. */
   readonly position: RecordPosition;
-  /** Undefined where raw's retention has deleted it. */
+  /** Undefined if raw's retention has deleted it. */
   readonly receipt: Receipt | undefined;
-  /** Undefined where no processor has come to it yet. */
+  /** Undefined if no processor has read it yet. */
   readonly decision: Decision | undefined;
 };
 
@@ -52,13 +52,13 @@ export type Trace = {
   readonly key: string;
   readonly arrivals: readonly Arrival[];
   readonly events: readonly (RecordPosition & { readonly event: PublicationSucceeded })[];
-  /** The journal tells nothing of what was before. */
+  /** The journal holds nothing from before this time. */
   readonly journalFromMs: number | undefined;
-  /** Raw records of the partition that no processor has come to yet. */
+  /** Raw records of the partition that no processor has read yet. */
   readonly lag: number;
 };
 
-/** @throws AppError; `arrivals` is empty where nothing was ever received under the key */
+/** Returns a trace without arrivals if nothing was ever received under the key. @throws AppError */
 export async function buildTrace(
   deployment: Deployment,
   key: string,
@@ -66,82 +66,48 @@ export async function buildTrace(
 ): Promise<Trace> {
   const { reader, catalog, partitions } = deployment;
   const partition = partitionOf(key, partitions);
-  const journal = await readJournal(deployment, partition, digestOf(key), onProgress);
-  const raw = await rangeOf(reader, catalog.raw, partition, 'start', 'high-watermark');
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+  const journal = await findEntries(deployment, partition, digestOf(key), onProgress);
+  const raw = await reader.rangeOf(catalog.raw, partition, 'start', 'high-watermark');
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+  const positionOf = (offset: number) => ({ topic: catalog.raw, partition, offset });
   const receiptAt = async (offset: number) => {
     if (offset < raw.from || offset >= raw.to) return undefined;
-    const record = await recordAt(reader, { topic: catalog.raw, partition, offset });
+    const record = await reader.recordAt(positionOf(offset));
     return record && receiptOf(record, decoder);
   };
   const arrivals: Arrival[] = [];
-  const events: (RecordPosition & { event: PublicationSucceeded })[] = [];
+  const events: Trace['events'][number][] = [];
   const forwarded = journal.entries.find(({ outcome }) => outcome === 'FORWARDED')?.offset;
   const existing = await existingTopics(deployment, journal.entries);
   for (const entry of journal.entries) {
     const found = await findOutputs(deployment, key, partition, entry, existing);
     events.push(...found.events);
+    const { offset, outcome, atMs, routesVersion, label } = entry;
+    const duplicateOf = outcome === 'DUPLICATE' ? forwarded : undefined;
+    const { positions } = found;
     arrivals.push({
-      position: { topic: catalog.raw, partition, offset: entry.offset },
-      receipt: await receiptAt(entry.offset),
-      decision: {
-        outcome: entry.outcome,
-        atMs: entry.atMs,
-        routesVersion: entry.routesVersion,
-        label: entry.label,
-        duplicateOf: entry.outcome === 'DUPLICATE' ? forwarded : undefined,
-        positions: found.positions,
-      },
+      position: positionOf(offset),
+      receipt: await receiptAt(offset),
+      decision: { outcome, atMs, routesVersion, label, duplicateOf, positions },
     });
   }
   const position = Math.max(raw.from, journal.position ?? raw.from);
-  for (const record of await waiting(reader, { ...raw, from: position }, key)) {
-    const position = { topic: catalog.raw, partition, offset: record.offset };
-    arrivals.push({ position, receipt: await receiptOf(record, decoder), decision: undefined });
+  for await (const record of reader.records({ ...raw, from: position })) {
+    if (record.key?.toString() !== key) continue;
+    const receipt = await receiptOf(record, decoder);
+    arrivals.push({ position: positionOf(record.offset), receipt, decision: undefined });
   }
-  return {
-    key,
-    arrivals,
-    events,
-    journalFromMs: journal.fromMs,
-    lag: Math.max(0, raw.to - position),
-  };
-}
-
-type Range = Awaited<ReturnType<typeof rangeOf>>;
-
-async function waiting(reader: Reader, range: Range, key: string): Promise<readonly ReadRecord[]> {
-  const found: ReadRecord[] = [];
-  const visit = (record: ReadRecord) => {
-    if (record.key?.toString() === key) found.push(record);
-  };
-  await reader.read({ ...range, visit });
-  return found;
-}
-
-/** Its batch is fetched, and little more. */
-const fewBytes = 64 * 1024;
-
-async function recordAt(
-  reader: Reader,
-  { topic, partition, offset }: RecordPosition,
-): Promise<ReadRecord | undefined> {
-  let found: ReadRecord | undefined;
-  const visit = (record: ReadRecord) => {
-    if (record.offset === offset) found = record;
-  };
-  await reader.read({ topic, partition, from: offset, to: offset + 1, maxBytes: fewBytes, visit });
-  return found;
+  const lag = Math.max(0, raw.to - position);
+  return { key, arrivals, events, journalFromMs: journal.fromMs, lag };
 }
 
 async function receiptOf(
   record: ReadRecord,
   decoder: Decoder<RawWebhook>,
 ): Promise<Receipt | undefined> {
-  await decoder.prepare([record.value]);
-  const raw = decoder.decode(record.value);
-  if ('kind' in raw) return undefined;
-  const { receivedAt, source, secretName, eventType, eventId } = raw;
+  const result = await decoder.decodeOne(record.value);
+  if (result.kind === 'undecodable') return undefined;
+  const { receivedAt, source, secretName, eventType, eventId } = result.value;
   const redrive = redriveOf((name) => record.header(name));
   return { receivedAtMs: receivedAt, source, secretName, eventType, eventId, redrive };
 }

@@ -1,64 +1,63 @@
-/** Whose journal it is, asked of all its partitions before any of them is worked on. */
+/** Checks to which deployment the journal belongs, in all partitions before any of them is processed. */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
-import type { Reader } from '../kafka/log-reader.ts';
+import type { LogReader } from '../kafka/log-reader.ts';
 import { type CoreTopics, noIdentity, ownerProblems } from './deployment-identity.ts';
 import { describeLostJournal } from './position.ts';
-import { readJournalRecords } from './read-records.ts';
 
 export type OwnerOptions = {
-  readonly reader: Reader;
+  readonly reader: LogReader;
   readonly decoder: Decoder<JournalRecord>;
   readonly core: CoreTopics;
   readonly deployment: DeploymentIdentity;
   readonly identity: Buffer;
-  /** The group's offsets by partition: before a lease is taken they may be stale, so lower than they are. */
+  /** The group's offsets by partition. Before a lease is taken they may be stale, so lower than they really are. */
   readonly committed: ReadonlyMap<number, number>;
 };
 
 /**
- * A partition whose journal is empty tells nothing by itself: if partitions were added, or another group wrote the journal, the others tell.
- * @throws AppError ASSUMPTION_BROKEN, fatal, where the journal belongs to another deployment
+ * An empty partition of the journal tells nothing by itself. If partitions were added, or another
+ * group wrote the journal, the other partitions tell.
+ * @throws AppError ASSUMPTION_BROKEN if the journal belongs to another deployment
  */
 export async function checkOwner(options: OwnerOptions): Promise<void> {
-  const { reader, core, deployment, identity, committed } = options;
-  const problems = new Set<string>();
-  const check = async (partition: number) => {
-    const offset = committed.get(partition) ?? 0;
-    if ((await reader.offsetOf(core.journal, partition, 'end')) === 0) {
-      if (offset > (await reader.offsetOf(core.raw, partition, 'start'))) {
-        problems.add(describeLostJournal(`${core.raw}/${partition}`, offset));
-      }
-      return;
-    }
-    const last = await lastBatch(options, partition);
-    if (!last || last.identity.equals(noIdentity) || last.identity.equals(identity)) return;
-    const owner = {
-      identity: last.identity,
-      deployment: await lastDeployment(options, partition),
-    };
-    for (const one of ownerProblems(owner, { identity, deployment }, core)) problems.add(one);
-  };
-  await Promise.all(Array.from({ length: deployment.partitions }, (_, p) => check(p)));
+  const { deployment } = options;
+  const found = await Promise.all(
+    Array.from({ length: deployment.partitions }, (_, partition) => problemsOf(options, partition)),
+  );
+  const problems = new Set(found.flat());
   if (problems.size === 0) return;
   throw new AppError('ASSUMPTION_BROKEN', 'stop', [...problems].join('; '));
 }
 
-/** Looked for from the end: first in a few offsets, then in ten times as many. */
-const firstLook = 20;
+async function problemsOf(options: OwnerOptions, partition: number): Promise<readonly string[]> {
+  const { reader, core, deployment, identity, committed } = options;
+  const offset = committed.get(partition) ?? 0;
+  if ((await reader.offsetOf(core.journal, partition, 'end')) === 0) {
+    const isLost = offset > (await reader.offsetOf(core.raw, partition, 'start'));
+    return isLost ? [describeLostJournal(`${core.raw}/${partition}`, offset)] : [];
+  }
+  const last = await lastRecord(options, partition);
+  if (!last || last.identity.equals(noIdentity) || last.identity.equals(identity)) return [];
+  const owner = {
+    identity: last.identity,
+    deployment: await lastDeployment(options, partition),
+  };
+  return ownerProblems(owner, { identity, deployment }, core);
+}
 
-async function lastBatch(
+/** The search goes back from the end: first this many offsets, then ten times as many. */
+const firstSearch = 20;
+
+async function lastRecord(
   options: OwnerOptions,
   partition: number,
 ): Promise<JournalRecord | undefined> {
   const { reader, core } = options;
-  const [start, end] = await Promise.all([
-    reader.offsetOf(core.journal, partition, 'start'),
-    reader.offsetOf(core.journal, partition, 'end'),
-  ]);
-  for (let count = firstLook, from = end; from > start; count *= 10) {
+  const { from: start, to: end } = await reader.rangeOf(core.journal, partition, 'start', 'end');
+  for (let count = firstSearch, from = end; from > start; count *= 10) {
     from = Math.max(start, end - count);
     const last = await findLast(options, partition, from, end, () => true);
     if (last) return last;
@@ -72,12 +71,9 @@ async function lastDeployment(
   partition: number,
 ): Promise<DeploymentIdentity | undefined> {
   const { reader, core } = options;
-  const [start, end] = await Promise.all([
-    reader.offsetOf(core.journal, partition, 'start'),
-    reader.offsetOf(core.journal, partition, 'end'),
-  ]);
+  const { from, to } = await reader.rangeOf(core.journal, partition, 'start', 'end');
   const isFull = ({ deployment }: JournalRecord) => deployment !== null;
-  return (await findLast(options, partition, start, end, isFull))?.deployment ?? undefined;
+  return (await findLast(options, partition, from, to, isFull))?.deployment ?? undefined;
 }
 
 /** Skips records that cannot be decoded: the restore reports them. */
@@ -86,19 +82,12 @@ async function findLast(
   partition: number,
   from: number,
   to: number,
-  isWanted: (batch: JournalRecord) => boolean,
+  isWanted: (record: JournalRecord) => boolean,
 ): Promise<JournalRecord | undefined> {
   let last: JournalRecord | undefined;
-  await readJournalRecords({
-    reader,
-    decoder,
-    journal: core.journal,
-    partition,
-    from,
-    to,
-    visit: (batch) => {
-      if (!('kind' in batch) && isWanted(batch)) last = batch;
-    },
-  });
+  const range = { topic: core.journal, partition, from, to };
+  for await (const { result } of decoder.decodeEach(reader.records(range))) {
+    if (result.kind === 'decoded' && isWanted(result.value)) last = result.value;
+  }
   return last;
 }

@@ -65,7 +65,7 @@ export class Window {
   }
 
   /**
-   * Whether an event of this age may have come before and been forgotten. Otherwise it can not: an earlier arrival was at its creation or
+   * Whether an event of this age may have come before and been forgotten. Otherwise it cannot: an earlier arrival was at its creation or
    * later, so within the window of the stream time, and within what the journal still told.
    */
   isOlder(createdAtMs: number, streamTimeMs: number): boolean {

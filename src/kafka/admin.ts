@@ -1,9 +1,9 @@
-/** The questions and commands about topics and groups that are not for the hot path. */
+/** Reads and changes topics and groups, outside of the hot path. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { constantBackoff, poll, retry } from '../concurrency/retry.ts';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
-import { createCluster } from './cluster.ts';
+import { type Cluster, createCluster } from './cluster.ts';
 import { asAppError, recoveryOf } from './failure.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
 import { decodeMembership, type ProcessIdentity } from './member-metadata.ts';
@@ -14,7 +14,7 @@ export type TopicState = {
   readonly replicationFactor: number;
   /** Every setting of the topic in force, defaults included. */
   readonly config: Readonly<Record<string, string>>;
-  /** The settings given to this topic itself. */
+  /** The settings that were set on this topic itself. */
   readonly overrides: Readonly<Record<string, string>>;
 };
 
@@ -25,93 +25,128 @@ export type TopicSpec = {
   readonly config: Readonly<Record<string, string>>;
 };
 
-export type Admin = {
-  readonly brokerCount: () => Promise<number>;
-  /** The topics of these names that exist. */
-  readonly describe: (topics: readonly string[]) => Promise<ReadonlyMap<string, TopicState>>;
-  /** Which topics stand under these names now; the names of those that do not exist are left out. */
-  readonly identify: (topics: readonly string[]) => Promise<ReadonlyMap<string, TopicMetadata>>;
-  readonly create: (spec: TopicSpec) => Promise<void>;
-  readonly addPartitions: (topic: string, total: number) => Promise<void>;
-  /** Sets these and keeps the topic's other overrides (the request by itself would drop them). */
-  readonly setConfig: (topic: string, config: Readonly<Record<string, string>>) => Promise<void>;
-  /** Deletes topics with everything in them, and waits until they are gone. */
-  readonly remove: (topics: readonly string[]) => Promise<void>;
-  /** The group's committed offsets by partition. May be stale for a partition whose lease was not taken before. */
-  readonly committedOffsets: (group: string, topic: string) => Promise<ReadonlyMap<number, number>>;
-  /** Who is in a group of processors; not known while it rebalances. */
-  readonly members: (group: string) => Promise<readonly Member[] | undefined>;
-  /** How many members a group has, in whatever state it is. */
-  readonly memberCount: (group: string) => Promise<number>;
-  readonly close: () => Promise<void>;
-};
-
 export type Member = {
   readonly memberId: string;
+  /** Undefined if the member does not tell its identity. */
   readonly identity: ProcessIdentity | undefined;
 };
 
+/** ConfigResource.Type.TOPIC. */
 const topicResource = 2;
 
-export async function connectAdmin(client: Client): Promise<Admin> {
-  const admin = client.admin();
-  const cluster = createCluster(client);
-  const wrapped = <T>(what: string, run: () => Promise<T>): Promise<T> =>
-    run().catch((error: unknown) => {
-      throw asAppError(error, what);
+const everyMs = 100;
+
+/** Leaders and deletions spread through a cluster within this time. */
+const spreadMs = 10_000;
+
+/** Every method throws AppError with what was attempted. */
+export class Admin {
+  readonly #admin: KafkaAdmin;
+  readonly #cluster: Cluster;
+
+  private constructor(client: Client) {
+    this.#admin = client.admin();
+    this.#cluster = createCluster(client);
+  }
+
+  /** @throws AppError BROKER_UNAVAILABLE */
+  static async connect(client: Client): Promise<Admin> {
+    const admin = new Admin(client);
+    await attempt('connect to Kafka', () => admin.#admin.connect());
+    return admin;
+  }
+
+  brokerCount(): Promise<number> {
+    return attempt('describe the cluster', async () => {
+      return (await this.#admin.describeCluster()).brokers.length;
     });
-  await wrapped('connect to Kafka', () => admin.connect());
-  return {
-    brokerCount: () =>
-      wrapped('describe the cluster', async () => (await admin.describeCluster()).brokers.length),
-    describe: (topics) => wrapped('describe topics', () => describe(admin, topics)),
-    identify: (topics) =>
-      wrapped('read the ids of topics', () => patiently(() => fetchTopicMetadata(cluster, topics))),
-    create: (spec) => wrapped(`create ${spec.topic}`, () => create(admin, spec)),
-    addPartitions: (topic, count) =>
-      wrapped(`add partitions to ${topic}`, async () => {
-        await admin.createPartitions({ topicPartitions: [{ topic, count }] });
-      }),
-    setConfig: (topic, config) =>
-      wrapped(`configure ${topic}`, async () => {
-        const { overrides = {} } = (await describe(admin, [topic])).get(topic) ?? {};
-        const configEntries = entriesOf({ ...overrides, ...config });
-        const resources = [{ type: topicResource, name: topic, configEntries }];
-        await admin.alterConfigs({ validateOnly: false, resources });
-      }),
-    remove: (topics) => wrapped(`delete ${topics.join(', ')}`, () => remove(admin, topics)),
-    committedOffsets: (groupId, topic) =>
-      wrapped(`read the offsets of ${groupId}`, async () => {
-        const [found] = await patiently(() => admin.fetchOffsets({ groupId, topics: [topic] }));
-        const offsets = found?.partitions ?? [];
-        return new Map(
-          offsets
-            .map(({ partition, offset }) => [partition, Number(offset)] as const)
-            .filter(([, offset]) => offset >= 0),
-        );
-      }),
-    members: (group) => wrapped(`describe the group ${group}`, () => membersOf(admin, group)),
-    memberCount: (group) =>
-      wrapped(`describe the group ${group}`, async () => {
-        const { groups } = await patiently(() => admin.describeGroups([group]));
-        return groups[0]?.members.length ?? 0;
-      }),
-    close: async () => {
-      await Promise.all([admin.disconnect(), cluster.disconnect()]);
-    },
-  };
+  }
+
+  /** Returns the state of those topics that exist. */
+  describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
+    return attempt('describe topics', () => describe(this.#admin, topics));
+  }
+
+  /** Returns id, partitions and permissions of those topics that exist. */
+  identify(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
+    return attempt('read the ids of topics', () =>
+      patiently(() => fetchTopicMetadata(this.#cluster, topics)),
+    );
+  }
+
+  /** Creates a topic, and waits until every partition has a leader. */
+  create(spec: TopicSpec): Promise<void> {
+    return attempt(`create ${spec.topic}`, () => create(this.#admin, spec));
+  }
+
+  addPartitions(topic: string, total: number): Promise<void> {
+    return attempt(`add partitions to ${topic}`, async () => {
+      await this.#admin.createPartitions({ topicPartitions: [{ topic, count: total }] });
+    });
+  }
+
+  /** Sets these settings and keeps the topic's other overrides, which the request alone would drop. */
+  setConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
+    return attempt(`configure ${topic}`, async () => {
+      const { overrides = {} } = (await describe(this.#admin, [topic])).get(topic) ?? {};
+      const configEntries = entriesOf({ ...overrides, ...config });
+      const resources = [{ type: topicResource, name: topic, configEntries }];
+      await this.#admin.alterConfigs({ validateOnly: false, resources });
+    });
+  }
+
+  /** Deletes topics with all their records, and waits until they are gone. */
+  remove(topics: readonly string[]): Promise<void> {
+    return attempt(`delete ${topics.join(', ')}`, () => remove(this.#admin, topics));
+  }
+
+  /**
+   * Returns the group's committed offsets by partition. An offset may be stale if the partition's
+   * lease was not taken before.
+   */
+  committedOffsets(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
+    return attempt(`read the offsets of ${groupId}`, async () => {
+      const [found] = await patiently(() => this.#admin.fetchOffsets({ groupId, topics: [topic] }));
+      const offsets = found?.partitions ?? [];
+      return new Map(
+        offsets
+          .map(({ partition, offset }) => [partition, Number(offset)] as const)
+          .filter(([, offset]) => offset >= 0),
+      );
+    });
+  }
+
+  /** Returns the members of a group; undefined while it rebalances. */
+  members(group: string): Promise<readonly Member[] | undefined> {
+    return attempt(`describe the group ${group}`, () => membersOf(this.#admin, group));
+  }
+
+  /** Returns the number of members of a group in whatever state. */
+  memberCount(group: string): Promise<number> {
+    return attempt(`describe the group ${group}`, async () => {
+      const { groups } = await patiently(() => this.#admin.describeGroups([group]));
+      return groups[0]?.members.length ?? 0;
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#admin.disconnect(), this.#cluster.disconnect()]);
+  }
 }
 
-/** KafkaJS does not repeat this request when the group's coordinator moves or is loading. 20 × 100 ms. */
-async function patiently<T>(request: () => Promise<T>): Promise<T> {
-  for (let left = 20; ; left -= 1) {
-    try {
-      return await request();
-    } catch (error) {
-      if (left <= 1 || recoveryOf(error) !== 'retry') throw error;
-      await sleep(100);
-    }
-  }
+function attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
+  return run().catch((error: unknown) => {
+    throw asAppError(error, what);
+  });
+}
+
+/** Retries for 2 s: KafkaJS does not repeat these requests when the group's coordinator moves or is loading. */
+function patiently<T>(request: () => Promise<T>): Promise<T> {
+  return retry(request, {
+    backoff: constantBackoff(everyMs),
+    maxFailures: 20,
+    isRetriable: (error) => recoveryOf(error) === 'retry',
+  });
 }
 
 async function membersOf(
@@ -120,13 +155,12 @@ async function membersOf(
 ): Promise<readonly Member[] | undefined> {
   const { groups } = await patiently(() => admin.describeGroups([groupId]));
   const [group] = groups;
-  // In other states the broker leaves out what the members said of themselves.
+  // In other states the broker leaves out the members' metadata.
   if (group?.state !== 'Stable') return undefined;
-  return group.members.map(({ memberId, memberMetadata }) => ({
-    memberId,
-    identity: decodeMembership(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData)
-      .identity,
-  }));
+  return group.members.map(({ memberId, memberMetadata }) => {
+    const { userData } = AssignerProtocol.MemberMetadata.decode(memberMetadata) ?? {};
+    return { memberId, identity: decodeMembership(userData).identity };
+  });
 }
 
 async function describe(
@@ -147,15 +181,14 @@ async function describe(
   return new Map(
     metadata.map(({ name, partitions }) => {
       const all = entries.get(name) ?? [];
-      return [
-        name,
-        {
-          partitions: partitions.length,
-          replicationFactor: partitions[0]?.replicas.length ?? 0,
-          config: configOf(all),
-          overrides: configOf(all.filter(({ configSource }) => configSource === topicConfigSource)),
-        },
-      ];
+      const overrides = all.filter(({ configSource }) => configSource === topicConfigSource);
+      const state = {
+        partitions: partitions.length,
+        replicationFactor: partitions[0]?.replicas.length ?? 0,
+        config: configOf(all),
+        overrides: configOf(overrides),
+      };
+      return [name, state];
     }),
   );
 }
@@ -175,14 +208,18 @@ function entriesOf(config: Readonly<Record<string, string>>) {
 
 async function remove(admin: KafkaAdmin, topics: readonly string[]): Promise<void> {
   await admin.deleteTopics({ topics: [...topics] });
-  for (let left = 100; left > 0; left -= 1) {
+  const isGone = async () => {
     const existing = await admin.listTopics();
-    if (!topics.some((topic) => existing.includes(topic))) return;
-    await sleep(100);
-  }
+    return topics.some((topic) => existing.includes(topic)) ? undefined : true;
+  };
+  await poll(isGone, {
+    everyMs,
+    timeoutMs: spreadMs,
+    timeoutError: () => notYet(`${topics.join(', ')} still listed after their deletion`),
+  });
 }
 
-/** KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread; so it is waited for here, up to 10 s. */
+/** KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread, so the wait is here. */
 async function create(admin: KafkaAdmin, spec: TopicSpec): Promise<void> {
   const { topic, partitions: numPartitions, replicationFactor, config } = spec;
   const configEntries = entriesOf(config);
@@ -190,17 +227,21 @@ async function create(admin: KafkaAdmin, spec: TopicSpec): Promise<void> {
     waitForLeaders: false,
     topics: [{ topic, numPartitions, replicationFactor, configEntries }],
   });
-  for (let left = 100; left > 0; left -= 1) {
+  const isReady = async () => {
     const { topics } = await admin
       .fetchTopicMetadata({ topics: [topic] })
       .catch(() => ({ topics: [] }));
-    const ready = topics[0]?.partitions.filter(({ leader }) => leader >= 0).length ?? 0;
-    if (ready === numPartitions) return;
-    await sleep(100);
-  }
-  throw new AppError(
-    'BROKER_UNAVAILABLE',
-    'retry',
-    `${topic} has no leaders 10 s after its creation`,
-  );
+    const led = topics[0]?.partitions.filter(({ leader }) => leader >= 0).length ?? 0;
+    return led === numPartitions ? true : undefined;
+  };
+  await poll(isReady, {
+    everyMs,
+    timeoutMs: spreadMs,
+    timeoutError: () => notYet(`${topic} has no leaders after its creation`),
+  });
+}
+
+function notYet(what: string): AppError {
+  const text = `${what}, for ${spreadMs / 1_000} s: is the cluster healthy?`;
+  return new AppError('BROKER_UNAVAILABLE', 'retry', text);
 }

@@ -1,6 +1,6 @@
 /** The parts of KafkaJS that its public types hide and this room speaks to: cluster, broker, and requests of our own over its connections. */
 
-import { giveBack } from './buffer-lifetime.ts';
+import { freeNow } from '../buffers/lifetime.ts';
 import { requirePart } from './kafkajs-patches/modules.ts';
 
 export type Broker = {
@@ -102,6 +102,6 @@ export async function request(
     requestTimeout,
   });
   // It is answered, so it has left. After a failure some of it may still wait in the socket.
-  if (frame) giveBack(frame);
+  if (frame) freeNow(frame);
   return response as Buffer;
 }

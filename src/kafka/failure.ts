@@ -67,7 +67,7 @@ function ownIn(error: unknown): AppError | undefined {
 /** INVALID_RECORD is not in KafkaJS's table. */
 const invalidRecord = /error code 87\b/;
 
-/** Kafka refuses the time stamp: the clock of this host is too far from the broker's. */
+/** Kafka refuses the timestamp: the clock of this host is too far from the broker's. */
 export function isTimestampRefused(error: unknown): boolean {
   return rootOf(error)?.type === 'INVALID_TIMESTAMP';
 }
@@ -101,5 +101,5 @@ export function asAppError(error: unknown, tried: string): AppError {
       : recovery === 'stop'
         ? 'KAFKA_REFUSED'
         : 'BROKER_UNAVAILABLE';
-  return new AppError(code, recovery, `can not ${tried}: ${messageOf(error)}`, error);
+  return new AppError(code, recovery, `cannot ${tried}: ${messageOf(error)}`, error);
 }

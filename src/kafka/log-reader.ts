@@ -1,11 +1,14 @@
 /**
- * Reads one partition from an offset to its end without a consumer group: committed records only, or the log as it lies. KafkaJS's own consumer needs a group for
- * this and lets aborted records through (facts: its filter ignores the order of aborted transactions); here `decode-batch.ts` filters.
+ * Reads one partition from an offset to another without a consumer group: committed records only,
+ * or the log as it is. KafkaJS's consumer needs a group for this, and its read_committed filter
+ * lets aborted records through because it ignores the order of aborted transactions. Here
+ * `protocol/record-batch-reader.ts` filters.
  */
 
+import { exponentialBackoff, retry } from '../concurrency/retry.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './cluster.ts';
-import { asAppError } from './failure.ts';
+import { asAppError, recoveryOf } from './failure.ts';
 import { ByteReader, ByteWriter, stringSize } from './protocol/bytes.ts';
 import {
   type BatchHeader,
@@ -13,138 +16,145 @@ import {
   readBatches,
   readCommitted,
 } from './protocol/record-batch-reader.ts';
+import type { RecordPosition } from './record-position.ts';
 
 const fetchApi = { key: 1, version: 11, name: 'Fetch' };
 const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
-
 const maxWaitMs = 500;
-const largestFetch = 8 * 1024 * 1024;
+const largestFetchBytes = 8 * 1024 * 1024;
+
 /** 30, 60, 120 … 250 ms: about 14 s in all. */
-const attempts = 60;
-const longestWaitMs = 250;
+const maxFailures = 60;
+const backoff = exponentialBackoff(30, 250);
+
+/** Enough for the batch of one record, and little more. */
+const oneRecordBytes = 64 * 1024;
 
 /**
- * What an offset is asked for: the log's start; its end for read_committed readers, which is the first offset of an open transaction where there
- * is one; its end for all readers; or the first record not older than a time.
+ * A place in a log: its start; its end for read_committed readers, which is the first offset of an
+ * open transaction if there is one; its end for all readers; or the first record at or after a time.
  */
-type Where = 'start' | 'end' | 'high-watermark' | { readonly atMs: number };
+type Place = 'start' | 'end' | 'high-watermark' | { readonly atMs: number };
 
-export type Reader = {
-  /** The offset of a place in a partition. For a time after the last record: the end. */
-  readonly offsetOf: (topic: string, partition: number, where: Where) => Promise<number>;
-  /** Visits the committed records in [from, to); `onFetch` is awaited after each fetch (heartbeats, progress). */
-  readonly read: (range: Range & { readonly visit: (record: ReadRecord) => void }) => Promise<void>;
-  /** Visits every batch that begins in [from, to) as it lies in the log: open, aborted and control batches too. */
-  readonly scan: (range: Range & { readonly visit: (batch: BatchHeader) => void }) => Promise<void>;
-  readonly close: () => Promise<void>;
-};
-
-type Range = {
+export type Range = {
   readonly topic: string;
   readonly partition: number;
   readonly from: number;
+  /** Exclusive. */
   readonly to: number;
-  /** Of one fetch, where little is wanted. The broker gives a whole batch in any case. */
+  /** Limits one fetch if little is wanted. The broker sends a whole batch in any case. */
   readonly maxBytes?: number;
-  readonly onFetch?: (nextOffset: number) => Promise<void>;
 };
-
-/** From one place in a partition to another, as they are now. */
-export async function rangeOf(
-  reader: Pick<Reader, 'offsetOf'>,
-  topic: string,
-  partition: number,
-  from: Where,
-  to: Where,
-) {
-  const [first, end] = await Promise.all([
-    reader.offsetOf(topic, partition, from),
-    reader.offsetOf(topic, partition, to),
-  ]);
-  return { topic, partition, from: first, to: end };
-}
 
 const readUncommitted = 0;
 const onlyCommitted = 1;
 
-export function createReader(client: Client): Reader {
-  const cluster = createCluster(client);
-  let connected: Promise<void> | undefined;
-  /** Runs a request against the leader known now; where that is stale or away, again with fresh metadata. */
-  const attempt = async <T>(tried: string, topic: string, run: () => Promise<T>): Promise<T> => {
-    for (
-      let left = attempts, waitMs = 30;
-      ;
-      left -= 1, waitMs = Math.min(longestWaitMs, waitMs * 2)
-    ) {
-      try {
-        connected ??= cluster.connect();
-        await connected;
-        await cluster.addMultipleTargetTopics([topic]);
-        await cluster.refreshMetadataIfNecessary();
-        return await run();
-      } catch (error) {
-        const failure = asAppError(error, tried);
-        if (failure.recovery !== 'retry' || left <= 1) throw failure;
-        connected = undefined;
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
-        await cluster.refreshMetadata().catch(() => undefined); // the next attempt meets the same
+/** Every method throws AppError if Kafka cannot be reached for about 14 s. */
+export class LogReader {
+  readonly #cluster: Cluster;
+  #connected: Promise<void> | undefined;
+
+  constructor(client: Client) {
+    this.#cluster = createCluster(client);
+  }
+
+  /** Returns the offset of a place in a partition; for a time after the last record, the end. */
+  offsetOf(topic: string, partition: number, place: Place): Promise<number> {
+    return this.#attempt(`list offsets of ${topic}/${partition}`, topic, async () => {
+      const found = await listOffset(this.#cluster, topic, partition, place);
+      // A time after the last record has no offset of its own.
+      return found >= 0 ? found : listOffset(this.#cluster, topic, partition, 'end');
+    });
+  }
+
+  /** Returns the range between two places of a partition as they are now. */
+  async rangeOf(topic: string, partition: number, first: Place, end: Place): Promise<Range> {
+    const [from, to] = await Promise.all([
+      this.offsetOf(topic, partition, first),
+      this.offsetOf(topic, partition, end),
+    ]);
+    return { topic, partition, from, to };
+  }
+
+  /** Yields the committed records of the range. */
+  async *records(range: Range): AsyncGenerator<ReadRecord> {
+    for (let next = range.from; next < range.to; ) {
+      const { batches, aborted } = await this.#fetch(range, next, onlyCommitted);
+      const records: ReadRecord[] = [];
+      next = readCommitted(batches, next, aborted, (record) => records.push(record));
+      for (const record of records) if (record.offset < range.to) yield record;
+    }
+  }
+
+  /** Yields every batch that begins in the range as it is in the log: open, aborted and control batches too. */
+  async *batches(range: Range): AsyncGenerator<BatchHeader> {
+    for (let next = range.from; next < range.to; ) {
+      const { batches } = await this.#fetch(range, next, readUncommitted);
+      const from = next;
+      for (const batch of readBatches(batches)) {
+        if (batch.baseOffset < range.to && batch.lastOffset >= from) yield batch;
+        next = Math.max(next, batch.lastOffset + 1);
       }
     }
-  };
-  /** Fetch by fetch from `from` to `to`; `take` answers where the next one starts. */
-  const follow = async (
-    range: Range,
-    isolation: number,
-    take: (fetched: Fetched, next: number) => number,
-  ) => {
-    const { topic, partition, to } = range;
-    for (let next = range.from; next < to; ) {
-      const fetched = await attempt(`read ${topic}/${partition}`, topic, () =>
-        fetchOnce(cluster, range, next, isolation),
-      );
-      next = take(fetched, next);
-      await range.onFetch?.(next);
-    }
-  };
-  return {
-    offsetOf: (topic, partition, where) =>
-      attempt(`list offsets of ${topic}/${partition}`, topic, async () => {
-        const found = await listOffset(cluster, topic, partition, where);
-        // A time after the last record has no offset of its own.
-        return found >= 0 ? found : listOffset(cluster, topic, partition, 'end');
-      }),
-    read: (range) =>
-      follow(range, onlyCommitted, ({ batches, aborted }, next) =>
-        readCommitted(batches, next, aborted, (record) => {
-          if (record.offset < range.to) range.visit(record);
-        }),
-      ),
-    scan: (range) =>
-      follow(range, readUncommitted, ({ batches }, next) => {
-        let after = next;
-        for (const batch of readBatches(batches)) {
-          if (batch.baseOffset < range.to && batch.lastOffset >= next) range.visit(batch);
-          after = Math.max(after, batch.lastOffset + 1);
-        }
-        return after;
-      }),
-    close: () => cluster.disconnect(),
-  };
+  }
+
+  /** Returns the committed record at a position; undefined if there is none. */
+  async recordAt({ topic, partition, offset }: RecordPosition): Promise<ReadRecord | undefined> {
+    const range = { topic, partition, from: offset, to: offset + 1, maxBytes: oneRecordBytes };
+    for await (const record of this.records(range)) return record;
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    return this.#cluster.disconnect();
+  }
+
+  #fetch(range: Range, from: number, isolation: number) {
+    const { topic, partition } = range;
+    return this.#attempt(`read ${topic}/${partition}`, topic, async () => {
+      const leader = await leaderOf(this.#cluster, topic, partition);
+      const encode = (head: number) => encodeFetch(range, from, isolation, head);
+      return decodeFetch(await request(leader, fetchApi, encode, requestTimeoutMs + maxWaitMs));
+    });
+  }
+
+  /** Sends a request to the leader known now. If that is stale or unreachable, retries with fresh metadata. */
+  async #attempt<T>(what: string, topic: string, run: () => Promise<T>): Promise<T> {
+    const cluster = this.#cluster;
+    const attempt = async () => {
+      this.#connected ??= cluster.connect();
+      await this.#connected;
+      await cluster.addMultipleTargetTopics([topic]);
+      await cluster.refreshMetadataIfNecessary();
+      return await run();
+    };
+    return retry(attempt, {
+      backoff,
+      maxFailures,
+      isRetriable: (error) => recoveryOf(error) === 'retry',
+      beforeRetry: async () => {
+        this.#connected = undefined;
+        // If the refresh fails, the next attempt fails in the same way and is counted.
+        await cluster.refreshMetadata().catch(() => undefined);
+      },
+    }).catch((error: unknown) => {
+      throw asAppError(error, what);
+    });
+  }
 }
 
 async function listOffset(
   cluster: Cluster,
   topic: string,
   partition: number,
-  where: Where,
+  place: Place,
 ): Promise<number> {
   const timestamp =
-    typeof where === 'object' ? BigInt(Math.floor(where.atMs)) : where === 'start' ? -2n : -1n;
+    typeof place === 'object' ? BigInt(Math.floor(place.atMs)) : place === 'start' ? -2n : -1n;
   const encode = (head: number) =>
     new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8, head)
       .int32(-1) // replica id: a client
-      .int8(where === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
+      .int8(place === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
       .int32(1)
       .string(topic)
       .int32(1)
@@ -163,19 +173,8 @@ async function listOffset(
   return Number(reader.int64());
 }
 
-async function fetchOnce(
-  cluster: Cluster,
-  range: Range,
-  from: number,
-  isolation: number,
-): Promise<Fetched> {
-  const leader = await leaderOf(cluster, range.topic, range.partition);
-  const encode = (head: number) => encodeFetch(range, from, isolation, head);
-  return decodeFetch(await request(leader, fetchApi, encode, requestTimeoutMs + maxWaitMs));
-}
-
 function encodeFetch(
-  { topic, partition, maxBytes = largestFetch }: Range,
+  { topic, partition, maxBytes = largestFetchBytes }: Range,
   from: number,
   isolation: number,
   head: number,
@@ -199,8 +198,6 @@ function encodeFetch(
     .int32(0) // nothing forgotten
     .string('').buffer; // no rack
 }
-
-type Fetched = ReturnType<typeof decodeFetch>;
 
 function decodeFetch(body: Buffer) {
   const reader = new ByteReader(body);

@@ -1,18 +1,21 @@
-/** What a processor says of itself when it joins its group: Kafka keeps it as the member's user data, and tells it to whoever describes the group. */
+/**
+ * What a processor tells about itself when it joins its group. Kafka keeps it as the member's user
+ * data, and returns it to every client that describes the group.
+ */
 
-/** Of one process: where it says that it lives (`membership/liveness.ts`). */
+/** Identifies one process (`membership/liveness.ts`). */
 export type ProcessIdentity = {
-  /** Its address towards the brokers, and the port on which it listens for its neighbours. */
+  /** Its address towards the brokers, and its admin port. */
   readonly host: string;
   readonly port: number;
-  /** Of its machine or container: an address may mean another one elsewhere. */
+  /** Name of its machine or container: an address may mean another one elsewhere. */
   readonly hostname: string;
-  /** No other process has it, nor the same one after a restart. */
+  /** Unique, also after a restart. */
   readonly name: string;
 };
 
 export type Membership = {
-  /** The partitions that it has, whose state it holds. */
+  /** The partitions that it owns, whose state it holds. */
   readonly owned: readonly number[];
   readonly identity: ProcessIdentity | undefined;
 };
@@ -21,7 +24,7 @@ export function encodeMembership(membership: Membership): Buffer {
   return Buffer.from(JSON.stringify(membership));
 }
 
-/** Whoever says it in another way, an earlier version, is taken for one that says nothing. */
+/** Returns an empty membership for user data of another form, for example of another version. */
 export function decodeMembership(bytes: Buffer | undefined): Membership {
   const { owned, identity } = parsed(bytes);
   return {

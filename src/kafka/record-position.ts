@@ -1,4 +1,4 @@
-/** Where a record stands, and how that is written. Pure. */
+/** The position of a record, and how it is written: topic/partition@offset. Pure. */
 
 export type RecordPosition = {
   readonly topic: string;
@@ -6,5 +6,6 @@ export type RecordPosition = {
   readonly offset: number;
 };
 
-export const formatPosition = ({ topic, partition, offset }: RecordPosition) =>
-  `${topic}/${partition}@${offset}`;
+export function formatPosition({ topic, partition, offset }: RecordPosition): string {
+  return `${topic}/${partition}@${offset}`;
+}

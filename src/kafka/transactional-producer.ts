@@ -1,5 +1,9 @@
-/** A transactional producer that holds one transactional id, and commits one transaction at a time. Its producer epoch is a lease. */
+/**
+ * A transactional producer that holds one transactional id and commits one transaction at a time.
+ * Its producer epoch is a lease.
+ */
 
+import type { Arena } from '../buffers/arena.ts';
 import { AppError } from '../errors.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
 import { asAppError } from './failure.ts';
@@ -17,65 +21,76 @@ export type Transaction = {
     readonly partition: number;
     readonly offset: number;
   };
+  /** Holds the values of the records. `commit` releases it when the broker has them. */
+  readonly arena?: Arena;
 };
 
-export type TransactionalProducer = {
-  /**
-   * Writes everything or nothing. After any error the outcome is unknown and this producer is of no further use: close it, and begin a
-   * new one before reading any state.
-   */
-  readonly commit: (transaction: Transaction) => Promise<void>;
-  /** Never throws: the producer is given up either way. */
-  readonly close: () => Promise<void>;
-};
+export class TransactionalProducer {
+  readonly #producer: Producer;
 
-/**
- * Takes the transactional id: fences every earlier owner, and answers when the earlier owner's open transaction has ended.
- * `connect()` alone does not do this in KafkaJS: only the first transaction sends InitProducerId, so an empty one is begun and aborted.
- */
-export async function openTransactional(
-  client: Client,
-  transactionalId: string,
-  timeoutMs: number,
-): Promise<TransactionalProducer> {
-  const producer = client.producer({
-    transactionalId,
-    transactionTimeout: timeoutMs,
-    maxInFlightRequests: 5,
-    allowAutoTopicCreation: false,
-    createPartitioner: Partitioners.DefaultPartitioner,
-  });
-  const close = () => producer.disconnect().catch(() => undefined);
-  try {
-    await producer.connect();
-    await (await producer.transaction()).abort();
-  } catch (error) {
-    await close();
-    throw asAppError(error, `take the transactional id ${transactionalId}`);
+  private constructor(producer: Producer) {
+    this.#producer = producer;
   }
-  return { commit: (transaction) => commit(producer, transaction), close };
-}
 
-/**
- * The records and the offset know nothing of each other until the commit, so they are sent side by side: three round trips in place of five.
- * (The coordinator takes the requests of one connection one after the other: neither AddPartitionsToTxn nor AddOffsetsToTxn finds the other under way.)
- */
-async function commit(producer: Producer, { records, offsets }: Transaction): Promise<void> {
-  const { group, topic, partition, offset } = offsets;
-  const transaction = await producer.transaction();
-  const sent = await Promise.allSettled([
-    transaction.sendBatch({
-      topicMessages: records.map(asTopicMessages),
-      timeout: requestTimeoutMs,
-    }),
-    transaction.sendOffsets({
-      consumerGroupId: group,
-      topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }],
-    }),
-  ]);
-  // Both have ended: nothing is still trying when the producer is closed.
-  for (const one of sent) if (one.status === 'rejected') throw one.reason;
-  await transaction.commit();
+  /**
+   * Takes the transactional id: fences every earlier owner, and returns when the earlier owner's
+   * open transaction has ended. KafkaJS's `connect()` alone does not do this. Only the first
+   * transaction sends InitProducerId, so an empty one is begun and aborted.
+   * @throws AppError
+   */
+  static async open(
+    client: Client,
+    transactionalId: string,
+    timeoutMs: number,
+  ): Promise<TransactionalProducer> {
+    const producer = client.producer({
+      transactionalId,
+      transactionTimeout: timeoutMs,
+      maxInFlightRequests: 5,
+      allowAutoTopicCreation: false,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    });
+    const opened = new TransactionalProducer(producer);
+    try {
+      await producer.connect();
+      await (await producer.transaction()).abort();
+      return opened;
+    } catch (error) {
+      await opened.close();
+      throw asAppError(error, `take the transactional id ${transactionalId}`);
+    }
+  }
+
+  /**
+   * Writes everything or nothing. The records and the offset do not depend on each other before the
+   * commit, so they are sent in parallel: three round trips instead of five. (The coordinator handles
+   * the requests of one connection in order, so AddPartitionsToTxn and AddOffsetsToTxn do not conflict.)
+   * @throws after any error the outcome is unknown: close this producer, and open a new one before
+   * reading any state
+   */
+  async commit({ records, offsets, arena }: Transaction): Promise<void> {
+    const { group, topic, partition, offset } = offsets;
+    const transaction = await this.#producer.transaction();
+    const sent = await Promise.allSettled([
+      transaction.sendBatch({
+        topicMessages: records.map(asTopicMessages),
+        timeout: requestTimeoutMs,
+      }),
+      transaction.sendOffsets({
+        consumerGroupId: group,
+        topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }],
+      }),
+    ]);
+    // Both have settled, so nothing is still being retried when the producer is closed.
+    for (const one of sent) if (one.status === 'rejected') throw one.reason;
+    await transaction.commit();
+    arena?.release();
+  }
+
+  /** Never throws: the producer is given up either way. */
+  async close(): Promise<void> {
+    await this.#producer.disconnect().catch(() => undefined);
+  }
 }
 
 type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] extends
@@ -84,7 +99,7 @@ type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] exten
   ? T
   : never;
 
-/** The same object: KafkaJS's type only forbids the readonly lists of header values. */
+/** Returns the same object: KafkaJS's type only forbids the readonly lists of header values. */
 function asTopicMessages(records: Transaction['records'][number]): TopicMessages {
   if (records.messages.length === 0) {
     throw new AppError('ASSUMPTION_BROKEN', 'stop', `no records for ${records.topic} in a send`);

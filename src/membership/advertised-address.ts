@@ -1,11 +1,11 @@
-/** Our own address, as whoever shares a network with us and the brokers sees it. */
+/** Finds this host's address as seen from the network that it shares with the brokers. */
 
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { asAppError } from '../kafka/failure.ts';
 
-/** @param brokers host:port each @throws AppError, where none of them has an address to which there is a way */
+/** @param brokers as host:port. @throws AppError if no broker's address has a route */
 export async function advertisedAddress(brokers: readonly string[]): Promise<string> {
   try {
     return await Promise.any(brokers.map(addressTowards));
@@ -15,7 +15,7 @@ export async function advertisedAddress(brokers: readonly string[]): Promise<str
   }
 }
 
-/** Nothing is sent: a datagram socket that is connected has chosen its address by the routing table. */
+/** Connects a datagram socket, which chooses its own address by the routing table. Nothing is sent. */
 async function addressTowards(broker: string): Promise<string> {
   const { hostname, port } = new URL(`kafka://${broker}`);
   const { address, family } = await lookup(hostname.replace(/^\[|\]$/g, ''));

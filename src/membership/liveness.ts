@@ -1,6 +1,8 @@
 /**
- * Whether another process still lives, seen from outside: `GET /alive` on its admin port answers with its name, and then does not end. However a process
- * dies, its kernel closes what it had open at once, and refuses the next connection. Nothing else counts as a death: who can not be reached may be alive.
+ * Watches whether another process is alive, through an open connection: `GET /alive` on its admin
+ * port responds with its name and then does not end. However a process dies, its kernel closes its
+ * connections at once and refuses the next one. Nothing else counts as a death: an unreachable
+ * process may be alive (docs/adr/0008).
  */
 
 import { get } from 'node:http';
@@ -8,58 +10,65 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { alivePath } from '../admin/server.ts';
 import type { ProcessIdentity } from '../kafka/member-metadata.ts';
 
-const answerWithinMs = 2_000;
-const betweenAttemptsMs = 100;
+const responseTimeoutMs = 2_000;
+const retryAfterMs = 100;
 
-/** Then whoever can not be reached is left to its session. */
+/** After so many failures in a row a process is no longer watched: its session is the fallback. */
 const maxAttempts = 20;
 
-/** The kernel's own question to a host that is silent, so that one that is gone does not leave a connection for ever. */
+/** The kernel probes a silent host this often, so that a host that is gone does not keep a connection open forever. */
 const keepAliveMs = 10_000;
 
-/** Resolves when the process has died (true), or can not be watched any more, by `signal` or because it can not be reached (false). Never rejects. */
+/**
+ * Resolves with true when the process has died; with false when it cannot be watched any more,
+ * because of `signal` or because it is unreachable. Never rejects.
+ */
 export async function waitForDeath(
   identity: ProcessIdentity,
   signal: AbortSignal,
+  attempts = maxAttempts,
 ): Promise<boolean> {
-  // Before we have met it, a refusal says nothing: in our network the address may be somebody else's.
-  let hasMet = false;
-  for (let attempts = 0; attempts < maxAttempts && !signal.aborted; attempts += 1) {
-    const answer = await probe(identity, signal);
-    if (answer === identity.name) {
-      hasMet = true;
-      attempts = 0;
-    } else if (hasMet && answer !== undefined) return true;
-    await sleep(betweenAttemptsMs);
+  // Before the first contact a refusal says nothing: in our network the address may belong to another process.
+  let hasContact = false;
+  for (let failures = 0; failures < attempts && !signal.aborted; failures += 1) {
+    const found = await probe(identity, signal);
+    if (found === identity.name) {
+      hasContact = true;
+      failures = 0;
+    } else if (hasContact && found !== undefined) return true;
+    await sleep(retryAfterMs);
   }
   return false;
 }
 
-/** Of one connection, when it ends or is of no use: the name that answered; 'refused', where nobody listens; undefined, where nothing is known. */
+/**
+ * Opens one connection, and resolves when it ends: with the name that responded, with 'refused' if
+ * nothing listens there, with undefined if nothing is known.
+ */
 function probe(
   { host, port, name }: ProcessIdentity,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const timeout = answerWithinMs;
-    const asked = get({ host, port, path: alivePath, agent: false, timeout, signal });
-    asked.setSocketKeepAlive(true, keepAliveMs);
-    asked.on('timeout', () => asked.destroy());
-    asked.on('error', (error: NodeJS.ErrnoException) =>
+    const timeout = responseTimeoutMs;
+    const request = get({ host, port, path: alivePath, agent: false, timeout, signal });
+    request.setSocketKeepAlive(true, keepAliveMs);
+    request.on('timeout', () => request.destroy());
+    request.on('error', (error: NodeJS.ErrnoException) =>
       resolve(error.code === 'ECONNREFUSED' ? 'refused' : undefined),
     );
-    asked.on('response', (response) => {
-      let said = '';
+    request.on('response', (response) => {
+      let received = '';
       response.setEncoding('latin1');
       response.on('data', (text: string) => {
-        said += text;
-        if (said === `${name}\n`) asked.setTimeout(0);
-        else if (said.length > name.length) asked.destroy();
+        received += text;
+        if (received === `${name}\n`) request.setTimeout(0);
+        else if (received.length > name.length) request.destroy();
       });
-      response.on('error', () => undefined); // its close comes too
+      response.on('error', () => undefined); // 'close' follows
       response.on('close', () => {
-        const isWhole = response.statusCode === 200 && said.endsWith('\n');
-        resolve(isWhole ? said.trimEnd() : undefined);
+        const isWhole = response.statusCode === 200 && received.endsWith('\n');
+        resolve(isWhole ? received.trimEnd() : undefined);
       });
     });
   });

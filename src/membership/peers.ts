@@ -1,115 +1,122 @@
 /**
- * The other processes of the group. When one of them dies, its members are taken out of the group at once, so that their partitions need not wait
- * for the end of a session. Whoever dies with its host, or hangs, is not seen here: that is what the session is for.
+ * Watches the other processes of the group. When one of them dies, its members are removed from the
+ * group at once, so that their partitions need not wait for the end of a session. A process that
+ * dies with its host, or hangs, is not noticed here: for that there is the session time-out.
  */
 
+import { SerialQueue } from '../concurrency/serial-queue.ts';
 import { messageOf } from '../errors.ts';
 import type { Member } from '../kafka/admin.ts';
 import type { ProcessIdentity } from '../kafka/member-metadata.ts';
 import type { Log } from '../observability/log.ts';
 
 export type PeersOptions = {
-  /** Ourselves. */
+  /** This process. */
   readonly own: ProcessIdentity;
-  /** Who is in the group now, where that is known. */
+  /** Returns the members of the group; undefined while they are not known. */
   readonly members: () => Promise<readonly Member[] | undefined>;
-  /** Resolves with true when it has died. */
+  /** Resolves with true when the process has died. */
   readonly waitForDeath: (identity: ProcessIdentity, signal: AbortSignal) => Promise<boolean>;
-  /** Answers whether it was a member still. */
+  /** Returns whether it was still a member. */
   readonly removeMember: (memberId: string) => Promise<boolean>;
   readonly log: Log;
 };
 
-export type Peers = {
-  /** Watches those who are in the group now, and no others. First called before we join. */
-  readonly look: () => Promise<void>;
-  readonly stop: () => void;
-};
-
-/** A group has at most as many members as raw has partitions. */
+/** Limits the connections, because any member of the group can name an address. */
 const maxWatched = 256;
 
-/** One process. */
+/** A watched process with its members. */
 type Watched = { memberIds: readonly string[]; readonly watch: AbortController };
 
-export function createPeers(options: PeersOptions): Peers {
-  const { own, members, waitForDeath, removeMember, log } = options;
-  const watched = new Map<string, Watched>();
-  /** Those that were found where we are, by name, and taken out once. */
-  const doubted = new Set<string>();
-  let isStopped = false;
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #watched = new Map<string, Watched>();
+  /** Names of processes that were found at our own address, and were removed once. */
+  readonly #doubted = new Set<string>();
+  /** Updates run one after the other, so that an older result does not come last. */
+  readonly #updates = new SerialQueue();
+  #isStopped = false;
 
-  const removeMembers = async (memberIds: readonly string[], { host, port }: ProcessIdentity) => {
-    for (const memberId of memberIds) {
-      try {
-        // Every neighbour asks for it; the first is answered with true.
-        if (!(await removeMember(memberId))) continue;
-        log.warn({ memberId, host, port }, 'a processor has died and is taken out of the group');
-      } catch (error) {
-        const facts = { memberId, host, port, err: error };
-        log.warn(facts, 'a processor has died, its partitions wait for the end of its session');
-      }
-    }
-  };
+  constructor(options: PeersOptions) {
+    this.#options = options;
+  }
 
-  const watch = async (identity: ProcessIdentity, one: Watched) => {
-    const hasDied = await waitForDeath(identity, one.watch.signal);
-    if (watched.get(identity.name) === one) watched.delete(identity.name);
-    if (hasDied && !isStopped) await removeMembers(one.memberIds, identity);
-  };
+  /** Watches the current members of the group, and no others. Call it before joining, and after each rebalance. */
+  async update(): Promise<void> {
+    await this.#updates
+      .run(() => this.#update())
+      .catch((error: unknown) => {
+        this.#options.log.info(
+          { reason: messageOf(error) },
+          'the members of the group are not known',
+        );
+      });
+  }
 
-  /** In our network we could not listen there if it lived. One that joins again under the same name lives all the same, in another network. */
-  const doubt = async (name: string, identity: ProcessIdentity, memberIds: readonly string[]) => {
-    if (!doubted.has(name)) {
-      doubted.add(name);
-      return removeMembers(memberIds, identity);
-    }
-    const { host, port, hostname } = identity;
-    const text =
-      'another processor lives under our own address and host name: give each host a name of its own, or a death of one of them is seen only by the end of its session';
-    log.warn({ host, port, hostname }, text);
-  };
+  stop(): void {
+    this.#isStopped = true;
+    for (const { watch } of this.#watched.values()) watch.abort();
+  }
 
-  const look = async () => {
+  async #update(): Promise<void> {
+    const { own, members } = this.#options;
     const now = await members();
-    if (now === undefined || isStopped) return;
+    if (now === undefined || this.#isStopped) return;
     const byName = Map.groupBy(now, ({ identity }) => identity?.name);
-    for (const [name, { watch }] of watched) {
+    for (const [name, { watch }] of this.#watched) {
       if (byName.has(name)) continue;
       watch.abort();
-      watched.delete(name);
+      this.#watched.delete(name);
     }
     for (const [name, list] of byName) {
       const [{ identity } = {}] = list;
       if (name === undefined || identity === undefined || name === own.name) continue;
       const memberIds = list.map(({ memberId }) => memberId);
-      const known = watched.get(name);
+      const known = this.#watched.get(name);
       if (known) known.memberIds = memberIds;
-      else if (isSameAddress(identity, own)) await doubt(name, identity, memberIds);
-      // Any member of the group can name an address: bound the number of connections.
-      else if (watched.size >= maxWatched) continue;
-      else {
-        const one: Watched = { memberIds, watch: new AbortController() };
-        watched.set(name, one);
-        void watch(identity, one);
+      else if (isSameAddress(identity, own)) await this.#doubt(identity, memberIds);
+      else if (this.#watched.size < maxWatched) void this.#watch(identity, memberIds);
+    }
+  }
+
+  async #watch(identity: ProcessIdentity, memberIds: readonly string[]): Promise<void> {
+    const one: Watched = { memberIds, watch: new AbortController() };
+    this.#watched.set(identity.name, one);
+    const hasDied = await this.#options.waitForDeath(identity, one.watch.signal);
+    if (this.#watched.get(identity.name) === one) this.#watched.delete(identity.name);
+    if (hasDied && !this.#isStopped) await this.#removeMembers(one.memberIds, identity);
+  }
+
+  /**
+   * Handles a process at our own address: in our network it must be dead, or we could not listen
+   * there. If it rejoins under the same name, it lives in another network.
+   */
+  async #doubt(identity: ProcessIdentity, memberIds: readonly string[]): Promise<void> {
+    const { name, host, port, hostname } = identity;
+    if (!this.#doubted.has(name)) {
+      this.#doubted.add(name);
+      return this.#removeMembers(memberIds, identity);
+    }
+    const text =
+      'another processor has our own address and host name: give each host a name of its own. Until then a death of one of them is noticed only by the end of its session';
+    this.#options.log.warn({ host, port, hostname }, text);
+  }
+
+  async #removeMembers(memberIds: readonly string[], identity: ProcessIdentity): Promise<void> {
+    const { removeMember, log } = this.#options;
+    const { host, port } = identity;
+    for (const memberId of memberIds) {
+      try {
+        // Every peer tries it; the first one gets true.
+        if (!(await removeMember(memberId))) continue;
+        log.warn({ memberId, host, port }, 'a processor has died and was removed from the group');
+      } catch (error) {
+        const text =
+          'could not remove the dead member from the group; its partitions stay unassigned until the session times out';
+        log.warn({ memberId, host, port, err: error }, text);
       }
     }
-  };
-
-  /** One after the other: an earlier answer must not come last. */
-  let looking = Promise.resolve();
-  return {
-    look: () => {
-      looking = looking.then(look).catch((error: unknown) => {
-        log.info({ reason: messageOf(error) }, 'the neighbours are not known');
-      });
-      return looking;
-    },
-    stop: () => {
-      isStopped = true;
-      for (const { watch } of watched.values()) watch.abort();
-    },
-  };
+  }
 }
 
 function isSameAddress(one: ProcessIdentity, other: ProcessIdentity): boolean {

@@ -1,16 +1,17 @@
 /**
- * Takes a member that has died out of its group, so that its partitions need not wait for the end of its session. It is safe even if the member
- * lives: what may be written is decided by the leases, not by the membership.
+ * Removes a dead member from its group, so that its partitions need not wait for the end of its
+ * session. It is safe even if the member is alive: the leases, not the membership, guard what is
+ * written.
  */
 
 import type { Client } from '../kafka/client.ts';
 import { createCluster } from '../kafka/cluster.ts';
 import { asAppError } from '../kafka/failure.ts';
 
-/** The coordinator's answer where the session has ended already. */
+/** The coordinator's response if the session has ended already. */
 const unknownMember = 'UNKNOWN_MEMBER_ID';
 
-/** Answers whether it was a member still. @throws AppError, where the coordinator can not be asked */
+/** Returns whether it was still a member. @throws AppError if the coordinator cannot be reached */
 export async function removeMember(
   client: Client,
   group: string,
@@ -24,7 +25,7 @@ export async function removeMember(
     return true;
   } catch (error) {
     if ((error as { type?: string }).type === unknownMember) return false;
-    throw asAppError(error, `take the member ${memberId} out of the group ${group}`);
+    throw asAppError(error, `remove the member ${memberId} from the group ${group}`);
   } finally {
     await cluster.disconnect().catch(() => undefined);
   }

@@ -1,30 +1,41 @@
-/** Whether this process is ready, and if not, why: what /readyz answers. Liveness is that it answers at all (kubernetes.io: never ask others). */
+/**
+ * Readiness of this process, as /readyz shows it. Liveness is only that the process responds: it must
+ * not depend on others (kubernetes.io).
+ */
 
 export type Status = {
   readonly isReady: boolean;
-  /** 'ready', or the reason why not, by part. */
+  /** By part: 'ready', or the reason why it is not. */
   readonly parts: Readonly<Record<string, string>>;
 };
 
-export type Health = {
-  /** Says that a part is not ready, with the reason a person reads. */
-  readonly notReady: (part: string, reason: string) => void;
-  readonly ready: (part: string) => void;
-  /** Something to know beside the parts, which changes nothing. */
-  readonly note: (name: string, text: string) => void;
-  readonly status: () => Status;
-};
+export class Health {
+  readonly #reasons: Map<string, string>;
+  readonly #notes = new Map<string, string>();
 
-export function createHealth(parts: readonly string[]): Health {
-  const reasons = new Map(parts.map((part) => [part, 'starting']));
-  const notes = new Map<string, string>();
-  return {
-    notReady: (part, reason) => void reasons.set(part, reason),
-    ready: (part) => void reasons.set(part, 'ready'),
-    note: (name, text) => void notes.set(name, text),
-    status: () => ({
-      isReady: [...reasons.values()].every((reason) => reason === 'ready'),
-      parts: Object.fromEntries([...reasons, ...notes]),
-    }),
-  };
+  /** @param parts must all be ready for the process to be ready */
+  constructor(parts: readonly string[]) {
+    this.#reasons = new Map(parts.map((part) => [part, 'starting']));
+  }
+
+  /** @param reason for people */
+  notReady(part: string, reason: string): void {
+    this.#reasons.set(part, reason);
+  }
+
+  ready(part: string): void {
+    this.#reasons.set(part, 'ready');
+  }
+
+  /** Adds a text for people that does not affect the readiness. */
+  note(name: string, text: string): void {
+    this.#notes.set(name, text);
+  }
+
+  status(): Status {
+    return {
+      isReady: [...this.#reasons.values()].every((reason) => reason === 'ready'),
+      parts: Object.fromEntries([...this.#reasons, ...this.#notes]),
+    };
+  }
 }

@@ -1,7 +1,6 @@
 /** Every metric, in one place: the names are Prometheus', the label values are closed lists (conventions of the README, "Metrics"). */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { PairCounter } from './pair-counter.ts';
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -25,14 +24,16 @@ export function createMetrics(build: { readonly version: string }) {
       named('worker_deaths_total', 'Workers that died and were not told to'),
     ),
     // bridge
-    webhooks: new PairCounter({
-      ...named('webhooks_received_total', 'Webhooks by what became of them'),
-      labelNames: ['source', 'outcome'],
-    }),
-    signatures: new PairCounter({
-      ...named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
-      labelNames: ['source', 'secret'],
-    }),
+    webhooks: createPairCounter(
+      named('webhooks_received_total', 'Webhooks by outcome'),
+      'source',
+      'outcome',
+    ),
+    signatures: createPairCounter(
+      named('webhook_signatures_total', 'Verified webhooks by the name of the secret'),
+      'source',
+      'secret',
+    ),
     secretsReloads: new Counter({
       ...named('webhook_secrets_reloads_total', 'Times WEBHOOK_SECRETS_FILE changed, by outcome'),
       labelNames: ['outcome'],
@@ -62,7 +63,7 @@ export function createMetrics(build: { readonly version: string }) {
     clockRefusals: new Counter(
       named(
         'clock_refusals_total',
-        "Writes whose time stamps Kafka refused: this host's clock is too far from the broker's",
+        "Writes whose timestamps Kafka refused: this host's clock is too far from the broker's",
       ),
     ),
     spoolDamaged: new Gauge(
@@ -153,3 +154,33 @@ export function createMetrics(build: { readonly version: string }) {
 
 /** What /metrics is, by Prometheus' exposition format. */
 export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+type Named = { readonly name: string; readonly help: string; readonly registers: Registry[] };
+
+/**
+ * A counter with two labels for the hot path: prom-client serializes the labels at each `inc`. Counts
+ * are kept in a Map, and are added when the metrics are collected. The label values are closed lists.
+ */
+function createPairCounter(named: Named, firstLabel: string, secondLabel: string) {
+  const pending = new Map<string, Map<string, number>>();
+  new Counter({
+    ...named,
+    labelNames: [firstLabel, secondLabel],
+    collect() {
+      for (const [first, counts] of pending) {
+        for (const [second, by] of counts) {
+          this.inc({ [firstLabel]: first, [secondLabel]: second }, by);
+        }
+      }
+      pending.clear();
+    },
+  });
+  return {
+    /** @param by 0 shows the series before anything was counted */
+    count: (first: string, second: string, by = 1): void => {
+      const counts = pending.get(first);
+      if (counts) counts.set(second, (counts.get(second) ?? 0) + by);
+      else pending.set(first, new Map([[second, by]]));
+    },
+  };
+}

@@ -1,4 +1,4 @@
-/** The whole business: what becomes of each record of a batch. Pure; the clock, the routes and the state come as values. */
+/** Decides what becomes of each record of a batch: the whole business. Pure; the clock, the routes and the state are values. */
 
 import type { JournalEntry, JournalRecord, Outcome } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
@@ -8,7 +8,7 @@ import { noIdentity } from '../journal/deployment-identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Publication } from '../voucherify/publication.ts';
-import type { Decoded } from './decode.ts';
+import type { DecodedRecord } from './decode.ts';
 import { type Output, outputsOf } from './outputs.ts';
 
 export type Decision =
@@ -22,58 +22,39 @@ export type Rules = {
   readonly olderThanWindow: 'park' | 'forward';
   readonly personalData: readonly PersonalField[];
   readonly referenceOf?: ReferenceOf;
+  /** Replaces every event to forward, if its topic would refuse it. */
+  readonly tooLarge?: DeadLetter;
 };
 
-type Memory = Pick<PartitionState, 'position' | 'streamTimeMs' | 'hasSeen' | 'isOlderThanWindow'>;
+type State = Pick<PartitionState, 'position' | 'streamTimeMs' | 'hasSeen' | 'isOlderThanWindow'>;
 
 /**
- * @param records looked at one after the other, none of them twice: each may be gone before the next is made
- * @param take is given each record's decision, in order
- * @param tooLarge stands in for every event to forward: its topic would refuse it
- * @returns what the journal will say (but for the deployment's identity), and what the state becomes once it is committed
+ * Yields the decision on each record, in order. The records are read one at a time, so that each may
+ * be garbage before the next one is decoded.
+ * @returns the journal record of the batch, without the deployment's identity. Applying it after the
+ * commit gives the next state
  */
-export function decide(
-  records: Iterable<Decoded>,
-  memory: Memory,
+export function* decide(
+  records: Iterable<DecodedRecord>,
+  state: State,
   rules: Rules,
   nowMs: number,
-  take: (decision: Decision) => void,
-  tooLarge?: DeadLetter,
-): JournalRecord {
-  /** Forwarded by this very batch: of two copies in one batch the second is the duplicate. */
-  const draft = new Set<string>();
-  const journal = new Entries(memory.position);
-  let streamTimeMs = memory.streamTimeMs;
+): Generator<Decision, JournalRecord> {
+  // Ids forwarded by this very batch: of two copies in one batch the second is the duplicate.
+  const forwarded = new Set<string>();
+  const journal = new JournalEntries(state.position);
+  let { streamTimeMs } = state;
   let lastTimestamp = -1;
-  const decisionOn = (record: Decoded): Decision => {
-    const { content } = record;
-    if (record.redrive && !isFirst(record.redrive, draft, memory)) return { kind: 'duplicate' };
-    if (content.kind === 'broken') return { kind: 'dead-letter', letter: content.letter };
-    if (content.kind === 'other-event') return { kind: 'ignore', eventType: content.eventType };
-    if (draft.has(content.id) || memory.hasSeen(record.digest)) return { kind: 'duplicate' };
-    if (
-      rules.olderThanWindow === 'park' &&
-      !record.redrive?.isStaleAllowed &&
-      memory.isOlderThanWindow(content.createdAtMs, streamTimeMs)
-    ) {
-      return { kind: 'dead-letter', letter: tooOld };
-    }
-    const decision = tooLarge
-      ? ({ kind: 'dead-letter', letter: tooLarge } as const)
-      : forward(content, record, rules, nowMs);
-    if (decision.kind === 'forward') draft.add(content.id);
-    return decision;
-  };
   for (const record of records) {
     // A bridge whose clock runs ahead must not make the processor forget.
     streamTimeMs = Math.max(streamTimeMs, Math.min(record.receivedAtMs, nowMs));
     lastTimestamp = record.timestampMs;
-    const decision = decisionOn(record);
+    const decision = decideOne(record, state, forwarded, streamTimeMs, rules, nowMs);
     journal.add(record, decision);
-    take(decision);
+    yield decision;
   }
   return {
-    from: memory.position,
+    from: state.position,
     to: journal.to,
     receivedUntil: streamTimeMs,
     processedAt: nowMs,
@@ -86,11 +67,38 @@ export function decide(
   };
 }
 
-/** Of a dead letter that was sent back twice only the first passes, whatever becomes of it. */
-function isFirst({ letter }: Redrive, draft: Set<string>, memory: Memory): boolean {
+function decideOne(
+  record: DecodedRecord,
+  state: State,
+  forwarded: Set<string>,
+  streamTimeMs: number,
+  rules: Rules,
+  nowMs: number,
+): Decision {
+  const { content, redrive } = record;
+  if (redrive && !isFirstRedrive(redrive, forwarded, state)) return { kind: 'duplicate' };
+  if (content.kind === 'broken') return { kind: 'dead-letter', letter: content.letter };
+  if (content.kind === 'other-event') return { kind: 'ignore', eventType: content.eventType };
+  if (forwarded.has(content.id) || state.hasSeen(record.digest)) return { kind: 'duplicate' };
+  if (
+    rules.olderThanWindow === 'park' &&
+    !redrive?.isStaleAllowed &&
+    state.isOlderThanWindow(content.createdAtMs, streamTimeMs)
+  ) {
+    return { kind: 'dead-letter', letter: tooOld };
+  }
+  const decision: Decision = rules.tooLarge
+    ? { kind: 'dead-letter', letter: rules.tooLarge }
+    : forward(content, record, rules, nowMs);
+  if (decision.kind === 'forward') forwarded.add(content.id);
+  return decision;
+}
+
+/** Returns whether this is the first redrive of the letter: a letter that was redriven twice passes once, whatever becomes of it. */
+function isFirstRedrive({ letter }: Redrive, forwarded: Set<string>, state: State): boolean {
   const name = `redrive ${letter}`;
-  if (draft.has(name) || memory.hasSeen(digestOfRedrive(letter))) return false;
-  draft.add(name);
+  if (forwarded.has(name) || state.hasSeen(digestOfRedrive(letter))) return false;
+  forwarded.add(name);
   return true;
 }
 
@@ -99,38 +107,29 @@ const tooOld: DeadLetter = {
   reason: 'older-than-window',
   path: '$.data.publication.created_at',
   message:
-    'the publication is older than DEDUP_WINDOW: expected a younger one, for an earlier arrival may have been forgotten',
+    'the publication is older than DEDUP_WINDOW, so an earlier arrival may have been forgotten: expected a younger one',
 };
 
 const noRoute: DeadLetter = {
   stage: 'decide',
   reason: 'no-route',
   path: '$',
-  message: 'no route fits the event, and the routes say to park what none fits',
+  message: 'no route matches the event, and the default of the routes is park',
 };
-
-/** Each once: several outputs may go to one topic. */
-function topicsOf({ outputs }: Decision & { kind: 'forward' }): readonly string[] {
-  return [...new Set(outputs.map(({ topic }) => topic))];
-}
 
 function forward(
   publication: Publication,
-  { source, receivedAtMs }: Decoded,
+  { source, receivedAtMs }: DecodedRecord,
   { routes, personalData, referenceOf }: Rules,
   nowMs: number,
 ): Decision {
-  const event = enrich(
-    publication,
-    { source, receivedAtMs, processedAtMs: nowMs },
-    personalData,
-    referenceOf,
-  );
-  if ('kind' in event) {
-    const { reason, path, message } = event;
+  const arrival = { source, receivedAtMs, processedAtMs: nowMs };
+  const enriched = enrich(publication, arrival, personalData, referenceOf);
+  if (enriched.kind === 'rejection') {
+    const { reason, path, message } = enriched;
     return { kind: 'dead-letter', letter: { stage: 'decide', reason, path, message } };
   }
-  const outputs = outputsOf(event, routes);
+  const outputs = outputsOf(enriched.event, routes);
   if (outputs.length === 0) return { kind: 'dead-letter', letter: noRoute };
   return { kind: 'forward', outputs };
 }
@@ -142,8 +141,8 @@ const outcomes: Readonly<Record<Decision['kind'], Outcome>> = {
   ignore: 'IGNORED',
 };
 
-/** What the journal says of a batch, record by record. */
-class Entries {
+/** The journal's entries on a batch, and the labels that they point to. */
+class JournalEntries {
   readonly labels: string[] = [];
   readonly entries: JournalEntry[] = [];
   readonly #from: number;
@@ -155,7 +154,7 @@ class Entries {
     this.to = from;
   }
 
-  add({ digest, offset: rawOffset, redrive }: Decoded, decision: Decision): void {
+  add({ digest, offset: rawOffset, redrive }: DecodedRecord, decision: Decision): void {
     const offset = rawOffset - this.#from;
     const outcome = outcomes[decision.kind];
     this.entries.push({ digest, offset, outcome, label: this.#indexOf(labelOf(decision)) });
@@ -174,18 +173,19 @@ class Entries {
   }
 }
 
-/** Event types are free text in distributions; the journal keeps what identifies them. */
+/** Event types are free text in distributions; the journal keeps enough of them to identify them. */
 const longestLabel = 100;
 
 function labelOfRedrive({ by, isStaleAllowed, attempt }: Redrive): string {
-  const allowed = isStaleAllowed ? ', stale allowed' : '';
-  return `${redriveLabel}${by.slice(0, longestLabel).toWellFormed()}, attempt ${attempt}${allowed}`;
+  const stale = isStaleAllowed ? ', stale allowed' : '';
+  return `${redriveLabel}${by.slice(0, longestLabel).toWellFormed()}, attempt ${attempt}${stale}`;
 }
 
 function labelOf(decision: Decision): string | undefined {
   switch (decision.kind) {
     case 'forward':
-      return topicsOf(decision).join(' ');
+      // Several outputs may go to one topic.
+      return [...new Set(decision.outputs.map(({ topic }) => topic))].join(' ');
     case 'dead-letter':
       return decision.letter.reason;
     case 'ignore':

@@ -1,11 +1,11 @@
-/** How many records of a transaction became what, for the metrics. */
+/** Counts the decisions and output records of one transaction, for the metrics. */
 
 import type { Decision } from './decide.ts';
 
 type Counts = Map<string, number>;
 
 export class DecisionCounts {
-  /** By outcome, then by reason; '' where an outcome needs none. */
+  /** By outcome, then by reason; the reason is '' if an outcome needs none. */
   readonly events = new Map<Decision['kind'], Counts>();
   /** Output records by topic. */
   readonly topics: Counts = new Map();
@@ -24,7 +24,7 @@ function addOne(counts: Counts, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** A closed list: an event type is not in it, for strangers choose those. */
+/** Returns one of a closed list of reasons. Event types are left out, because strangers choose them. */
 function reasonOf(decision: Decision): string {
   return decision.kind === 'dead-letter' ? decision.letter.reason : '';
 }

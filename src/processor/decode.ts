@@ -1,4 +1,4 @@
-/** Raw records → what they carry. Everything that can be wrong with one is a value here. */
+/** Decodes raw records: Avro, then JSON, then the publication. Everything that can be wrong with a record is a value here. */
 
 import type { Decoder, Undecodable } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -9,16 +9,17 @@ import type { InputRecord } from '../kafka/group.ts';
 import { type Publication, type Rejection, readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 
-export type Decoded = {
+export type DecodedRecord = {
+  /** Raw offset. */
   readonly offset: number;
-  /** Kafka's. */
+  /** Kafka's timestamp, in milliseconds since 1970. */
   readonly timestampMs: number;
-  /** When the bridge received it, by its clock; Kafka's timestamp where the record can not be read. */
+  /** When the bridge received it, by the bridge's clock; Kafka's timestamp if the record cannot be read. */
   readonly receivedAtMs: number;
-  /** Of the publication id, else of the record's key. */
+  /** Digest of the publication id; without one, of the record's key. */
   readonly digest: Buffer;
   readonly source: string;
-  /** Where it is a dead letter that was sent back. */
+  /** Set if it is a dead letter that was redriven. */
   readonly redrive: Redrive | undefined;
   readonly content:
     | Publication
@@ -29,58 +30,52 @@ export type Decoded = {
 /** ECMAScript's last Date. */
 const lastDateMs = 8.64e15;
 
-/** `decoder.prepare` must have seen the values. */
-export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): Decoded {
-  const raw = decoder.decode(record.value);
+/** @param decoder knows the record's schema: `prepare` was called before */
+export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>): DecodedRecord {
+  const result = decoder.decode(record.value);
   const offset = Number(record.offset);
   const timestampMs = Number(record.timestamp);
   const redrive = redriveOf((name) => record.header(name));
   const digestOfKey = () => (record.key ? digestOf(record.key) : noDigest);
-  if ('kind' in raw) {
+  if (result.kind === 'undecodable') {
+    const content = broken('decode', result, '$');
+    const digest = digestOfKey();
     const receivedAtMs = timestampMs;
-    const content = broken('decode', raw);
-    return {
-      offset,
-      timestampMs,
-      receivedAtMs,
-      digest: digestOfKey(),
-      source: '',
-      redrive,
-      content,
-    };
+    return { offset, timestampMs, receivedAtMs, digest, source: '', redrive, content };
   }
-  const { receivedAt, source } = raw;
-  // Whoever writes to raw may write any long there; what no Date can be counts as the nearest one.
+  const { receivedAt, source, body } = result.value;
+  // Other writers of raw may have written any long. A value outside ECMAScript's range counts as the nearest date.
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
-  const content = contentOf(raw);
+  const content = contentOf(body);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
   return { offset, timestampMs, receivedAtMs, digest, source, redrive, content };
 }
 
-function contentOf({ body }: RawWebhook): Decoded['content'] {
+function contentOf(body: Buffer): DecodedRecord['content'] {
   const webhook = readWebhook(body);
   switch (webhook.kind) {
     case 'other-event':
       return webhook;
     case 'unreadable':
-      return broken('read', { ...webhook, path: '$' });
+      return broken('read', webhook, '$');
     case 'publication': {
       const publication = readPublication(webhook);
-      return publication.kind === 'rejection' ? broken('read', publication) : publication;
+      return publication.kind === 'rejection'
+        ? broken('read', publication, publication.path)
+        : publication;
     }
   }
 }
 
-type Fault =
-  | Undecodable
-  | Rejection
-  | {
-      readonly reason: 'invalid-json' | 'unknown-shape';
-      readonly path: string;
-      readonly message: string;
-    };
+type Fault = {
+  readonly reason: (Undecodable | Rejection)['reason'] | 'invalid-json' | 'unknown-shape';
+  readonly message: string;
+};
 
-function broken(stage: DeadLetter['stage'], fault: Fault): Decoded['content'] {
-  const path = 'path' in fault ? fault.path : '$';
-  return { kind: 'broken', letter: { stage, reason: fault.reason, path, message: fault.message } };
+function broken(
+  stage: DeadLetter['stage'],
+  { reason, message }: Fault,
+  path: string,
+): DecodedRecord['content'] {
+  return { kind: 'broken', letter: { stage, reason, path, message } };
 }

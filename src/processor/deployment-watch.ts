@@ -1,6 +1,7 @@
 /**
- * Whether the topics are still those to which the leases and positions belong. A topic that is deleted and made again under running processors has
- * the same name, and offsets that start at 0: KafkaJS goes on without a word, and the records below the old position would be skipped.
+ * Watches whether the topics are still those to which the leases and positions belong. A topic that
+ * is recreated under running processors has the same name, and its offsets start at 0. KafkaJS
+ * continues silently, and the records below the old position would be skipped.
  */
 
 import type { DeploymentIdentity } from '../avro/records.ts';
@@ -13,21 +14,9 @@ import {
 } from '../journal/deployment-identity.ts';
 import type { Admin } from '../kafka/admin.ts';
 
-export type DeploymentWatch = {
-  readonly current: () => { readonly deployment: DeploymentIdentity; readonly identity: Buffer };
-  /**
-   * Call after records were fetched and before they are worked on.
-   * @throws AppError ASSUMPTION_BROKEN, fatal, where a topic is another one now; retriable, where Kafka cannot be asked
-   */
-  readonly verify: () => Promise<void>;
-  /** Rejects as `verify` does where nothing is fetched. */
-  readonly ended: Promise<never>;
-  readonly stop: () => void;
-};
-
-/** An answer counts for so long: to make a topic again, and to fill it beyond the position, takes longer. */
-const freshMs = 250;
-const betweenLooksMs = 5_000;
+/** A result stays valid for this long. Recreating a topic and filling it beyond the position takes longer. */
+const validForMs = 250;
+const pollEveryMs = 5_000;
 
 type Options = {
   readonly admin: Pick<Admin, 'identify'>;
@@ -37,61 +26,87 @@ type Options = {
   readonly topics: () => readonly string[];
 };
 
-/** @throws AppError, where Kafka cannot be asked */
-export async function watchDeployment({
-  admin,
-  group,
-  core,
-  topics,
-}: Options): Promise<DeploymentWatch> {
-  const read = async (): Promise<DeploymentIdentity> => {
-    const found = await admin.identify(topics());
-    const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
-    // While it does not exist nothing can be fetched, and nothing is known of it.
-    const partitions = found.get(core.raw)?.partitions ?? current.deployment.partitions;
-    return { group, partitions, topicIds, isAdopted: false };
-  };
-  const asCurrent = (deployment: DeploymentIdentity) => {
-    return { deployment, identity: identityOf(deployment) };
-  };
-  let current = asCurrent({ group, partitions: 0, topicIds: {}, isAdopted: false });
-  current = asCurrent(await read());
-  let lookedAt = performance.now();
-  let looking: Promise<void> | undefined;
-  const look = async () => {
-    const startedAt = performance.now();
-    const found = await read();
-    const differences = differencesOf(current.deployment, found);
+type Current = { readonly deployment: DeploymentIdentity; readonly identity: Buffer };
+
+export class DeploymentWatch {
+  readonly #options: Options;
+  #current: Current;
+  #verifiedAtMs = performance.now();
+  #verifying: Promise<void> | undefined;
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(options: Options, deployment: DeploymentIdentity) {
+    this.#options = options;
+    this.#current = withIdentity(deployment);
+    this.#ended.promise.catch(() => undefined);
+    this.#timer = setInterval(() => {
+      this.verify().catch((error: unknown) => {
+        // While Kafka cannot be reached nothing is processed either.
+        if (error instanceof AppError && error.recovery === 'stop') this.#ended.reject(error);
+      });
+    }, pollEveryMs);
+  }
+
+  /** @throws AppError if Kafka cannot be reached */
+  static async start(options: Options): Promise<DeploymentWatch> {
+    return new DeploymentWatch(options, await read(options, 0));
+  }
+
+  get current(): Current {
+    return this.#current;
+  }
+
+  /** Rejects as `verify` does, even if nothing is fetched. */
+  get ended(): Promise<never> {
+    return this.#ended.promise;
+  }
+
+  /**
+   * Call this after records were fetched and before they are processed.
+   * @throws AppError ASSUMPTION_BROKEN if a topic was recreated; BROKER_UNAVAILABLE if Kafka cannot be reached
+   */
+  async verify(): Promise<void> {
+    if (performance.now() - this.#verifiedAtMs < validForMs) return;
+    this.#verifying ??= this.#compare().finally(() => {
+      this.#verifying = undefined;
+    });
+    await this.#verifying;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #compare(): Promise<void> {
+    const startedAtMs = performance.now();
+    const { deployment: known } = this.#current;
+    const found = await read(this.#options, known.partitions);
+    const differences = differencesOf(known, found);
     if (differences.length > 0) {
-      const text = differences.map((one) => describeDifference(one, core)).join('; ');
+      const text = differences.map((one) => describeDifference(one, this.#options.core)).join('; ');
       throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
     }
-    // One that is away for the moment keeps its id: made again, it must not pass for the same.
-    const topicIds = { ...current.deployment.topicIds, ...found.topicIds };
-    if (Object.keys(topicIds).length > Object.keys(current.deployment.topicIds).length) {
-      current = asCurrent({ ...current.deployment, topicIds });
+    // A topic that is missing for the moment keeps its id, so that a recreated one does not pass for it.
+    const topicIds = { ...known.topicIds, ...found.topicIds };
+    if (Object.keys(topicIds).length > Object.keys(known.topicIds).length) {
+      this.#current = withIdentity({ ...known, topicIds });
     }
-    lookedAt = startedAt;
-  };
-  const verify = async () => {
-    if (performance.now() - lookedAt < freshMs) return;
-    looking ??= look().finally(() => {
-      looking = undefined;
-    });
-    await looking;
-  };
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const timer = setInterval(() => {
-    verify().catch((error: unknown) => {
-      // While Kafka is away there is nothing to work on either.
-      if (error instanceof AppError && error.recovery === 'stop') ended.reject(error);
-    });
-  }, betweenLooksMs);
-  return {
-    current: () => current,
-    verify,
-    ended: ended.promise,
-    stop: () => clearInterval(timer),
-  };
+    this.#verifiedAtMs = startedAtMs;
+  }
+}
+
+/** @param knownPartitions of raw, if it does not exist now: nothing can be fetched from it then */
+async function read(
+  { admin, group, core, topics }: Options,
+  knownPartitions: number,
+): Promise<DeploymentIdentity> {
+  const found = await admin.identify(topics());
+  const topicIds = Object.fromEntries([...found].map(([name, { id }]) => [name, id]));
+  const partitions = found.get(core.raw)?.partitions ?? knownPartitions;
+  return { group, partitions, topicIds, isAdopted: false };
+}
+
+function withIdentity(deployment: DeploymentIdentity): Current {
+  return { deployment, identity: identityOf(deployment) };
 }

@@ -1,21 +1,24 @@
 /**
- * The right to work on one partition, and everything that lives and dies with it.
+ * The right to process one partition, and everything that lives and dies with it.
  *
- * The lease is the epoch of a transactional producer whose id names the journal partition that it guards (not the consumer group: two groups on
- * one journal would each hold a lease of their own, and forward everything twice). Taking it fences every earlier owner and ends that one's
- * open transaction; only then are the group's offset and the journal read, for before they can be stale. How it would go wrong otherwise:
- * the old owner commits; the new one reads the offset, which the coordinator has not yet applied; the new one works on the same records
- * again; both commits stand. (Seen in 40 % of takeovers without the lease, in none of 1,180 with it.)
+ * The lease is the epoch of a transactional producer. Its transactional id names the journal
+ * partition that it guards, not the consumer group: two groups on one journal would otherwise hold
+ * one lease each, and forward everything twice. Taking the lease fences every earlier owner and ends
+ * its open transaction. Only then are the group's offset and the journal read, because before they
+ * can be stale. Without the lease it goes wrong like this: the old owner commits; the new owner reads
+ * the offset, which the coordinator has not yet applied; the new owner processes the same records
+ * again; both commits are valid. (Seen in 40 % of takeovers without the lease, in none of 1,180 with it.)
  */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
+import { Throttle } from '../concurrency/throttle.ts';
 import { restore } from '../journal/restore.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { Admin } from '../kafka/admin.ts';
 import type { Client } from '../kafka/client.ts';
-import type { Reader } from '../kafka/log-reader.ts';
-import { openTransactional, type TransactionalProducer } from '../kafka/transactional-producer.ts';
+import type { LogReader } from '../kafka/log-reader.ts';
+import { TransactionalProducer } from '../kafka/transactional-producer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type Catalog, transactionalIdOf } from '../topics/catalog.ts';
@@ -26,8 +29,8 @@ export type Lease = { readonly producer: TransactionalProducer; readonly state: 
 
 export type LeaseContext = {
   readonly client: Client;
-  readonly admin: Admin;
-  readonly reader: Reader;
+  readonly admin: Pick<Admin, 'committedOffsets'>;
+  readonly reader: LogReader;
   readonly decoder: Decoder<JournalRecord>;
   readonly catalog: Catalog;
   readonly group: string;
@@ -37,7 +40,10 @@ export type LeaseContext = {
   readonly metrics: Metrics;
 };
 
-/** Taking a lease that is held already is fine: it ends the earlier one. @throws AppError; the rebalance error of `heartbeat`, untouched */
+/**
+ * Takes the lease of a partition. A lease that this process holds already is ended by it.
+ * @throws AppError; the rebalance error of `heartbeat`, untouched
+ */
 export async function takeLease(
   partition: number,
   reason: 'assigned' | 'failed',
@@ -45,13 +51,13 @@ export async function takeLease(
   context: LeaseContext,
 ): Promise<Lease> {
   const { client, admin, catalog, group, transactionTimeoutMs, log, metrics } = context;
-  // Are we still a member? If a zombie took leases first and asked later, it and the owner would fence each other in turns.
+  // Check the membership first. If a zombie took leases first and checked later, it and the owner would fence each other in turns.
   await heartbeat();
   const id = transactionalIdOf(catalog, partition);
-  const opening = openTransactional(client, id, transactionTimeoutMs);
+  const opening = TransactionalProducer.open(client, id, transactionTimeoutMs);
   const producer = await whileBeating(opening, heartbeat).catch(async (error: unknown) => {
-    // The group changed while the producer was being opened: close it when it is open.
-    void opening.then(({ close }) => close()).catch(() => undefined);
+    // The group changed while the producer was being opened: close it as soon as it is open.
+    void opening.then((late) => late.close()).catch(() => undefined);
     throw error;
   });
   try {
@@ -63,7 +69,7 @@ export async function takeLease(
     metrics.restoreSeconds.observe(seconds);
     log.info(
       { partition, reason, position: state.position, ids: state.size, seconds },
-      'partition taken: lease, position and memory are in place',
+      'partition taken: lease, position and remembered ids are in place',
     );
     return { producer, state };
   } catch (error) {
@@ -72,8 +78,7 @@ export async function takeLease(
   }
 }
 
-/** Between two lines of progress in the log. */
-const progressEveryMs = 2_000;
+const logProgressEveryMs = 2_000;
 
 async function restoreState(
   partition: number,
@@ -81,7 +86,7 @@ async function restoreState(
   heartbeat: () => Promise<void>,
   { reader, decoder, catalog, deployment, log, metrics }: LeaseContext,
 ): Promise<PartitionState> {
-  let shownAt = performance.now();
+  const throttle = new Throttle(logProgressEveryMs, { isFirstDue: false });
   const { state, lostRecords } = await restore({
     reader,
     decoder,
@@ -91,12 +96,9 @@ async function restoreState(
     windowMs: catalog.windowMs,
     nowMs: Date.now(),
     committed,
-    found: deployment.current(),
+    found: deployment.current,
     onProgress: async (progress) => {
-      if (performance.now() - shownAt > progressEveryMs) {
-        shownAt = performance.now();
-        log.info({ partition, ...progress }, 'reading the journal');
-      }
+      if (throttle.isDue()) log.info({ partition, ...progress }, 'reading the journal');
       await heartbeat();
     },
   });
@@ -104,7 +106,7 @@ async function restoreState(
     metrics.rawRecordsLost.inc(lostRecords);
     log.error(
       { partition, position: state.position, lostRecords },
-      `retention deleted ${lostRecords} raw records before they were processed: enlarge RAW_RETENTION or add processors`,
+      `retention deleted ${lostRecords} raw records before they were processed: increase RAW_RETENTION or add processors`,
     );
   }
   return state;

@@ -1,4 +1,4 @@
-/** From fetched records to the next transaction, within the limits of the configuration and of the topics. */
+/** Prepares the next transaction from fetched records, within the limits of the configuration and of the topics. */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord, RawWebhook } from '../avro/records.ts';
@@ -9,42 +9,42 @@ import { isDeploymentDue } from '../journal/deployment-identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional-producer.ts';
-import { type Decision, decide, type Rules } from './decide.ts';
+import { decide, type Rules } from './decide.ts';
 import { DecisionCounts } from './decision-counts.ts';
-import { type Decoded, decodeRecord } from './decode.ts';
+import { type DecodedRecord, decodeRecord } from './decode.ts';
 import type { DeploymentWatch } from './deployment-watch.ts';
 import { whileBeating } from './heartbeat.ts';
-import { excessOf, type TopicLimits, textOf } from './topic-limits.ts';
+import { describeExcess, type TopicLimits } from './topic-limits.ts';
 import { type Assembly, TransactionBuilder } from './transaction-builder.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;
-  /** Those in force: they may change between two transactions. */
+  /** Returns the rules in force: they may change between two transactions. */
   readonly rules: () => Rules;
   readonly assembly: Assembly;
-  /** Of the raw records of one transaction. */
+  /** Limits of the raw records of one transaction. */
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
-  readonly topicLimits: TopicLimits;
+  readonly topicLimits: Pick<TopicLimits, 'excessOf' | 'explain'>;
   readonly deployment: Pick<DeploymentWatch, 'current'>;
   readonly windowMs: number;
   /** Undefined: nothing is looked up. */
   readonly lookups: Pick<Lookups, 'complete'> | undefined;
 };
 
-/** What is still needed when it is committed. Not the events: while the broker answers they would outlive collections of garbage. */
+/** A prepared transaction. It does not hold the events: they would survive garbage collections while the broker responds. */
 export type Work = {
-  /** Raw records. */
+  /** Number of raw records. */
   readonly size: number;
-  readonly batch: JournalRecord;
+  readonly journalRecord: JournalRecord;
   readonly counts: DecisionCounts;
   readonly transaction: Transaction;
-  /** Once it is committed, and no sooner: the memory of the transaction's values is given back. */
-  readonly giveBack: () => void;
 };
 
 /**
- * The next transaction: as many of the records from the position on as it can hold, decoded, decided and assembled; undefined where none are
- * left. Begins nothing: what fails here leaves the lease as it is. @throws AppError REGISTRY_UNAVAILABLE, LOOKUP_UNAVAILABLE, TOPIC_UNFIT; the rebalance error of `heartbeat`
+ * Returns the next transaction: as many of the records from the position on as it can hold, decoded,
+ * decided and assembled; undefined if none are left. Has no side effects on the broker: after an
+ * error the lease stays valid.
+ * @throws AppError REGISTRY_UNAVAILABLE, LOOKUP_UNAVAILABLE, TOPIC_UNFIT; the rebalance error of `heartbeat`
  */
 export async function prepare(
   records: readonly InputRecord[],
@@ -53,55 +53,67 @@ export async function prepare(
   heartbeat: () => Promise<void>,
   context: PrepareContext,
 ): Promise<Work | undefined> {
-  const { rawDecoder, rules: rulesNow, assembly, limits, topicLimits, lookups } = context;
+  const { rawDecoder, limits, lookups, topicLimits } = context;
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
   await whileBeating(rawDecoder.prepare(slice.map(({ value }) => value)), heartbeat);
-  const read = (record: InputRecord) => decodeRecord(record, rawDecoder);
-  const decoded = lookups ? await completed(slice.map(read), state, lookups, heartbeat) : undefined;
+  const decode = (record: InputRecord) => decodeRecord(record, rawDecoder);
+  const completed = lookups
+    ? await complete(slice.map(decode), state, lookups, heartbeat)
+    : undefined;
   const nowMs = Date.now();
-  const rules = rulesNow();
-  const { identity, deployment: found } = context.deployment.current();
-  const isDue = isDeploymentDue(state, found, nowMs, context.windowMs);
-  const belonging = { identity, deployment: isDue ? found : null };
-  const work = (count: number, tooLarge?: DeadLetter): Work => {
+  const rules = context.rules();
+  const assemble = (count: number, tooLarge?: DeadLetter) => {
     const taken = slice.slice(0, count);
-    const builder = new TransactionBuilder(partition, rules, nowMs, assembly);
-    const counts = new DecisionCounts();
-    let size = 0;
-    const take = (decision: Decision) => {
-      builder.add(taken[size] as InputRecord, decision);
-      counts.add(decision);
-      size += 1;
-    };
-    const records = decoded?.slice(0, count) ?? oneByOne(taken, read);
-    const batch = { ...decide(records, state, rules, nowMs, take, tooLarge), ...belonging };
-    const transaction = builder.closedWith(batch);
-    return { size, batch, counts, transaction, giveBack: () => builder.giveBack() };
+    const decoded = completed?.slice(0, count) ?? taken.values().map(decode);
+    const used = tooLarge ? { ...rules, tooLarge } : rules;
+    return assembleWork(taken, decoded, state, partition, used, nowMs, context);
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
-    const whole = work(count);
-    const excess = excessOf(whole.transaction, topicLimits, nowMs);
-    if (excess === undefined) return whole;
+    const work = assemble(count);
+    const excess = topicLimits.excessOf(work.transaction, nowMs);
+    if (excess === undefined) return work;
     if (count > 1) continue;
     const letter = { stage: 'decide', reason: 'too-large-for-topic', path: '$' } as const;
-    const parked = work(1, { ...letter, message: textOf(excess) });
-    const still = excessOf(parked.transaction, topicLimits, nowMs);
-    if (still === undefined) return parked;
-    // Not even the dead letter, or the journal's record: an operator must enlarge that topic.
-    throw new AppError('TOPIC_UNFIT', 'stop', `raw offset ${slice[0]?.offset}: ${textOf(still)}`);
+    const parked = assemble(1, { ...letter, message: describeExcess(excess) });
+    const remaining = topicLimits.excessOf(parked.transaction, nowMs);
+    if (remaining === undefined) return parked;
+    // Even the dead letter or the journal record is too large: an operator must increase that topic's limit.
+    const text = `raw offset ${slice[0]?.offset}: ${describeExcess(remaining)}`;
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
 }
 
-/** What is read from a webhook is several times its size: encoded before the next one is read, it is gone before it costs a collection of garbage anything. */
-function* oneByOne(
+/**
+ * Decides and assembles. The decoded records may be a lazy iterator: what is read from a webhook is
+ * several times its size, and is garbage before the next webhook is read.
+ */
+function assembleWork(
   records: readonly InputRecord[],
-  read: (record: InputRecord) => Decoded,
-): Generator<Decoded> {
-  for (const record of records) yield read(record);
+  decoded: Iterable<DecodedRecord>,
+  state: PartitionState,
+  partition: number,
+  rules: Rules,
+  nowMs: number,
+  { assembly, deployment, windowMs }: PrepareContext,
+): Work {
+  const builder = new TransactionBuilder(partition, rules.routes.version, nowMs, assembly);
+  const counts = new DecisionCounts();
+  const decisions = decide(decoded, state, rules, nowMs);
+  let size = 0;
+  let next = decisions.next();
+  for (; !next.done; next = decisions.next()) {
+    builder.add(records[size] as InputRecord, next.value);
+    counts.add(next.value);
+    size += 1;
+  }
+  const { identity, deployment: found } = deployment.current;
+  const isDue = isDeploymentDue(state, found, nowMs, windowMs);
+  const journalRecord = { ...next.value, identity, deployment: isDue ? found : null };
+  return { size, journalRecord, counts, transaction: builder.finish(journalRecord) };
 }
 
-/** The next records from the position on, within the limits of one transaction; at least one if there is any. */
+/** Returns the next records from the position on, within the limits of one transaction; at least one if there is any. */
 function nextSlice(
   records: readonly InputRecord[],
   position: number,
@@ -118,20 +130,20 @@ function nextSlice(
   return slice;
 }
 
-/** Repeats need nothing: they go no further. */
-async function completed(
-  records: readonly Decoded[],
+/** Looks up what the publications lack. Repeats are left out, because they are dropped. */
+async function complete(
+  records: readonly DecodedRecord[],
   state: Pick<PartitionState, 'hasSeen'>,
   lookups: Pick<Lookups, 'complete'>,
   heartbeat: () => Promise<void>,
-): Promise<readonly Decoded[]> {
+): Promise<readonly DecodedRecord[]> {
   const publications = records.flatMap(({ content, digest }) =>
     content.kind === 'publication' && !state.hasSeen(digest) ? [content] : [],
   );
   const found = await whileBeating(lookups.complete(publications), heartbeat);
-  const byOld = new Map(publications.map((publication, i) => [publication, found[i]]));
+  const completed = new Map(publications.map((publication, i) => [publication, found[i]]));
   return records.map((record) => {
-    const content = record.content.kind === 'publication' && byOld.get(record.content);
+    const content = record.content.kind === 'publication' && completed.get(record.content);
     return content ? { ...record, content } : record;
   });
 }

@@ -1,176 +1,166 @@
 /**
- * The processor: takes the raw records of the partitions that the group gives it, and for each batch
- * prepares transactions (`prepare.ts`: decode, decide, assemble) and commits them, one after the other, under the partition's lease (`lease.ts`).
+ * The processor. For each batch of a partition it prepares transactions (`prepare.ts`: decode,
+ * decide, assemble) and commits them one after the other, under the partition's lease (`lease.ts`).
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exponentialBackoff } from '../concurrency/retry.ts';
 import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
-import type { DecisionCounts } from './decision-counts.ts';
 import { whileBeating } from './heartbeat.ts';
 import { type Lease, type LeaseContext, takeLease } from './lease.ts';
 import { Linger } from './linger.ts';
 import { type PrepareContext, prepare, type Work } from './prepare.ts';
-import { explained } from './topic-limits.ts';
 
 export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
 
-/** Failures in a row on one batch before it is given back to KafkaJS: with the waits below, about 30 s. */
+/** Failures in a row on one batch before it goes back to KafkaJS: with the backoff below, about 30 s. */
 const maxFailures = 12;
-const longestWaitMs = 5_000;
-const betweenHeartbeatsMs = 1_000;
 
-export type Processor = {
-  readonly onAssigned: (partitions: readonly number[]) => void;
-  readonly onBatch: (batch: InputBatch) => Promise<void>;
-  readonly onLost: (reason: string) => void;
-  /** Gives every lease back. */
-  readonly close: () => Promise<void>;
-};
+/** 100, 200, 400 … 5,000 ms. */
+const backoff = exponentialBackoff(100, 5_000);
 
-export function createProcessor(context: ProcessorContext): Processor {
-  const { metrics, health, log } = context;
-  for (const outcome of ['committed', 'failed', 'fenced']) metrics.transactions.inc({ outcome }, 0);
-  /** What we hold. A partition that stays ours over a rebalance keeps its lease and its memory: if another took it meanwhile, ours is fenced. */
-  const leases = new Map<number, Lease>();
-  /** Partitions that can not go on now, and why: one that goes on must not hide another that does not. */
-  const troubles = new Map<number, string>();
-  const linger = new Linger();
-  const showTroubles = () => {
-    if (troubles.size === 0) health.ready('partitions');
-    else health.notReady('partitions', [...troubles.values()].join('; '));
-  };
+export class Processor {
+  readonly #context: ProcessorContext;
+  /** A partition that stays assigned over a rebalance keeps its lease and its state. If another member took it meanwhile, the lease is fenced. */
+  readonly #leases = new Map<number, Lease>();
+  /** Why partitions cannot make progress now. Kept by partition, so that one that works does not hide one that fails. */
+  readonly #troubles = new Map<number, string>();
+  readonly #linger = new Linger();
 
-  const drop = async (partition: number) => {
-    const lease = leases.get(partition);
-    leases.delete(partition);
-    metrics.dedupEntries.remove({ partition });
-    metrics.lagRecords.remove({ partition });
-    metrics.lagSeconds.remove({ partition });
-    await lease?.producer.close();
-  };
+  constructor(context: ProcessorContext) {
+    this.#context = context;
+    const { transactions } = context.metrics;
+    for (const outcome of ['committed', 'failed', 'fenced']) transactions.inc({ outcome }, 0);
+  }
 
-  /** Answers how long to wait for more records, in milliseconds. */
-  const commitOrDrop = async (lease: Lease, work: Work, batch: InputBatch) => {
-    const commitMs = await commit(lease, work, batch, context).catch(async (error: unknown) => {
-      // The outcome is unknown: nothing of this lease may be used again.
-      await drop(batch.partition);
-      throw await explained(error, work.transaction, context.topicLimits);
-    });
-    return linger.after(commitMs, work.size, lease.state.position >= batch.highWatermark);
-  };
+  onAssigned(partitions: readonly number[]): void {
+    const { metrics, log, health } = this.#context;
+    metrics.rebalances.inc();
+    metrics.partitions.set(partitions.length);
+    log.info({ partitions }, 'joined the group');
+    health.ready('group');
+    // A partition that failed until KafkaJS rejoined is not healthy because of that: only a commit shows it.
+    for (const partition of this.#troubles.keys()) {
+      if (!partitions.includes(partition)) this.#troubles.delete(partition);
+    }
+    this.#showTroubles();
+    for (const partition of this.#leases.keys()) {
+      if (!partitions.includes(partition)) void this.#drop(partition);
+    }
+  }
 
-  const onBatch = async (batch: InputBatch) => {
-    const { partition } = batch;
+  onLost(reason: string): void {
+    this.#context.health.notReady('group', reason);
+  }
+
+  async onBatch(batch: InputBatch): Promise<void> {
     let failures = 0;
     for (let rest = batch.records; rest.length > 0 && batch.isWanted(); ) {
       try {
-        // After the fetch: if the topics are still the same now, the records came from the log to which the position belongs.
-        await whileBeating(context.deployment.verify(), batch.heartbeat);
-        const lease =
-          leases.get(partition) ??
-          (await takeLease(
-            partition,
-            failures > 0 ? 'failed' : 'assigned',
-            batch.heartbeat,
-            context,
-          ));
-        leases.set(partition, lease);
-        const work = await prepare(rest, lease.state, partition, batch.heartbeat, context);
-        const lingerMs = work ? await commitOrDrop(lease, work, batch) : 0;
-        // Records below the position were fetched before the lease was taken: another has processed them.
-        rest = rest.filter(({ offset }) => Number(offset) >= lease.state.position);
-        batch.resolve(lease.state.position - 1);
-        if (troubles.delete(partition)) showTroubles();
+        const { state, lingerMs } = await this.#processSome(batch, rest, failures > 0);
+        // Records below the position were fetched before the lease was taken: another member has processed them.
+        rest = rest.filter(({ offset }) => Number(offset) >= state.position);
+        batch.resolve(state.position - 1);
+        if (this.#troubles.delete(batch.partition)) this.#showTroubles();
         failures = 0;
         if (lingerMs > 0) await sleep(lingerMs);
       } catch (error) {
         if (isRebalance(error)) throw error;
         failures += 1;
-        const failure = asAppError(error, `process partition ${partition}`);
-        troubles.set(partition, `partition ${partition}: ${failure.message}`);
-        showTroubles();
-        await surviveOrThrow(failure, failures, batch, context);
+        await this.#surviveOrThrow(error, failures, batch);
       }
       await batch.heartbeat();
     }
-  };
-
-  return {
-    onBatch,
-    onAssigned: (partitions) => {
-      metrics.rebalances.inc();
-      metrics.partitions.set(partitions.length);
-      log.info({ partitions }, 'joined the group');
-      health.ready('group');
-      // A batch that failed until KafkaJS joined again is not well because of it: only a commit says that.
-      for (const partition of troubles.keys()) {
-        if (!partitions.includes(partition)) troubles.delete(partition);
-      }
-      showTroubles();
-      for (const partition of leases.keys()) {
-        if (!partitions.includes(partition)) void drop(partition);
-      }
-    },
-    onLost: (reason) => health.notReady('group', reason),
-    close: async () => {
-      await Promise.all([...leases.keys()].map(drop));
-    },
-  };
-}
-
-/** One transaction. Only when it is committed does its batch become part of the state. Answers how long the commit took, in milliseconds. */
-async function commit(
-  { producer, state }: Lease,
-  { size, batch, counts, transaction, giveBack }: Work,
-  { partition, highWatermark }: InputBatch,
-  context: ProcessorContext,
-): Promise<number> {
-  const { metrics } = context;
-  const startedAt = performance.now();
-  await producer.commit(transaction);
-  const commitMs = performance.now() - startedAt;
-  giveBack();
-  state.apply(batch);
-  metrics.transactions.inc({ outcome: 'committed' });
-  metrics.transactionSeconds.observe(commitMs / 1_000);
-  metrics.transactionRecords.observe(size);
-  metrics.dedupEntries.set({ partition }, state.size);
-  metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
-  const committedAt = Date.now();
-  metrics.lagSeconds.set({ partition }, (committedAt - batch.receivedUntil) / 1_000);
-  metrics.endToEndSeconds.observe((committedAt - batch.receivedUntil) / 1_000);
-  count(counts, context);
-  return commitMs;
-}
-
-function count({ events, topics }: DecisionCounts, { metrics }: ProcessorContext): void {
-  for (const [outcome, reasons] of events) {
-    for (const [reason, number] of reasons) metrics.events.inc({ outcome, reason }, number);
   }
-  for (const [topic, number] of topics) metrics.recordsOut.inc({ topic }, number);
-}
 
-/** Waits and lets the caller try again, or throws what must end this batch. */
-async function surviveOrThrow(
-  failure: AppError,
-  failures: number,
-  { partition, heartbeat }: InputBatch,
-  { metrics, log }: ProcessorContext,
-): Promise<void> {
-  metrics.transactions.inc({ outcome: failure.recovery === 'give-up-lease' ? 'fenced' : 'failed' });
-  if (failure.recovery === 'stop') throw failure;
-  if (failures >= maxFailures) {
-    const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
-    throw new AppError(failure.code, 'retry', text, failure);
+  /** Releases every lease. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#leases.keys()].map((partition) => this.#drop(partition)));
   }
-  // 100, 200, 400 … 5,000 ms: 12 failures take about 30 s.
-  const waitMs = Math.min(longestWaitMs, 100 * 2 ** (failures - 1));
-  log.warn({ err: failure, partition, failures, waitMs }, 'the batch failed and is tried again');
-  for (let leftMs = waitMs; leftMs > 0; leftMs -= betweenHeartbeatsMs) {
-    await sleep(Math.min(leftMs, betweenHeartbeatsMs));
-    await heartbeat();
+
+  /** Commits one transaction with the next records, if there are any above the position. */
+  async #processSome(batch: InputBatch, rest: InputBatch['records'], hasFailed: boolean) {
+    const { partition, heartbeat } = batch;
+    // After the fetch: if the topics are still the same now, the records came from the log to which the position belongs.
+    await whileBeating(this.#context.deployment.verify(), heartbeat);
+    const reason = hasFailed ? 'failed' : 'assigned';
+    const lease =
+      this.#leases.get(partition) ?? (await takeLease(partition, reason, heartbeat, this.#context));
+    this.#leases.set(partition, lease);
+    const { state } = lease;
+    const work = await prepare(rest, state, partition, heartbeat, this.#context);
+    return { state, lingerMs: work ? await this.#commit(lease, work, batch) : 0 };
+  }
+
+  /** Commits one transaction. Only then does its journal record become part of the state. Returns how long to wait for more records, in milliseconds. */
+  async #commit(lease: Lease, work: Work, batch: InputBatch): Promise<number> {
+    const startedAt = performance.now();
+    try {
+      await lease.producer.commit(work.transaction);
+    } catch (error) {
+      // The outcome is unknown, so nothing of this lease may be used again.
+      await this.#drop(batch.partition);
+      throw await this.#context.topicLimits.explain(error, work.transaction);
+    }
+    const commitMs = performance.now() - startedAt;
+    lease.state.apply(work.journalRecord);
+    this.#count(lease, work, batch, commitMs);
+    const isCaughtUp = lease.state.position >= batch.highWatermark;
+    return this.#linger.after(commitMs, work.size, isCaughtUp);
+  }
+
+  #count({ state }: Lease, work: Work, batch: InputBatch, commitMs: number): void {
+    const { metrics } = this.#context;
+    const { partition, highWatermark } = batch;
+    metrics.transactions.inc({ outcome: 'committed' });
+    metrics.transactionSeconds.observe(commitMs / 1_000);
+    metrics.transactionRecords.observe(work.size);
+    metrics.dedupEntries.set({ partition }, state.size);
+    metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
+    const ageSeconds = (Date.now() - work.journalRecord.receivedUntil) / 1_000;
+    metrics.lagSeconds.set({ partition }, ageSeconds);
+    metrics.endToEndSeconds.observe(ageSeconds);
+    for (const [outcome, reasons] of work.counts.events) {
+      for (const [reason, number] of reasons) metrics.events.inc({ outcome, reason }, number);
+    }
+    for (const [topic, number] of work.counts.topics) metrics.recordsOut.inc({ topic }, number);
+  }
+
+  /** Waits and returns, so that the caller retries; or throws what must end this batch. */
+  async #surviveOrThrow(error: unknown, failures: number, batch: InputBatch): Promise<void> {
+    const { partition, heartbeat } = batch;
+    const { metrics, log } = this.#context;
+    const failure = asAppError(error, `process partition ${partition}`);
+    this.#troubles.set(partition, `partition ${partition}: ${failure.message}`);
+    this.#showTroubles();
+    const outcome = failure.recovery === 'give-up-lease' ? 'fenced' : 'failed';
+    metrics.transactions.inc({ outcome });
+    if (failure.recovery === 'stop') throw failure;
+    if (failures >= maxFailures) {
+      const text = `partition ${partition} failed ${failures} times in a row, last: ${failure.message}`;
+      throw new AppError(failure.code, 'retry', text, failure);
+    }
+    const waitMs = backoff(failures);
+    log.warn({ err: failure, partition, failures, waitMs }, 'the batch failed and is retried');
+    await whileBeating(sleep(waitMs), heartbeat);
+  }
+
+  async #drop(partition: number): Promise<void> {
+    const { metrics } = this.#context;
+    const lease = this.#leases.get(partition);
+    this.#leases.delete(partition);
+    metrics.dedupEntries.remove({ partition });
+    metrics.lagRecords.remove({ partition });
+    metrics.lagSeconds.remove({ partition });
+    await lease?.producer.close();
+  }
+
+  #showTroubles(): void {
+    const { health } = this.#context;
+    if (this.#troubles.size === 0) health.ready('partitions');
+    else health.notReady('partitions', [...this.#troubles.values()].join('; '));
   }
 }

@@ -1,12 +1,12 @@
-/** A running deployment, seen from outside: what reads its topics, and what they are. */
+/** A running deployment as commands see it from outside: clients to read its topics, and what they are. */
 
 import type { Registry } from '../avro/registry.ts';
 import type { Admin } from '../kafka/admin.ts';
-import type { Reader } from '../kafka/log-reader.ts';
+import type { LogReader } from '../kafka/log-reader.ts';
 import type { Catalog } from './catalog.ts';
 
 export type Deployment = {
-  readonly reader: Reader;
+  readonly reader: LogReader;
   readonly admin: Admin;
   readonly registry: Registry;
   readonly catalog: Catalog;

@@ -50,7 +50,7 @@ function planPartitions(
 ): readonly Change[] {
   if (state.partitions === partitions) return [];
   if (state.partitions > partitions) {
-    const reason = `it has ${state.partitions} partitions, PARTITIONS is ${partitions}: Kafka can not take partitions away`;
+    const reason = `it has ${state.partitions} partitions, PARTITIONS is ${partitions}: Kafka cannot take partitions away`;
     return role === 'raw' || role === 'journal' ? [{ kind: 'refuse', topic: name, reason }] : [];
   }
   if (role === 'raw' || role === 'journal') {

@@ -1,36 +1,48 @@
-/** Whether the registry still has our schemas under the ids that records carry. One that was made again, or restored from elsewhere, counts anew. */
+/**
+ * Watches whether the registry still has our schemas under the ids that records carry. A registry
+ * that was recreated, or restored from another, assigns new ids.
+ */
 
 import type { Registry } from '../avro/registry.ts';
 import { AppError } from '../errors.ts';
 import { type Catalog, subjectOf } from './catalog.ts';
 import { lookUpIds } from './subjects.ts';
 
-export type IdWatch = {
-  /** Rejects, ASSUMPTION_BROKEN and fatal, where an id is another one now. */
-  readonly ended: Promise<never>;
-  readonly stop: () => void;
-};
+const pollEveryMs = 60_000;
 
-const betweenLooksMs = 60_000;
+export class SchemaIdWatch {
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #timer: NodeJS.Timeout;
 
-/** @param idOf the ids that were looked up at the start */
-export function watchSchemaIds(
-  registry: Pick<Registry, 'idOf'>,
-  catalog: Catalog,
-  idOf: (topic: string) => number,
-  everyMs = betweenLooksMs,
-): IdWatch {
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const look = async () => {
-    for (const [topic, id] of await lookUpIds(registry, catalog)) {
-      if (id === idOf(topic)) continue;
-      const found = id === undefined ? 'is not registered any more' : `has the id ${id}`;
-      const text = `the schema of ${subjectOf(topic)} ${found}, expected ${idOf(topic)}: the schema registry was made again or restored from another. Records that are written with the old id could not be read, or would be read by another schema. Restore the registry's ids, or run \`voucherbus setup\` and start again to write with the new ones`;
-      ended.reject(new AppError('ASSUMPTION_BROKEN', 'stop', text));
-    }
-  };
-  // While the registry is unreachable there is nothing to compare.
-  const timer = setInterval(() => void look().catch(() => undefined), everyMs);
-  return { ended: ended.promise, stop: () => clearInterval(timer) };
+  /** @param idOf returns the ids that were looked up at the start */
+  constructor(
+    registry: Pick<Registry, 'idOf'>,
+    catalog: Catalog,
+    idOf: (topic: string) => number,
+    everyMs = pollEveryMs,
+  ) {
+    this.#ended.promise.catch(() => undefined);
+    const compare = async () => {
+      for (const [topic, id] of await lookUpIds(registry, catalog)) {
+        if (id !== idOf(topic)) this.#ended.reject(otherId(topic, id, idOf(topic)));
+      }
+    };
+    // While the registry is unreachable there is nothing to compare.
+    this.#timer = setInterval(() => void compare().catch(() => undefined), everyMs);
+  }
+
+  /** Rejects with AppError ASSUMPTION_BROKEN if an id has changed. */
+  get ended(): Promise<never> {
+    return this.#ended.promise;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+function otherId(topic: string, id: number | undefined, expected: number): AppError {
+  const found = id === undefined ? 'is not registered any more' : `has the id ${id}`;
+  const text = `the schema of ${subjectOf(topic)} ${found}, expected ${expected}: the schema registry was recreated or restored from another. Records with the old id cannot be read, or are read by another schema. Restore the registry's ids, or run \`voucherbus setup\` and restart to write with the new ones`;
+  return new AppError('ASSUMPTION_BROKEN', 'stop', text);
 }

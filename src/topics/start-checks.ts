@@ -1,5 +1,6 @@
 /** What both services check before they start: a topic that is missing or unfit would lose or repeat events later. */
 
+import { AppError } from '../errors.ts';
 import type { TopicState } from '../kafka/admin.ts';
 import type { TopicMetadata } from '../kafka/topic-metadata.ts';
 import { type Catalog, leastInsync } from './catalog.ts';
@@ -19,6 +20,17 @@ export function topicProblems(catalog: Catalog, existing: Existing): readonly st
     ...durabilityProblems(catalog, existing),
     ...sizeProblems(catalog, existing),
   ];
+}
+
+/** @throws AppError TOPIC_UNFIT with every problem and the command to run */
+export function expectFit(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const lines = [
+    'the topics are not fit for this deployment:',
+    ...problems.map((problem) => `  ${problem}`),
+    'Run `voucherbus topics plan` to see what would change, `voucherbus topics apply` to change it.',
+  ];
+  throw new AppError('TOPIC_UNFIT', 'stop', lines.join('\n'));
 }
 
 /** Returns a problem if raw cannot take the bridge's largest body (BODY_MAX_BYTES) with its record. */

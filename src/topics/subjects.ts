@@ -1,7 +1,8 @@
-/** Which schema stands under which subject, and what is not yet registered. */
+/** The subjects of the catalog's topics, their schemas, and the registered ids. */
 
 import type { Registry } from '../avro/registry.ts';
 import { type SchemaName, schemas } from '../avro/schemas.ts';
+import { AppError } from '../errors.ts';
 import { type Catalog, subjectOf } from './catalog.ts';
 
 export type Subject = {
@@ -16,7 +17,7 @@ export function subjectsOf(catalog: Catalog): readonly Subject[] {
   );
 }
 
-/** The registered id of each topic's schema; undefined where this build's schema is not registered. @throws AppError REGISTRY_UNAVAILABLE */
+/** Returns the registered id of each topic's schema; undefined if this build's schema is not registered. @throws AppError REGISTRY_UNAVAILABLE */
 export async function lookUpIds(
   registry: Pick<Registry, 'idOf'>,
   catalog: Catalog,
@@ -28,4 +29,19 @@ export async function lookUpIds(
     }),
   );
   return new Map(found);
+}
+
+/** Returns the ids if every schema is registered. @throws AppError SCHEMA_MISSING with every subject */
+export function expectIds(
+  ids: ReadonlyMap<string, number | undefined>,
+  registryUrl: string,
+): (topic: string) => number {
+  const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => topic);
+  if (missing.length === 0) return (topic) => ids.get(topic) ?? -1;
+  const lines = [
+    `schemas of this version are not registered at ${registryUrl}:`,
+    ...missing.map((topic) => `  ${subjectOf(topic)}`),
+    'Run `voucherbus schemas check` to see whether they are compatible, `voucherbus schemas register` to register them.',
+  ];
+  throw new AppError('SCHEMA_MISSING', 'stop', lines.join('\n'));
 }

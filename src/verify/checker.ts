@@ -2,8 +2,9 @@
 
 import type { Outcome } from '../avro/records.ts';
 import { digestOf } from '../digest.ts';
+import { formatPosition } from '../kafka/record-position.ts';
 import type { History } from './history.ts';
-import type { RecordPosition, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 type Invariant = {
   readonly invariant: string;
@@ -62,18 +63,16 @@ type IndexedEntry = {
 };
 
 const key = (partition: number, offset: number) => `${partition}/${offset}`;
-const formatPosition = ({ topic, partition, offset }: RecordPosition) =>
-  `${topic}/${partition}@${offset}`;
 const hex = (id: string) => digestOf(id).toString('hex');
 
 function index({ raw, outputs, deadLetters, journal }: Snapshot) {
   const entries = new Map<string, IndexedEntry[]>();
-  for (const { partition, batch } of journal) {
-    for (const { offset, outcome, label, digest } of batch.entries) {
+  for (const { partition, record } of journal) {
+    for (const { offset, outcome, label, digest } of record.entries) {
       // Beside the decision, not instead of it.
       if (outcome === 'REDRIVEN') continue;
-      const at = key(partition, batch.from + offset);
-      const entry = { outcome, label: batch.labels[label] ?? '', digest: digest.toString('hex') };
+      const at = key(partition, record.from + offset);
+      const entry = { outcome, label: record.labels[label] ?? '', digest: digest.toString('hex') };
       entries.set(at, [...(entries.get(at) ?? []), entry]);
     }
   }
@@ -146,7 +145,7 @@ function parkedWithReason(
       }
     }
   }
-  return { invariant: 'what can not be understood is parked once, with its reason', violations };
+  return { invariant: 'what cannot be understood is parked once, with its reason', violations };
 }
 
 function ignoredSilently(history: History, { rawById, entries }: IndexedSnapshot): Invariant {
@@ -179,12 +178,12 @@ function nothingInvented(
 
 function journalJoins({ journal }: Snapshot): Invariant {
   const violations: string[] = [];
-  for (const batches of Map.groupBy(journal, ({ partition }) => partition).values()) {
-    for (const [i, { batch, ...position }] of batches.entries()) {
-      const before = batches[i - 1]?.batch.to ?? batch.from;
-      if (batch.from !== before) {
+  for (const records of Map.groupBy(journal, ({ partition }) => partition).values()) {
+    for (const [i, { record, ...position }] of records.entries()) {
+      const before = records[i - 1]?.record.to ?? record.from;
+      if (record.from !== before) {
         violations.push(
-          `${formatPosition(position)}: starts at raw ${batch.from}, the one before ended at ${before}`,
+          `${formatPosition(position)}: starts at raw ${record.from}, the one before ended at ${before}`,
         );
       }
     }
@@ -194,8 +193,8 @@ function journalJoins({ journal }: Snapshot): Invariant {
 
 function journalTellsAll({ raw, journal }: Snapshot, { entries }: IndexedSnapshot): Invariant {
   const firstOf = new Map<number, number>();
-  for (const { partition, batch } of journal) {
-    firstOf.set(partition, Math.min(batch.from, firstOf.get(partition) ?? batch.from));
+  for (const { partition, record } of journal) {
+    firstOf.set(partition, Math.min(record.from, firstOf.get(partition) ?? record.from));
   }
   const violations = raw
     .filter(({ partition, offset }) => offset >= (firstOf.get(partition) ?? 0))
@@ -252,7 +251,7 @@ function offsetsAgree({ journal, committed, rawEnds }: Snapshot): Invariant {
   const violations: string[] = [];
   for (const [partition, end] of rawEnds) {
     const offset = committed.get(partition) ?? 0;
-    const last = journal.findLast((one) => one.partition === partition)?.batch.to ?? offset;
+    const last = journal.findLast((one) => one.partition === partition)?.record.to ?? offset;
     if (last !== offset)
       violations.push(`raw/${partition}: the group is at ${offset}, the journal at ${last}`);
     if (offset !== end) violations.push(`raw/${partition}: processed to ${offset} of ${end}`);

@@ -1,24 +1,24 @@
-/** What was sent through the bridge, what it acknowledged, and what must become of it. Pure. */
+/** The history of a load: what was sent, what the bridge acknowledged, and what is expected of it. Pure. */
 
-export type Fate =
+export type Expected =
   | { readonly kind: 'forwarded'; readonly topic: string }
   | { readonly kind: 'dead-lettered'; readonly reason: string }
   | { readonly kind: 'ignored' };
 
 /** One publication id and all webhooks that carried it. */
 export type Sent = {
-  readonly expected: Fate;
-  /** Where on raw the bridge says that each acknowledged webhook is. */
+  readonly expected: Expected;
+  /** The position on raw of each acknowledged webhook, by the bridge's response. */
   readonly acknowledged: { readonly partition: number; readonly offset: number }[];
-  /** Webhooks that the bridge acknowledged from its spool: they are on raw by the end, it does not say where. */
+  /** Webhooks that the bridge acknowledged from its spool: they reach raw later, at a position that it does not know yet. */
   spooled: number;
-  /** Webhooks that were refused or not answered: they may have been stored all the same. */
+  /** Webhooks that were refused or got no response: they may have been stored nevertheless. */
   refused: number;
 };
 
 export type History = ReadonlyMap<string, Sent>;
 
-/** Numbers from 0 to 1 that the same seed brings back (mulberry32). */
+/** Returns a generator of numbers from 0 to 1 that the same seed repeats (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,41 +1,37 @@
 /**
- * A partition's log, judged without the broker's help: what each producer wrote is committed, aborted or still open by the markers that follow
- * it. Shares nothing with the processor's own filter, which believes the broker's list of aborted transactions.
+ * Reads a partition's log without the broker's help: the markers in it tell whether a record is
+ * committed, aborted or still open. Shares nothing with the processor's own filter, which uses the
+ * broker's list of aborted transactions.
  */
 
-import type { Reader } from '../kafka/log-reader.ts';
+import type { LogReader, Range } from '../kafka/log-reader.ts';
 import type { BatchHeader, ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 
-type Verdict = { readonly record: ReadRecord; state: 'committed' | 'aborted' | 'open' };
-export type ScannedRecord = Readonly<Verdict>;
+type Scanned = { readonly record: ReadRecord; state: 'committed' | 'aborted' | 'open' };
+export type ScannedRecord = Readonly<Scanned>;
 
-/** Everything in [from, to), in the log's order. */
-export async function readLog(
-  reader: Reader,
-  range: { topic: string; partition: number; from: number; to: number },
-): Promise<readonly ScannedRecord[]> {
-  const judged: Verdict[] = [];
-  /** By producer id. */
-  const undecided = new Map<bigint, Verdict[]>();
-  await reader.scan({
-    ...range,
-    visit: (batch) => {
-      if (batch.isControl) {
-        const state = isCommit(batch) ? 'committed' : 'aborted';
-        for (const one of undecided.get(batch.producerId) ?? []) one.state = state;
-        undecided.delete(batch.producerId);
-        return;
-      }
-      const state = batch.isTransactional ? 'open' : 'committed';
-      const verdicts: Verdict[] = [...batch.records()]
-        .filter(({ offset }) => offset >= range.from)
-        .map((record) => ({ record, state }));
-      judged.push(...verdicts);
-      if (!batch.isTransactional) return;
-      undecided.set(batch.producerId, [...(undecided.get(batch.producerId) ?? []), ...verdicts]);
-    },
-  });
-  return judged;
+/** Returns every record of the range, in the log's order. */
+export async function readLog(reader: LogReader, range: Range): Promise<readonly ScannedRecord[]> {
+  const scanned: Scanned[] = [];
+  const openByProducer = new Map<bigint, Scanned[]>();
+  for await (const batch of reader.batches(range)) {
+    const { producerId, isTransactional } = batch;
+    if (batch.isControl) {
+      const state = isCommit(batch) ? 'committed' : 'aborted';
+      for (const one of openByProducer.get(producerId) ?? []) one.state = state;
+      openByProducer.delete(producerId);
+      continue;
+    }
+    const state = isTransactional ? 'open' : 'committed';
+    const records: Scanned[] = [...batch.records()]
+      .filter(({ offset }) => offset >= range.from)
+      .map((record) => ({ record, state }));
+    scanned.push(...records);
+    if (isTransactional) {
+      openByProducer.set(producerId, [...(openByProducer.get(producerId) ?? []), ...records]);
+    }
+  }
+  return scanned;
 }
 
 /** The control record's key: version and type, two bytes each; 0 is ABORT, 1 is COMMIT (Kafka's ControlRecordType). */

@@ -1,21 +1,23 @@
-/** A verdict as a person reads it. Pure. */
+/** Renders a verdict as text for people. Pure. */
 
 import type { Verdict } from './checker.ts';
 
-const mostGuilty = 20;
+const maxViolations = 20;
 
-export function reportOf({ isExact, invariants, counts }: Verdict): readonly string[] {
+export function renderVerdict({ isExact, invariants, counts }: Verdict): readonly string[] {
   const { publications, acknowledged, refused, raw, outputs, deadLetters } = counts;
   const { transactions, abortedRecords } = counts;
   return [
-    `${acknowledged} webhooks acknowledged, ${refused} refused or not answered, ${publications} publications; ${raw} records on raw`,
+    `${acknowledged} webhooks acknowledged, ${refused} refused or without response, ${publications} publications; ${raw} records on raw`,
     `${outputs} output events, ${deadLetters} dead letters, ${transactions} transactions; ${abortedRecords} records were aborted on the way`,
     '',
     ...invariants.flatMap(({ invariant, violations }) => [
-      `${violations.length === 0 ? '✓' : '✗'} ${invariant}${violations.length === 0 ? '' : `: ${violations.length} times not`}`,
-      ...violations.slice(0, mostGuilty).map((text) => `    ${text}`),
-      ...(violations.length > mostGuilty
-        ? [`    … and ${violations.length - mostGuilty} more`]
+      violations.length === 0
+        ? `✓ ${invariant}`
+        : `✗ ${invariant}: ${violations.length} violations`,
+      ...violations.slice(0, maxViolations).map((text) => `    ${text}`),
+      ...(violations.length > maxViolations
+        ? [`    … and ${violations.length - maxViolations} more`]
         : []),
     ]),
     '',

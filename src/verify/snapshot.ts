@@ -1,18 +1,13 @@
-/** What lies on the topics and in the group after a drive: read from the logs themselves, and as a read_committed consumer sees them. */
+/** Takes a snapshot of the topics and the group after a load: the logs themselves, and what a read_committed consumer sees. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDecoder } from '../avro/decoder.ts';
+import { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord, PublicationSucceeded, RawWebhook } from '../avro/records.ts';
 import { type AvroType, schemas } from '../avro/schemas.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
+import type { RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { readLog } from './read-log.ts';
-
-export type RecordPosition = {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-};
 
 export type Snapshot = {
   readonly raw: readonly (RecordPosition & { readonly id: string })[];
@@ -21,35 +16,33 @@ export type Snapshot = {
     readonly origin: { readonly partition: number; readonly offset: number };
     readonly reason: string;
   })[];
-  readonly journal: readonly (RecordPosition & { readonly batch: JournalRecord })[];
-  /** Records of ours that no schema fits. */
+  readonly journal: readonly (RecordPosition & { readonly record: JournalRecord })[];
+  /** Records of ours that match no schema. */
   readonly undecodable: readonly RecordPosition[];
-  /** The group's committed offsets by partition, and where raw ends. */
+  /** The group's committed offsets by partition, and the ends of raw. */
   readonly committed: ReadonlyMap<number, number>;
   readonly rawEnds: ReadonlyMap<number, number>;
   /** Records of transactions that are neither committed nor aborted. */
   readonly open: readonly RecordPosition[];
-  /** Aborted or open records that a read_committed reader was shown, and committed ones that it was not. */
+  /** Aborted or open records that a read_committed reader saw, and committed ones that it did not see. */
   readonly shownWrongly: readonly RecordPosition[];
   readonly hiddenWrongly: readonly RecordPosition[];
   readonly abortedRecords: number;
 };
 
-/** First offsets to look at, by `topic/partition`. */
+/** First offsets to read, by `topic/partition`. */
 export type StartOffsets = ReadonlyMap<string, number>;
 
 const partitionName = (topic: string, partition: number) => `${topic}/${partition}`;
 
-/** Where every topic ends now: later evidence begins there. */
+/** Returns the current end of every partition: a later snapshot begins there. */
 export async function startOffsetsOf(deployment: Deployment): Promise<StartOffsets> {
-  const startOffsets = new Map<string, number>();
+  const offsets = new Map<string, number>();
   await eachPartition(deployment, async (topic, partition) => {
-    startOffsets.set(
-      partitionName(topic, partition),
-      await deployment.reader.offsetOf(topic, partition, 'end'),
-    );
+    const end = await deployment.reader.offsetOf(topic, partition, 'end');
+    offsets.set(partitionName(topic, partition), end);
   });
-  return startOffsets;
+  return offsets;
 }
 
 async function eachPartition(
@@ -63,17 +56,17 @@ async function eachPartition(
 
 export type Backlog = { readonly unprocessed: number; readonly openPartitions: number };
 
-/** Waits until raw is processed to its end and no transaction is open. Answers what is left after `timeoutMs`: nothing, where all is well. */
+/** Waits until raw is processed to its end and no transaction is open. Returns what is left after `timeoutMs`. */
 export async function settled(
   deployment: Deployment,
   timeoutMs: number,
   onProgress: (backlog: Backlog) => void,
 ): Promise<Backlog> {
-  for (const deadline = Date.now() + timeoutMs; ; await sleep(200)) {
+  for (const deadline = performance.now() + timeoutMs; ; await sleep(200)) {
     const backlog = await backlogOf(deployment);
     onProgress(backlog);
     const isDone = backlog.unprocessed === 0 && backlog.openPartitions === 0;
-    if (isDone || Date.now() > deadline) return backlog;
+    if (isDone || performance.now() > deadline) return backlog;
   }
 }
 
@@ -104,43 +97,39 @@ type Logs = Pick<
   readonly committed: ReadonlyMap<string, readonly Found[]>;
 };
 
-/** Every log from its mark on, by its markers and as a read_committed consumer sees it. */
+/** Reads every log from its start offset on, by its markers and as a read_committed consumer sees it. */
 async function readLogs(deployment: Deployment, startOffsets: StartOffsets): Promise<Logs> {
   const { reader, catalog } = deployment;
   const rawEnds = new Map<number, number>();
-  const committed = new Map<string, readonly Found[]>();
-  const others: Record<'open' | 'shownWrongly' | 'hiddenWrongly', RecordPosition[]> = {
-    open: [],
-    shownWrongly: [],
-    hiddenWrongly: [],
-  };
+  const committed = new Map<string, Found[]>();
+  const open: RecordPosition[] = [];
+  const shownWrongly: RecordPosition[] = [];
+  const hiddenWrongly: RecordPosition[] = [];
   let abortedRecords = 0;
   await eachPartition(deployment, async (topic, partition) => {
-    const to = await reader.offsetOf(topic, partition, 'high-watermark');
-    const start = await reader.offsetOf(topic, partition, 'start');
-    const from = Math.max(start, startOffsets.get(partitionName(topic, partition)) ?? 0);
-    if (topic === catalog.raw) rawEnds.set(partition, to);
-    const judged = await readLog(reader, { topic, partition, from, to });
+    const whole = await reader.rangeOf(topic, partition, 'start', 'high-watermark');
+    const from = Math.max(whole.from, startOffsets.get(partitionName(topic, partition)) ?? 0);
+    if (topic === catalog.raw) rawEnds.set(partition, whole.to);
+    const scanned = await readLog(reader, { ...whole, from });
+    const to = await reader.offsetOf(topic, partition, 'end');
     const shown = new Set<number>();
-    const end = await reader.offsetOf(topic, partition, 'end');
-    const visit = ({ offset }: ReadRecord) => void shown.add(offset);
-    await reader.read({ topic, partition, from, to: end, visit });
+    for await (const { offset } of reader.records({ ...whole, from, to })) shown.add(offset);
     const good: Found[] = [];
-    for (const { record, state } of judged) {
+    for (const { record, state } of scanned) {
       const position = { topic, partition, offset: record.offset };
       const isShown = shown.has(record.offset);
       if (state === 'committed') good.push({ ...position, record });
       if (state === 'aborted') abortedRecords += 1;
-      if (state === 'open') others.open.push(position);
-      if (state === 'committed' && !isShown) others.hiddenWrongly.push(position);
-      if (state !== 'committed' && isShown) others.shownWrongly.push(position);
+      if (state === 'open') open.push(position);
+      if (state === 'committed' && !isShown) hiddenWrongly.push(position);
+      if (state !== 'committed' && isShown) shownWrongly.push(position);
     }
     committed.set(topic, [...(committed.get(topic) ?? []), ...good]);
   });
-  return { ...others, rawEnds, committed, abortedRecords };
+  return { open, shownWrongly, hiddenWrongly, rawEnds, committed, abortedRecords };
 }
 
-/** @param marks begin here; where there is none, at the log's start */
+/** @param startOffsets the snapshot begins there; a partition without one begins at its log's start */
 export async function takeSnapshot(
   deployment: Deployment,
   startOffsets: StartOffsets,
@@ -148,48 +137,50 @@ export async function takeSnapshot(
   const { admin, catalog, group, registry } = deployment;
   const { committed, ...logs } = await readLogs(deployment, startOffsets);
   const undecodable: RecordPosition[] = [];
-  const of = (topic: string) => committed.get(topic) ?? [];
-  const decoded = async <T>(topic: string, type: AvroType) => {
-    const decoder = createDecoder<T>(type, registry);
-    const all = of(topic);
-    await decoder.prepare(all.map(({ record }) => record.value));
-    return all.map(({ record, ...position }) => {
-      const value = decoder.decode(record.value);
-      const isDecoded = !(typeof value === 'object' && value !== null && 'kind' in value);
-      return { position, key: record.key?.toString() ?? '', value: isDecoded ? value : undefined };
-    });
+  const decodeAll = async <T>(topic: string, type: AvroType) => {
+    const decoder = new Decoder<T>(type, registry);
+    const found = [];
+    for (const { record, ...position } of committed.get(topic) ?? []) {
+      found.push({ position, record, result: await decoder.decodeOne(record.value) });
+    }
+    return found;
   };
-  /** What this build wrote: a record that no schema fits is a fault of its own. */
-  const ours = async <T>(topic: string, type: AvroType) =>
-    (await decoded<T>(topic, type)).flatMap(({ position, value }) => {
-      if (value === undefined) undecodable.push(position);
-      return value === undefined ? [] : [{ ...position, value }];
+  /** Decodes what this build wrote: a record that matches no schema is a violation of its own. */
+  const decodeOurs = async <T>(topic: string, type: AvroType) =>
+    (await decodeAll<T>(topic, type)).flatMap(({ position, result }) => {
+      if (result.kind === 'decoded') return [{ ...position, value: result.value }];
+      undecodable.push(position);
+      return [];
     });
+  const { RawWebhook: rawSchema, PublicationSucceeded: outputSchema } = schemas;
   const outputs = await Promise.all(
-    Object.values(catalog.publications).map(async (topic) =>
-      (await ours<PublicationSucceeded>(topic, schemas.PublicationSucceeded.type)).map(
-        ({ value, ...position }) => ({ ...position, id: value.publicationId }),
-      ),
+    Object.values(catalog.publications).map((topic) =>
+      decodeOurs<PublicationSucceeded>(topic, outputSchema.type),
     ),
   );
-  const raw = await decoded<RawWebhook>(catalog.raw, schemas.RawWebhook.type);
-  const journal = await ours<JournalRecord>(catalog.journal, schemas.JournalRecord.type);
+  const raw = await decodeAll<RawWebhook>(catalog.raw, rawSchema.type);
+  const journal = await decodeOurs<JournalRecord>(catalog.journal, schemas.JournalRecord.type);
   return {
-    raw: raw.map(({ position, key, value }) => ({ ...position, id: value?.publicationId ?? key })),
-    outputs: outputs.flat(),
-    deadLetters: of(catalog.deadLetters).map(({ record, ...position }) => {
-      const headers = new Map(record.headers.map(([name, value]) => [name, value?.toString()]));
-      const number = (name: string) =>
-        Number(headers.get(`__streams.errors.${name}`) ?? Number.NaN);
-      return {
-        ...position,
-        origin: { partition: number('partition'), offset: number('offset') },
-        reason: headers.get('voucherbus.error.reason') ?? '',
-      };
+    raw: raw.map(({ position, record, result }) => {
+      const publicationId = result.kind === 'decoded' ? result.value.publicationId : null;
+      return { ...position, id: publicationId ?? record.key?.toString() ?? '' };
     }),
-    journal: journal.map(({ value, ...position }) => ({ ...position, batch: value })),
+    outputs: outputs.flat().map(({ value, ...position }) => {
+      return { ...position, id: value.publicationId };
+    }),
+    deadLetters: (committed.get(catalog.deadLetters) ?? []).map(letterOf),
+    journal: journal.map(({ value, ...position }) => ({ ...position, record: value })),
     undecodable,
     committed: await admin.committedOffsets(group, catalog.raw),
     ...logs,
+  };
+}
+
+function letterOf({ record, ...position }: Found): Snapshot['deadLetters'][number] {
+  const number = (name: string) => Number(record.header(`__streams.errors.${name}`) ?? Number.NaN);
+  return {
+    ...position,
+    origin: { partition: number('partition'), offset: number('offset') },
+    reason: record.header('voucherbus.error.reason') ?? '',
   };
 }

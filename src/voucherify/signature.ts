@@ -1,21 +1,24 @@
 /** Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in x-voucherify-signature (Introduction to webhooks, voucherify docs). */
 
-import { timingSafeEqual } from 'node:crypto';
-import { hmacSha256 } from './hmac.ts';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { backslash, isSpace, quote } from './json-bytes.ts';
 
 export const signatureHeader = 'x-voucherify-signature';
 
 type NamedSecret = { readonly name: string; readonly key: string };
 
-/** A body whose signature was checked: only `verify` makes one. */
+/** A body whose signature was checked. Only `verify` creates one. */
 export type Verified = {
   readonly body: Buffer;
   readonly signature: string;
   readonly secretName: string;
 };
 
-export type Unverified = 'no-signature' | 'wrong-signature';
+export type Verification =
+  | { readonly kind: 'verified'; readonly verified: Verified }
+  | { readonly kind: 'no-signature' | 'wrong-signature' };
+
+const wrongSignature = { kind: 'wrong-signature' } as const;
 
 /** Returns whether the text has the form of a signature (64 hex digits). Checked before the body is read, to save work for forged requests. */
 export function isSignature(text: string | undefined): boolean {
@@ -23,33 +26,37 @@ export function isSignature(text: string | undefined): boolean {
 }
 
 /**
- * Tries every secret on the bytes as they came, then on the bytes without insignificant white space: the vendor signs the compact
- * text and does not say that it always sends it. The JSON is never parsed and written again: that would change numbers and escapes.
+ * Tries every secret on the bytes as they came, then on the bytes without insignificant white space:
+ * the vendor signs the compact text and does not say that it always sends it. The JSON is never
+ * parsed and serialized again, because that would change numbers and escapes.
  */
 export function verify(
   body: Buffer,
   signature: string | undefined,
   secrets: readonly NamedSecret[],
-): Verified | Unverified {
-  if (signature === undefined || signature === '') return 'no-signature';
-  if (!isSignature(signature)) return 'wrong-signature';
+): Verification {
+  if (signature === undefined || signature === '') return { kind: 'no-signature' };
+  if (!isSignature(signature)) return wrongSignature;
   const given = Buffer.from(signature, 'latin1');
-  const asSent = secrets.find(({ key }) => isEqual(given, sign(body, key)));
-  if (asSent) return { body, signature, secretName: asSent.name };
+  const secretFor = (bytes: Buffer) => secrets.find(({ key }) => isEqual(given, sign(bytes, key)));
+  const verifiedBy = (secret: NamedSecret | undefined): Verification =>
+    secret
+      ? { kind: 'verified', verified: { body, signature, secretName: secret.name } }
+      : wrongSignature;
+  const asSent = secretFor(body);
+  if (asSent) return verifiedBy(asSent);
   const compact = withoutWhitespace(body);
-  if (compact === undefined || body.length > mostInflated(compact.length)) return 'wrong-signature';
-  const asSigned =
-    compact.length < body.length
-      ? secrets.find(({ key }) => isEqual(given, sign(compact, key)))
-      : undefined;
-  return asSigned ? { body, signature, secretName: asSigned.name } : 'wrong-signature';
+  if (compact === undefined || compact.length === body.length) return wrongSignature;
+  return body.length > maxInflated(compact.length)
+    ? wrongSignature
+    : verifiedBy(secretFor(compact));
 }
 
 export function sign(body: Buffer, key: string): string {
-  return hmacSha256(body, key);
+  return createHmac('sha256', key).update(body).digest('hex');
 }
 
-/** The headers of a webhook with this body, as the vendor sends them. */
+/** Returns the headers of a webhook with this body, as the vendor sends them. */
 export function signedHeaders(body: Buffer, key: string): Record<string, string> {
   return { 'content-type': 'application/json', [signatureHeader]: sign(body, key) };
 }
@@ -60,15 +67,15 @@ function isEqual(given: Buffer, expected: string): boolean {
 }
 
 /** Bounds how much white space a replayed body may gain. Indentation needs less. */
-const mostInflated = (compactBytes: number) => 8 * compactBytes + 4_096;
+const maxInflated = (compactBytes: number) => 8 * compactBytes + 4_096;
 
-/** `{ } [ ] : , "`: beside one of these white space means nothing. */
+/** White space next to one of these bytes is insignificant. */
 const isDelimiter = new Uint8Array(256);
 for (const byte of Buffer.from('{}[]:,"')) isDelimiter[byte] = 1;
 
 /**
- * JSON's white space outside of strings removed; an escaped quote does not end a string. Undefined where two tokens would become one: `[1 2]` must
- * not pass for `[12]`.
+ * Removes JSON's white space outside of strings. Returns undefined if two tokens would become one:
+ * `[1 2]` must not pass for `[12]`.
  */
 export function withoutWhitespace(body: Buffer): Buffer | undefined {
   const compact = Buffer.allocUnsafe(body.length);

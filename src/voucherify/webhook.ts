@@ -47,7 +47,7 @@ const noEnvelope: Envelope = {
 
 export function readWebhook(body: Buffer): Webhook {
   const json = parse(body);
-  if ('problem' in json) return unreadable(noEnvelope, 'invalid-json', json.problem);
+  if (json.kind === 'problem') return unreadable(noEnvelope, 'invalid-json', json.text);
   const { root } = json;
   if (!isObject(root)) {
     return unreadable(noEnvelope, 'unknown-shape', 'expected a JSON object at $');
@@ -111,13 +111,17 @@ function asWritten(
 /** Not in TypeScript's library yet (ECMAScript: JSON.parse source text access). */
 const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
-function parse(body: Buffer): { readonly root: unknown } | { readonly problem: string } {
-  if (!isUtf8(body)) return { problem: 'the body is not UTF-8' };
+type Parsed =
+  | { readonly kind: 'root'; readonly root: unknown }
+  | { readonly kind: 'problem'; readonly text: string };
+
+function parse(body: Buffer): Parsed {
+  if (!isUtf8(body)) return { kind: 'problem', text: 'the body is not UTF-8' };
   try {
-    return { root: JSON.parse(body.toString('utf8')) };
+    return { kind: 'root', root: JSON.parse(body.toString('utf8')) };
   } catch {
     // The parser's own message quotes the body, which may hold personal data.
-    return { problem: 'the body is not JSON' };
+    return { kind: 'problem', text: 'the body is not JSON' };
   }
 }
 

@@ -1,7 +1,9 @@
 /**
- * One port for all workers: the supervisor accepts, and gives each connection to the worker that has the fewest. (node:cluster gives the next one to
- * whoever has confirmed the last: of 64 that came at once one of two workers got up to 52, and these were answered last.) A worker that comes in the
- * place of another is so given the next ones, and what was on its way to one that died goes to another.
+ * Balances connections over the workers of one port. The supervisor accepts each connection, and
+ * sends it to the worker with the fewest. (node:cluster sends the next one to the worker that
+ * confirmed the last one first: of 64 that came at once one of two workers got up to 52, and
+ * responded to these last.) So a new worker gets the next connections, and what was on its way to a
+ * worker that died goes to another.
  */
 
 import type { Worker } from 'node:cluster';
@@ -9,42 +11,44 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AboutConnections, ToWorker } from './messages.ts';
 
-/** Binds the server to its port and answers it. @throws AppError PORT_UNAVAILABLE */
+/** Binds the server, and returns its port. @throws AppError PORT_UNAVAILABLE */
 export type Bind = (server: Server) => Promise<number>;
 
 type Taker = {
   readonly worker: Worker;
   wantsMore: boolean;
-  /** How many it has, as it said last. */
+  /** Open connections, by its last message. */
   open: number;
-  /** On their way to it, the oldest first; each kept until it is taken. */
-  readonly given: Socket[];
-  /** When it last took one, or was given the first that it has not taken. */
-  lastSign: number;
+  /** Connections on their way to it, the oldest first; each is kept until it is taken. */
+  readonly inFlight: Socket[];
+  /** When it last took a connection, or was sent the first one that it has not taken. */
+  lastSignMs: number;
 };
 
-/** Who has not taken what it was given for so long gets no more while there is another: its event loop hangs. */
-const heldUpMs = 200;
+/** A worker that has not taken a connection for so long hangs. It gets no more while there is another. */
+const hangsAfterMs = 200;
 
 export class ConnectionBalancer {
   readonly #bind: Bind;
+  readonly #hangsAfterMs: number;
   readonly #server = createServer(
-    // As Node's HTTP server would have them.
+    // As Node's HTTP server would accept them.
     { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
     (socket) => this.#accepted(socket),
   );
   #port: Promise<number> | undefined;
   readonly #takers = new Map<Worker, Taker>();
-  /** For want of a worker. */
+  /** Connections that came while there was no worker. */
   readonly #waiting: Socket[] = [];
 
-  constructor(bind: Bind) {
+  constructor(bind: Bind, hangsAfter = hangsAfterMs) {
     this.#bind = bind;
-    // One that can not be accepted, for want of file descriptors say. (Whether the port could be opened is heard by who binds it.)
+    this.#hangsAfterMs = hangsAfter;
+    // An accept may fail, for example without file descriptors. (`bind` reports a port that cannot be opened.)
     this.#server.on('error', () => undefined);
   }
 
-  /** What a worker says of connections. @throws AppError, where the port can not be opened for the first of them */
+  /** @throws AppError if the port cannot be opened for the first worker */
   async onMessage(worker: Worker, message: AboutConnections): Promise<void> {
     switch (message.kind) {
       case 'takes-connections':
@@ -56,13 +60,13 @@ export class ConnectionBalancer {
     }
   }
 
-  /** It has ended. (Its 'disconnect' may never come where something was on its way to it.) */
+  /** Call it when a worker has ended. (Its 'disconnect' may never come if a connection was on its way to it.) */
   async onExit(worker: Worker): Promise<void> {
-    // What it said before its end is heard first: another must not get what it had taken.
+    // Its last messages come first, so that no other worker gets what it had taken.
     await someTurns();
-    const given = this.#takers.get(worker)?.given ?? [];
+    const inFlight = this.#takers.get(worker)?.inFlight ?? [];
     this.#takers.delete(worker);
-    for (const socket of given) this.#give(socket);
+    for (const socket of inFlight) this.#send(socket);
   }
 
   close(): void {
@@ -74,21 +78,21 @@ export class ConnectionBalancer {
     this.#port ??= this.#bind(this.#server);
     const port = await this.#port;
     if (!worker.isConnected()) return;
-    send(worker, { kind: 'port', port });
-    this.#takers.set(worker, { worker, wantsMore: true, open: 0, given: [], lastSign: 0 });
-    for (const socket of this.#waiting.splice(0)) this.#give(socket);
+    tell(worker, { kind: 'port', port });
+    this.#takers.set(worker, { worker, wantsMore: true, open: 0, inFlight: [], lastSignMs: 0 });
+    for (const socket of this.#waiting.splice(0)) this.#send(socket);
   }
 
   #taken(worker: Worker, { taken, open }: { readonly taken: number; readonly open: number }): void {
     const taker = this.#takers.get(worker);
     if (!taker) return;
     taker.open = open;
-    taker.lastSign = performance.now();
+    taker.lastSignMs = performance.now();
     // The worker's own descriptor stays open.
-    for (const socket of taker.given.splice(0, taken)) socket.destroy();
+    for (const socket of taker.inFlight.splice(0, taken)) socket.destroy();
   }
 
-  /** With the last worker the port is closed. */
+  /** Closes the port with the last worker. */
   async #leave(worker: Worker): Promise<void> {
     const taker = this.#takers.get(worker);
     const others = this.#willing().filter((one) => one !== taker);
@@ -97,36 +101,37 @@ export class ConnectionBalancer {
       this.close();
     }
     if (taker) taker.wantsMore = false;
-    send(worker, { kind: 'last-connection' });
+    tell(worker, { kind: 'last-connection' });
   }
 
   #accepted(socket: Socket): void {
     socket.on('error', () => undefined);
-    // Or Node would have each worker keep a list of them, to ask it for it when the server closes.
+    // Otherwise Node makes each worker keep a list of them, to query it when the server closes.
     Object.assign(socket, { server: null });
-    this.#give(socket);
+    this.#send(socket);
   }
 
-  #give(socket: Socket): void {
+  #send(socket: Socket): void {
     const taker = this.#next();
     if (!taker) {
       if (this.#server.listening) this.#waiting.push(socket);
       else socket.destroy();
       return;
     }
-    if (taker.given.length === 0) taker.lastSign = performance.now();
-    taker.given.push(socket);
+    if (taker.inFlight.length === 0) taker.lastSignMs = performance.now();
+    taker.inFlight.push(socket);
     const message: ToWorker = { kind: 'connection' };
-    // One that can not be sent is given to another when the worker's end is seen.
+    // If it cannot be sent, it goes to another worker when this one's end is noticed.
     taker.worker.send(message, socket, { keepOpen: true }, () => undefined);
   }
 
   #next(): Taker | undefined {
     const willing = this.#willing();
     const now = performance.now();
-    const isHeldUp = ({ given, lastSign }: Taker) => given.length > 0 && now - lastSign > heldUpMs;
-    const able = willing.filter((taker) => !isHeldUp(taker));
-    return fewest(able.length > 0 ? able : willing);
+    const hangs = ({ inFlight, lastSignMs }: Taker) =>
+      inFlight.length > 0 && now - lastSignMs > this.#hangsAfterMs;
+    const able = willing.filter((taker) => !hangs(taker));
+    return leastLoaded(able.length > 0 ? able : willing);
   }
 
   #willing(): readonly Taker[] {
@@ -134,35 +139,38 @@ export class ConnectionBalancer {
   }
 }
 
-/** What waits to be accepted when a server closes is reset. Settles when nothing does; in each turn of the event loop one is accepted. */
+/**
+ * Settles when nothing waits to be accepted any more: the kernel resets what does when a server
+ * closes. Node accepts one connection per turn of the event loop.
+ */
 export async function untilAllAccepted(server: Server): Promise<void> {
   let isOneMore = true;
-  const seen = () => {
+  const onConnection = () => {
     isOneMore = true;
   };
-  server.on('connection', seen);
-  for (let left = longestBacklog; isOneMore && left > 0; left -= 1) {
+  server.on('connection', onConnection);
+  for (let left = maxBacklog; isOneMore && left > 0; left -= 1) {
     isOneMore = false;
     await someTurns();
   }
-  server.off('connection', seen);
+  server.off('connection', onConnection);
 }
 
-/** Node's own: no more can wait to be accepted. */
-const longestBacklog = 511;
+/** Node's default: no more connections can wait to be accepted. */
+const maxBacklog = 511;
 
-/** For what has reached this process by now, and for what follows from it. */
+/** Lets the event loop handle what has reached this process, and what follows from it. */
 export async function someTurns(): Promise<void> {
   for (let turns = 0; turns < 3; turns += 1) await nextTurn();
 }
 
-/** A worker that dies just now is seen by its end. */
-function send(worker: Worker, message: ToWorker): void {
+/** Sends a message. The death of a worker at this moment is noticed by its 'exit'. */
+function tell(worker: Worker, message: ToWorker): void {
   worker.send(message, () => undefined);
 }
 
-function fewest(takers: readonly Taker[]): Taker | undefined {
-  const load = ({ open, given }: Taker) => open + given.length;
+function leastLoaded(takers: readonly Taker[]): Taker | undefined {
+  const load = ({ open, inFlight }: Taker) => open + inFlight.length;
   return takers.reduce<Taker | undefined>(
     (least, taker) => (least === undefined || load(taker) < load(least) ? taker : least),
     undefined,

@@ -1,22 +1,22 @@
-/** What a worker and its supervisor tell each other. Everything goes as JSON. */
+/** The messages between a worker and its supervisor, sent as JSON. */
 
 import type { ErrorCode } from '../errors.ts';
 import type { MetricsSnapshot } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 
-/** What a service says of itself once it runs: its ports and paths. */
+/** What a running service says about itself in the log: ports, paths, group. */
 export type ServiceFacts = Readonly<Record<string, unknown>>;
 
 export type ToWorker =
-  /** How are you? The answer is also the sign that the worker's event loop turns. */
+  /** Asks for a report. The response also shows that the worker's event loop turns. */
   | { readonly kind: 'query'; readonly query: number }
-  /** Stop gracefully; the second time, at once. (Not a signal, since the system may send signals to the whole process group.) */
+  /** Stops gracefully; the second time, at once. (Not a signal: the system may send signals to the whole process group.) */
   | { readonly kind: 'stop' }
-  /** The port whose connections it is given from now on. */
+  /** The port whose connections the worker gets from now on. */
   | { readonly kind: 'port'; readonly port: number }
-  /** One of them, which comes beside it. */
+  /** A connection, sent as the message's handle. */
   | { readonly kind: 'connection' }
-  /** There are no more. */
+  /** No more connections follow. */
   | { readonly kind: 'last-connection' };
 
 export type WorkerReport = { readonly status: Status; readonly metrics: MetricsSnapshot };
@@ -26,14 +26,14 @@ export type Failure = { readonly text: string; readonly code: ErrorCode | undefi
 export type FromWorker =
   | { readonly kind: 'report'; readonly query: number; readonly report: WorkerReport }
   | { readonly kind: 'running'; readonly facts: ServiceFacts }
-  /** What whoever takes its place should know, if it dies now. */
+  /** What the worker's successor should know if it dies now. */
   | { readonly kind: 'last-will'; readonly text: string }
   | AboutConnections
-  /** It ends by itself, for this reason. */
+  /** The worker ends by itself, for this reason. */
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 export type AboutConnections =
-  /** It can be given some; it wants no more. */
+  /** The worker accepts connections, or no more of them. */
   | { readonly kind: 'takes-connections' | 'takes-no-connections' }
-  /** It has taken so many of those it was given, and has so many now. */
+  /** It has taken so many of the connections sent to it, and has so many open. */
   | { readonly kind: 'has-connections'; readonly taken: number; readonly open: number };

@@ -1,29 +1,29 @@
-/** What becomes of a worker's place when the worker has died. */
+/** Decides whether a worker that has died is replaced, and when. Pure. */
 
 export type Death = {
-  /** Whether any worker of this supervisor has ever got as far as running. */
+  /** Whether any worker of this supervisor has ever run. */
   readonly hasAnyRun: boolean;
-  /** It ended by itself, and was not killed: it has found a reason. */
+  /** Whether it ended by itself, for a reason that it found, and was not killed. */
   readonly isByItself: boolean;
   readonly livedMs: number;
-  /** Deaths of this place before this one, each after a short life, in a row. */
+  /** Earlier deaths in this slot after a short life, in a row. */
   readonly shortLivesBefore: number;
 };
 
-export type Consequence =
+export type Restart =
   | { readonly kind: 'replace'; readonly waitMs: number; readonly shortLives: number }
   | { readonly kind: 'give-up' };
 
-/** Who lives for so long has died of something new. */
+/** A worker that ran longer than this resets the crash counter. */
 const shortLifeMs = 60_000;
 
-/** A restart of the whole may help where so many of one worker have not; whoever runs us sees it then. */
+/** After so many short lives in a row the whole process ends, so that whoever runs it notices and restarts it. */
 const maxShortLives = 5;
 
 const firstWaitMs = 1_000;
 
-export function restartPolicy(death: Death): Consequence {
-  // What keeps the first from starting, keeps each of them: a setting, a missing topic, a port.
+export function restartPolicy(death: Death): Restart {
+  // What stops the first worker from starting stops all of them: a setting, a missing topic, a port.
   if (!death.hasAnyRun && death.isByItself) return { kind: 'give-up' };
   const shortLives = death.livedMs < shortLifeMs ? death.shortLivesBefore + 1 : 0;
   if (shortLives > maxShortLives) return { kind: 'give-up' };

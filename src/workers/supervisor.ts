@@ -1,17 +1,19 @@
 /**
- * One service, several processes: as many workers as there are cores, each a member of the group or a listener on the same port (node:cluster).
- * The supervisor does none of the work. It replaces a worker that has died or does not answer any more, shows all of them as one, and ends them.
+ * Runs one service in several processes (node:cluster): as many workers as there are cores, each a
+ * member of the group or a listener on the same port. The supervisor does none of the work. It
+ * replaces a worker that has died or hangs, shows all of them as one, and stops them.
  */
 
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { settledWithin } from '../concurrency/timeout.ts';
 import { AppError } from '../errors.ts';
 import {
-  countedIn,
+  countersOf,
   type MetricsSnapshot,
+  renderMetrics,
   snapshotOf,
-  textOf,
 } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
@@ -23,192 +25,200 @@ import { restartPolicy } from './restart-policy.ts';
 
 export type SupervisorOptions = {
   readonly count: number;
-  /** For the worker's environment: which of the places it has, from 1, and the word of the one who had it before and died. */
+  /** Returns the worker's environment, for its slot (from 1) and the last will of its predecessor in the slot. */
   readonly environmentOf: (slot: number, lastWill: string | undefined) => NodeJS.ProcessEnv;
-  /** Whether the service is ready when one of them is, or only when all are. */
+  /** Whether the service is ready if one worker is, or only if all are. */
   readonly readyWith: 'one' | 'all';
   readonly tuning: Tuning;
-  /** A worker that has not ended by then, after it was told to stop, is killed. */
+  /** A worker that has not ended so long after it was told to stop is killed. */
   readonly killAfterMs: number;
-  /** Where the workers take connections. */
+  /** Binds the port whose connections the workers share. */
   readonly bind: Bind | undefined;
   readonly log: Log;
-  /** Of the supervisor itself. */
+  /** The supervisor's own metrics. */
   readonly metrics: Metrics;
 };
 
-export type Supervisor = {
-  /** Settles when every place has once had a worker that runs; the facts are those of the first. */
-  readonly running: Promise<ServiceFacts>;
-  /** Rejects when workers die faster than replacing them could help. */
-  readonly ended: Promise<never>;
-  readonly status: () => Promise<Status>;
-  readonly metrics: () => Promise<string>;
-  readonly start: () => void;
-  /** SIGTERM to each, and their ends. */
-  readonly stop: () => Promise<void>;
-};
-
-/** One of the workers' places: who has it now, and what is known of it. */
+/** One of the workers' slots: its current worker, and what is known about it. */
 type Slot = {
   readonly number: number;
   worker: Worker | undefined;
-  startedAt: number;
-  answeredAt: number;
+  startedAtMs: number;
+  respondedAtMs: number;
   report: WorkerReport | undefined;
   failure: Failure | undefined;
-  /** Of the worker for its heir; the heir's own comes in its place. */
+  /** The last will of the current worker, or of its predecessor until it leaves its own. */
   lastWill: string | undefined;
   shortLives: number;
-  /** It has said that it runs, and so hears `stop`. */
+  /** Whether the worker has said that it runs, and so receives `stop`. */
   isRunning: boolean;
   running: PromiseWithResolvers<ServiceFacts>;
 };
 
-const askEveryMs = 5_000;
+const pollEveryMs = 5_000;
 
-/** Whoever asks for metrics or readiness waits no longer for a worker that is busy: what it said last is shown. */
-const answerWithinMs = 1_000;
+/** A query for metrics or readiness waits no longer for a busy worker; its last report is shown. */
+const responseTimeoutMs = 1_000;
 
-/** An event loop that has not turned for so long is hung. (Kubernetes' defaults give a process as long: three probes, 10 s apart.) */
-const hungAfterMs = 30_000;
+/** An event loop that has not turned for so long hangs. (Kubernetes' defaults allow as long: three probes, 10 s apart.) */
+const hangsAfterMs = 30_000;
 
-export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { count, environmentOf, readyWith, tuning, killAfterMs, bind, log, metrics } = options;
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const pendingQueries = new Map<number, () => void>();
-  let queries = 0;
-  let isStopping = false;
-  let hasAnyRun = false;
-  let past: MetricsSnapshot = [];
-  const slots = Array.from({ length: count }, (_, i) => createSlot(i + 1));
-  const balancer = bind && new ConnectionBalancer(bind);
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #slots: readonly Slot[];
+  readonly #balancer: ConnectionBalancer | undefined;
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #pendingQueries = new Map<number, () => void>();
+  #queries = 0;
+  #isStopping = false;
+  #hasAnyRun = false;
+  /** Counters of workers that have ended: without them sums would shrink, and look like a restart. */
+  #past: MetricsSnapshot = [];
+  #polling: NodeJS.Timeout | undefined;
 
-  const onMessage = (slot: Slot, worker: Worker, message: FromWorker) => {
-    slot.answeredAt = performance.now();
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.count }, (_, i) => createSlot(i + 1));
+    this.#balancer = options.bind && new ConnectionBalancer(options.bind);
+    this.#ended.promise.catch(() => undefined);
+    cluster.setupPrimary({ execArgv: [...nodeFlags(options.tuning), ...process.execArgv] });
+  }
+
+  /** Settles when every slot has had a running worker, with the facts of the first one. */
+  get running(): Promise<ServiceFacts> {
+    const all = this.#slots.map(({ running }) => running.promise);
+    return Promise.all(all).then(([facts]) => facts ?? {});
+  }
+
+  /** Rejects when workers die faster than replacing them could help. */
+  get ended(): Promise<never> {
+    return this.#ended.promise;
+  }
+
+  start(): void {
+    for (const slot of this.#slots) this.#fill(slot);
+    this.#polling = setInterval(() => void this.#poll(), pollEveryMs);
+  }
+
+  async status(): Promise<Status> {
+    await this.#query();
+    return statusOf(this.#slots, this.#options.readyWith, this.#isStopping);
+  }
+
+  /** Returns the sum of all processes' metrics in Prometheus' text format. */
+  async metrics(): Promise<string> {
+    await this.#query();
+    const reports = this.#slots.flatMap(({ report }) => (report ? [report.metrics] : []));
+    return renderMetrics([await snapshotOf(this.#options.metrics), ...reports, this.#past]);
+  }
+
+  /** Tells each worker to stop, and waits until it has ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#polling);
+    await Promise.all(this.#slots.map((slot) => end(slot, this.#options.killAfterMs)));
+    this.#balancer?.close();
+  }
+
+  #fill(slot: Slot): void {
+    const { environmentOf, log } = this.#options;
+    const env = { ...workerEnvironment(), ...environmentOf(slot.number, slot.lastWill) };
+    const worker = cluster.fork(env);
+    const now = performance.now();
+    Object.assign(slot, { worker, startedAtMs: now, respondedAtMs: now, failure: undefined });
+    slot.isRunning = false;
+    worker.on('message', (message: FromWorker) => this.#onMessage(slot, worker, message));
+    worker.on('exit', (code, signal) => void this.#onExit(slot, code, signal));
+    log.debug({ worker: slot.number, workerPid: worker.process.pid }, 'a worker was started');
+  }
+
+  #onMessage(slot: Slot, worker: Worker, message: FromWorker): void {
+    slot.respondedAtMs = performance.now();
     switch (message.kind) {
       case 'report':
         slot.report = message.report;
-        return pendingQueries.get(message.query)?.();
+        this.#pendingQueries.get(message.query)?.();
+        return;
       case 'running':
-        hasAnyRun = true;
+        this.#hasAnyRun = true;
         slot.isRunning = true;
-        return slot.running.resolve(message.facts);
+        slot.running.resolve(message.facts);
+        return;
       case 'last-will':
         slot.lastWill = message.text;
         return;
       case 'failed':
         slot.failure = message.failure;
         return;
-      default:
-        balancer?.onMessage(worker, message).catch(ended.reject);
+      case 'takes-connections':
+      case 'takes-no-connections':
+      case 'has-connections':
+        this.#balancer?.onMessage(worker, message).catch(this.#ended.reject);
     }
-  };
+  }
 
-  cluster.setupPrimary({ execArgv: [...nodeFlags(tuning), ...process.execArgv] });
-  const fill = (slot: Slot) => {
-    const worker = cluster.fork({
-      ...workerEnvironment(),
-      ...environmentOf(slot.number, slot.lastWill),
-    });
-    const now = performance.now();
-    Object.assign(slot, { worker, startedAt: now, answeredAt: now, failure: undefined });
-    slot.isRunning = false;
-    worker.on('message', (message: FromWorker) => onMessage(slot, worker, message));
-    worker.on('exit', (code, signal) => void onExit(slot, code, signal));
-    log.debug({ worker: slot.number, workerPid: worker.process.pid }, 'a worker was started');
-  };
-
-  const onExit = async (slot: Slot, code: number | null, signal: string | null) => {
+  async #onExit(slot: Slot, code: number | null, signal: string | null): Promise<void> {
     const { report, failure, number, worker } = slot;
     slot.worker = undefined;
     slot.report = undefined;
-    if (worker) void balancer?.onExit(worker);
-    if (report) past = await countedIn([past, report.metrics]);
-    if (isStopping) return;
+    if (worker) void this.#balancer?.onExit(worker);
+    if (report) this.#past = await countersOf([this.#past, report.metrics]);
+    if (this.#isStopping) return;
+    const { log, metrics } = this.#options;
     metrics.workerDeaths.inc();
-    const consequence = restartPolicy({
-      hasAnyRun,
+    const restart = restartPolicy({
+      hasAnyRun: this.#hasAnyRun,
       isByItself: signal === null,
-      livedMs: performance.now() - slot.startedAt,
+      livedMs: performance.now() - slot.startedAtMs,
       shortLivesBefore: slot.shortLives,
     });
-    const how = { worker: number, workerPid: worker?.process.pid, code, signal };
-    if (consequence.kind === 'give-up') {
-      ended.reject(failureOf(number, failure, code, signal));
+    if (restart.kind === 'give-up') {
+      this.#ended.reject(errorOf(number, failure, code, signal));
       return;
     }
-    slot.shortLives = consequence.shortLives;
-    const { waitMs } = consequence;
-    log.error({ ...how, reason: failure?.text, waitMs }, 'a worker has died and is replaced');
+    const { waitMs, shortLives } = restart;
+    slot.shortLives = shortLives;
+    const facts = { worker: number, workerPid: worker?.process.pid, code, signal, waitMs };
+    log.error({ ...facts, reason: failure?.text }, 'a worker has died and is replaced');
     await sleep(waitMs);
-    if (!isStopping) fill(slot);
-  };
+    if (!this.#isStopping) this.#fill(slot);
+  }
 
-  /** Their newest answers; of those that do not answer in time, their last. */
-  const query = async () => {
-    queries += 1;
-    const number = queries;
-    const alive = slots.filter(({ worker }) => worker?.isConnected());
+  /** Gets a report from each worker. A worker that does not respond in time keeps its last one. */
+  async #query(): Promise<void> {
+    this.#queries += 1;
+    const query = this.#queries;
+    const alive = this.#slots.filter(({ worker }) => worker?.isConnected());
     const all = Promise.withResolvers<void>();
     let missing = alive.length;
-    pendingQueries.set(number, () => {
+    this.#pendingQueries.set(query, () => {
       missing -= 1;
       if (missing === 0) all.resolve();
     });
-    const question: ToWorker = { kind: 'query', query: number };
-    // A worker that dies just now is seen by its end.
-    for (const { worker } of alive) worker?.send(question, () => undefined);
-    if (missing > 0) await Promise.race([all.promise, sleep(answerWithinMs)]);
-    pendingQueries.delete(number);
-  };
+    for (const { worker } of alive) send(worker, { kind: 'query', query });
+    if (missing > 0) await settledWithin(all.promise, responseTimeoutMs);
+    this.#pendingQueries.delete(query);
+  }
 
-  const watch = async () => {
-    await query();
-    for (const { worker, answeredAt, number } of slots) {
-      const silentMs = Math.round(performance.now() - answeredAt);
-      if (worker === undefined || silentMs < hungAfterMs) continue;
+  /** Kills workers that hang. */
+  async #poll(): Promise<void> {
+    await this.#query();
+    for (const { worker, respondedAtMs, number } of this.#slots) {
+      const silentMs = Math.round(performance.now() - respondedAtMs);
+      if (worker === undefined || silentMs < hangsAfterMs) continue;
       const facts = { worker: number, workerPid: worker.process.pid, silentMs };
-      log.error(facts, 'a worker does not answer any more and is killed');
+      this.#options.log.error(facts, 'a worker does not respond any more and is killed');
       worker.process.kill('SIGKILL');
     }
-  };
-  let watching: NodeJS.Timeout | undefined;
-
-  return {
-    start: () => {
-      for (const slot of slots) fill(slot);
-      watching = setInterval(() => void watch(), askEveryMs);
-    },
-    running: Promise.all(slots.map(({ running }) => running.promise)).then(
-      ([facts]) => facts ?? {},
-    ),
-    ended: ended.promise,
-    status: async () => {
-      await query();
-      return statusOf(slots, readyWith, isStopping);
-    },
-    metrics: async () => {
-      await query();
-      const looks = slots.flatMap(({ report }) => (report ? [report.metrics] : []));
-      return textOf([await snapshotOf(metrics), ...looks, past]);
-    },
-    stop: async () => {
-      isStopping = true;
-      clearInterval(watching);
-      await Promise.all(slots.map((slot) => end(slot, killAfterMs)));
-      balancer?.close();
-    },
-  };
+  }
 }
 
 function createSlot(number: number): Slot {
   return {
     number,
     worker: undefined,
-    startedAt: 0,
-    answeredAt: 0,
+    startedAtMs: 0,
+    respondedAtMs: 0,
     report: undefined,
     failure: undefined,
     lastWill: undefined,
@@ -218,50 +228,60 @@ function createSlot(number: number): Slot {
   };
 }
 
+/** Sends a message. The death of a worker at this moment is noticed by its 'exit'. */
+function send(worker: Worker | undefined, message: ToWorker): void {
+  worker?.send(message, () => undefined);
+}
+
 async function end({ worker, isRunning }: Slot, killAfterMs: number): Promise<void> {
   if (worker === undefined) return;
   const exited = once(worker, 'exit');
-  const message: ToWorker = { kind: 'stop' };
-  // A worker that dies just now is seen by its end.
-  worker.send(message, () => undefined);
-  // While it starts nothing hears the message, and the signal ends it; once it listens, it ignores the signal.
+  send(worker, { kind: 'stop' });
+  // A worker that is still starting does not listen for the message, and the signal ends it. One that listens ignores the signal.
   if (!isRunning) worker.process.kill('SIGTERM');
-  const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
-  await exited.finally(() => clearTimeout(timer));
+  const result = await settledWithin(exited, killAfterMs);
+  if (result.kind === 'settled') return;
+  worker.process.kill('SIGKILL');
+  await exited;
 }
 
-/** Each part by the worker's number. */
+/** Returns the parts of all workers, each with the worker's number. */
 function statusOf(
   slots: readonly Slot[],
   readyWith: SupervisorOptions['readyWith'],
   isStopping: boolean,
 ): Status {
-  const isReady = ({ worker, report, answeredAt }: Slot) =>
+  const isReady = ({ worker, report, respondedAtMs }: Slot) =>
     worker !== undefined &&
     report?.status.isReady === true &&
-    performance.now() - answeredAt < askEveryMs + 2 * answerWithinMs;
-  const parts = slots.flatMap((slot): [string, string][] => {
-    const name = (part: string) => `worker ${slot.number}${part}`;
-    if (slot.worker === undefined) return [[name(''), 'has died, is replaced']];
-    if (slot.report === undefined) return [[name(''), 'starting']];
-    const silentS = Math.round((performance.now() - slot.answeredAt) / 1_000);
-    const silence: [string, string][] =
-      silentS > 1 ? [[name(''), `has not answered for ${silentS} s`]] : [];
-    const own = Object.entries(slot.report.status.parts);
-    return [...silence, ...own.map(([part, text]): [string, string] => [name(`: ${part}`), text])];
-  });
+    performance.now() - respondedAtMs < pollEveryMs + 2 * responseTimeoutMs;
   const enough = readyWith === 'one' ? slots.some(isReady) : slots.every(isReady);
-  return { isReady: enough && !isStopping, parts: Object.fromEntries(parts) };
+  return {
+    isReady: enough && !isStopping,
+    parts: Object.fromEntries(slots.flatMap(partsOf)),
+  };
 }
 
-/** As the worker itself would have been shown, had it been alone. */
-function failureOf(
+function partsOf({ number, worker, report, respondedAtMs }: Slot): readonly [string, string][] {
+  const name = `worker ${number}`;
+  if (worker === undefined) return [[name, 'has died, is being replaced']];
+  if (report === undefined) return [[name, 'starting']];
+  const silentSeconds = Math.round((performance.now() - respondedAtMs) / 1_000);
+  const silence: [string, string][] =
+    silentSeconds > 1 ? [[name, `has not responded for ${silentSeconds} s`]] : [];
+  const own = Object.entries(report.status.parts);
+  return [...silence, ...own.map(([part, text]): [string, string] => [`${name}: ${part}`, text])];
+}
+
+/** Returns the error that the worker would have shown if it had been alone. */
+function errorOf(
   number: number,
   failure: Failure | undefined,
   code: number | null,
   signal: string | null,
 ): AppError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  const text = failure?.text ?? `worker ${number} has died again and again, last with ${how}`;
+  const text =
+    failure?.text ?? `worker ${number} has died several times in a row, last with ${how}`;
   return new AppError(failure?.code ?? 'ASSUMPTION_BROKEN', 'stop', text);
 }

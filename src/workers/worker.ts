@@ -1,4 +1,4 @@
-/** A worker's side of the talk with its supervisor. (When the supervisor is gone, node:cluster ends the worker at once.) */
+/** A worker's side of the messages with its supervisor. (If the supervisor dies, node:cluster ends the worker at once.) */
 
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
@@ -8,7 +8,7 @@ import type { Health } from '../observability/health.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { FromWorker, ServiceFacts, ToWorker } from './messages.ts';
 
-/** Answers the supervisor's questions from now on. */
+/** Responds to the supervisor's queries from now on. */
 export function answerQueries(health: Health, metrics: Metrics): void {
   process.on('message', async (message: ToWorker) => {
     if (message.kind !== 'query') return;
@@ -22,23 +22,23 @@ export function announceTo(facts: ServiceFacts): Promise<void> {
   return tell({ kind: 'running', facts });
 }
 
-/** Brings connections to the server. */
+/** Brings connections to a server. */
 export type Listen = (server: Server) => Promise<{
   readonly port: number;
-  /** Settles when no more come. */
+  /** Settles when no more connections come. */
   readonly stop: () => Promise<void>;
 }>;
 
-/** Of connections that were given to it, how often it says how many of them are left. */
-const openEveryMs = 50;
+/** The worker reports closed connections this often. */
+const reportClosedEveryMs = 50;
 
-/** From now on the server has connections of the port that all workers share, as if it had accepted them. */
+/** Gives the server connections of the port that all workers share, as if it had accepted them. */
 export const takeConnections: Listen = async (server) => {
   const port = Promise.withResolvers<number>();
   const last = Promise.withResolvers<void>();
   let open = 0;
   let timer: NodeJS.Timeout | undefined;
-  const say = (taken: number) => {
+  const report = (taken: number) => {
     clearTimeout(timer);
     timer = undefined;
     void tell({ kind: 'has-connections', taken, open });
@@ -47,9 +47,9 @@ export const takeConnections: Listen = async (server) => {
     open += 1;
     socket.once('close', () => {
       open -= 1;
-      timer ??= setTimeout(say, openEveryMs, 0);
+      timer ??= setTimeout(report, reportClosedEveryMs, 0);
     });
-    // Node makes it without what the supervisor's server has asked for.
+    // Node creates it without the options of the supervisor's server.
     socket.allowHalfOpen = true;
     server.emit('connection', socket);
   };
@@ -57,12 +57,12 @@ export const takeConnections: Listen = async (server) => {
     if (message.kind === 'port') port.resolve(message.port);
     else if (message.kind === 'last-connection') last.resolve();
     else if (message.kind === 'connection') {
-      // Undefined where it has ended on its way.
+      // Undefined if it was closed on its way.
       if (socket) take(socket);
-      say(1);
+      report(1);
     }
   });
-  // By this Node's server begins to watch over the time that its connections take.
+  // This starts Node's checks of the time that its connections take.
   server.emit('listening');
   void tell({ kind: 'takes-connections' });
   return {
@@ -74,12 +74,12 @@ export const takeConnections: Listen = async (server) => {
   };
 };
 
-/** Leaves word to whoever takes this worker's place after its death; the last one counts. */
+/** Leaves a text for this worker's successor, in case the worker dies. The last one counts. */
 export function setLastWill(text: string): Promise<void> {
   return tell({ kind: 'last-will', text });
 }
 
-/** Says why this worker ends, so that it is said once, however many fail alike. */
+/** Reports why this worker ends, so that the supervisor shows it once, however many workers fail in the same way. */
 export function reportFailure(error: unknown): Promise<void> {
   const code = error instanceof AppError ? error.code : undefined;
   return tell({ kind: 'failed', failure: { text: shownOf(error), code } });
@@ -87,7 +87,7 @@ export function reportFailure(error: unknown): Promise<void> {
 
 function tell(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
-    // A supervisor that is gone needs to know nothing.
+    // Without a supervisor nobody needs it.
     if (cluster.worker?.isConnected()) cluster.worker.send(message, () => resolve());
     else resolve();
   });

@@ -82,7 +82,7 @@ test('the bridge is killed again and again at random moments, while Kafka and th
 });
 
 test.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
-  'the disk of the spool is full while Kafka is away: what can not be kept is refused in time, what was acknowledged is on raw',
+  'the disk of the spool is full while Kafka is away: what cannot be kept is refused in time, what was acknowledged is on raw',
   async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
     try {
@@ -95,7 +95,7 @@ test.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
       await world.shut('kafka');
       await sleep(8_000);
       expect(load.statuses.get(503)).toBeGreaterThan(0);
-      expect(child.output()).toMatch(/can not write to SPOOL_DIR|Kafka is asked, although/);
+      expect(child.output()).toMatch(/cannot write to SPOOL_DIR|webhooks go to Kafka, although/);
       await world.openKafka();
       await sleep(2_000);
       const refused = load.statuses.get(503);

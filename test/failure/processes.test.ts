@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openTransactional } from '../../src/kafka/transactional-producer.ts';
+import { TransactionalProducer } from '../../src/kafka/transactional-producer.ts';
 import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
@@ -100,7 +100,7 @@ test.each(['1', '2'])(
     await until(async () => flow.begun() > 500, 'some of it was sent');
     victim.child.kill('SIGKILL');
     await until(async () => (await partitions(other)) === 4, 'the other has all partitions');
-    const facts = await other.child.said('a processor has died and is taken out of the group');
+    const facts = await other.child.said('a processor has died and was removed from the group');
     expect(facts).toMatchObject({ level: 'warn', port: Number(new URL(victim.admin).port) });
     isEnough = true;
     await flow.check();
@@ -133,7 +133,7 @@ test("somebody else takes a partition's transactional id again and again: the pr
   for (let thefts = 0; thefts < 8; thefts += 1) {
     await sleep(500);
     const id = transactionalIdOf(deployment.catalog, 0);
-    await (await openTransactional(deployment.client, id, 15_000)).close();
+    await (await TransactionalProducer.open(deployment.client, id, 15_000)).close();
   }
   await flow.check();
   expect(processor.child.output()).toContain('"recovery":"give-up-lease"');

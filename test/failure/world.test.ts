@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openWriter } from '../../src/kafka/writer.ts';
+import { Writer } from '../../src/kafka/writer.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
 import { startFlow } from '../support/flow.ts';
@@ -100,7 +100,7 @@ test('a raw record of a schema id that the registry does not know is parked with
   const bridge = await deployment.start('bridge');
   await deployment.start('processor');
   const flow = startFlow(deployment, bridge.url, load);
-  const writer = await openWriter(deployment.client, deployment.catalog.raw);
+  const writer = await Writer.open(deployment.client, deployment.catalog.raw);
   const value = Buffer.from([0, 0x7f, 0xff, 0xff, 0xf0, 1, 2, 3]);
   await writer.write([{ key: 'stranger', value }], 5_000);
   await writer.close();

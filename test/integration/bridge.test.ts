@@ -6,12 +6,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDecoder } from '../../src/avro/decoder.ts';
+import { Decoder } from '../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { sampleText } from '../../src/voucherify/sample.ts';
 import { sign, signatureHeader, signedHeaders, verify } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
+import { decodedValue } from '../support/decoded-value.ts';
 import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';
 import { applyTopics } from '../support/prepared.ts';
 import { exchange } from '../support/raw-http.ts';
@@ -30,12 +31,12 @@ afterAll(() => deployment[Symbol.asyncDispose]());
 const plausible = `${signatureHeader}: ${'0'.repeat(64)}\r\n`;
 
 const stored = async (partition: unknown, offset: unknown) => {
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   const record = (await deployment.readAll(deployment.catalog.raw)).find(
     (one) => one.partition === partition && one.offset === offset,
   );
   await decoder.prepare([record?.value ?? null]);
-  return { record, raw: decoder.decode(record?.value ?? null) as RawWebhook };
+  return { record, raw: decodedValue(decoder.decode(record?.value ?? null)) };
 };
 
 test.each([
@@ -69,7 +70,7 @@ test.each([
     ).toMatchObject({ ce_specversion: '1.0', 'content-type': 'application/avro' });
     // A consumer can check the signature again from the record alone.
     expect(verify(raw.body, raw.signature, [{ name: 'main', key: secret }])).toMatchObject({
-      secretName: 'main',
+      verified: { secretName: 'main' },
     });
   },
 );
@@ -202,11 +203,11 @@ test('each source has its own address and secrets, and stands in the raw record 
   expect([await send('voucherify', 'one'), await send('shop', 'two')]).toEqual([202, 202]);
   expect([await send('voucherify', 'two'), await send('shop', 'one')]).toEqual([401, 401]);
   expect([await send('shop', 'three'), await send('other', 'one')]).toEqual([202, 404]);
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, several.registry);
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, several.registry);
   const records = await several.readAll(several.catalog.raw);
   await decoder.prepare(records.map(({ value }) => value));
   const seen = records.map(({ value, headers }) => {
-    const raw = decoder.decode(value) as RawWebhook;
+    const raw = decodedValue(decoder.decode(value));
     const named = new Map(headers.map(([name, bytes]) => [name, String(bytes)]));
     return [
       raw.source,
@@ -287,7 +288,7 @@ test('secrets are read again from their file without a restart, both are valid i
   expect(await statusWith('one')).toBe(202);
   await writeFile(file, 'a:b,a:c');
   await child.said(
-    'WEBHOOK_SECRETS_FILE has changed and can not be used: the secrets stay as they were',
+    'WEBHOOK_SECRETS_FILE has changed and cannot be used: the last secrets stay in force',
   );
   expect([await statusWith('one'), await statusWith('two')]).toEqual([202, 202]);
   expect(child.output()).not.toContain('two"');
@@ -395,7 +396,7 @@ test('a malformed chunked body is answered 400 at once', async () => {
 test('a run of refused signatures is told in the log, with what it may mean', async () => {
   const wrong = { 'x-voucherify-signature': '0'.repeat(64) };
   for (let i = 0; i < 12; i += 1) await post(bridge.url, aBody(), wrong);
-  expect(bridge.child.output()).toContain('their signature fits no secret');
+  expect(bridge.child.output()).toContain('their signature matches no secret');
 });
 
 test('without a spool and without Kafka it is not ready, says since when and why, logs it, and is ready again by itself', async () => {

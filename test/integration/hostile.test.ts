@@ -3,11 +3,12 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDecoder } from '../../src/avro/decoder.ts';
+import { Decoder } from '../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { sign, signatureHeader } from '../../src/voucherify/signature.ts';
 import { aBody } from '../support/builders.ts';
+import { decodedValue } from '../support/decoded-value.ts';
 import { aDeployment, type Deployment, metric, secret, until } from '../support/deployment.ts';
 import { type Exchange, exchange } from '../support/raw-http.ts';
 import { post } from '../support/webhooks.ts';
@@ -143,9 +144,9 @@ test('a body that is signed is answered 202 however it travels, stands on raw by
     { numRuns: 300, seed, endOnFailure: true },
   );
   const records = await deployment.readAll(deployment.catalog.raw);
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   await decoder.prepare(records.map(({ value }) => value));
-  const stored = records.map(({ value }) => (decoder.decode(value) as RawWebhook).body);
+  const stored = records.map(({ value }) => decodedValue(decoder.decode(value)).body);
   expect(new Set(stored.map((body) => body.toString('latin1')))).toEqual(sent);
   await until(
     async () => (await metric(processor.admin, 'voucherbus_events_total')) >= records.length,

@@ -106,7 +106,7 @@ test('what was parked, what was ignored, what waits, and what never came', async
   processor = await deployment.start('processor');
   const never = await command('trace', 'pub_never');
   expect(never.code).toBe(1);
-  expect(never.messages).toContain('never received: nothing came under the key pub_never');
+  expect(never.messages).toContain('never received: no webhook has the key pub_never');
 });
 
 test('a letter is listed by its reason, shown with its place in the data, its personal data masked', async () => {
@@ -150,7 +150,7 @@ test('letters go back exactly once, though the command is killed, run twice at o
   expect((await ours('show', example)).output).not.toContain('Secret Name');
   expect((await ours('show', example, '--unmask')).output).toContain('Secret Name');
   const dry = await ours('redrive');
-  expect(dry.messages).toContain('450 to send back');
+  expect(dry.messages).toContain('450 to redrive');
   expect(dry.messages).toContain('dry run');
   expect(await own.readAll(own.catalog.raw)).toHaveLength(450);
 
@@ -164,7 +164,7 @@ test('letters go back exactly once, though the command is killed, run twice at o
   expect(raw.length).toBeGreaterThan(900);
   await isDecided(raw.length, own);
   const again = await ours('redrive', '--execute', '--reason', 'no-route');
-  expect(again.messages).toContain('400 sent back before: left');
+  expect(again.messages).toContain('400 redriven before: skipped');
   expect(again.messages).toContain('sent 0 to');
 
   const published = (await own.outputs()).map(({ event }) => event.publicationId);
@@ -178,12 +178,12 @@ test('letters go back exactly once, though the command is killed, run twice at o
   const shapes = await ours('list', '--reason', 'unknown-shape', '--json');
   expect(JSON.parse(shapes.output)).toMatchObject([{ open: 50 }]);
   const newest = JSON.parse(shapes.output)[0].example as string;
-  expect((await ours('show', newest)).messages).toMatch(/sent back +attempt \d, by /);
+  expect((await ours('show', newest)).messages).toMatch(/redriven +attempt \d, by /);
   const tooOften = await ours('redrive', '--reason', 'unknown-shape', '--max-attempts', '1');
-  expect(tooOften.messages).toContain('50 died too often (--max-attempts): left');
+  expect(tooOften.messages).toContain('50 failed too often (--max-attempts): skipped');
   const story = await run(['trace', mended[0] ?? ''], own.env);
   expect(story.messages).toMatch(
-    /dead-lettered .*\n.*received .*sent back by .* \(attempt 1\)\n.*forwarded/,
+    /dead-lettered .*\n.*received .*redriven by .* \(attempt 1\)\n.*forwarded/,
   );
 });
 
@@ -212,7 +212,7 @@ test('a letter older than the memory of ids goes back only when an operator allo
   const ours = (...args: string[]) => run(['dead-letters', 'redrive', ...args], own.env);
   const withoutStale = await ours('--execute');
   expect(withoutStale.messages).toContain(
-    '1 older than DEDUP_WINDOW: left, --allow-stale sends them',
+    '1 older than DEDUP_WINDOW: skipped, --allow-stale sends them',
   );
   expect(withoutStale.messages).toContain('sent 0 to');
   expect((await ours('--execute', '--allow-stale', '--by', 'ann')).messages).toContain('sent 1 to');
@@ -221,6 +221,8 @@ test('a letter older than the memory of ids goes back only when an operator allo
   await until(async () => (await published()).length > 0, 'it came out');
   const labels = (await own.journal()).flatMap(({ event }) => event.labels);
   expect(labels).toContain('redriven by ann, attempt 1, stale allowed');
-  expect((await ours('--execute', '--allow-stale')).messages).toContain('1 sent back before: left');
+  expect((await ours('--execute', '--allow-stale')).messages).toContain(
+    '1 redriven before: skipped',
+  );
   expect(await published()).toHaveLength(1);
 });

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { joinGroup } from '../../src/kafka/group.ts';
-import { createReader } from '../../src/kafka/log-reader.ts';
-import { openTransactional } from '../../src/kafka/transactional-producer.ts';
+import { LogReader } from '../../src/kafka/log-reader.ts';
+import { TransactionalProducer } from '../../src/kafka/transactional-producer.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { aDeployment, type Deployment } from '../support/deployment.ts';
 
@@ -18,8 +18,8 @@ const resources = () => {
 const log = createLog('silent', 'test');
 
 async function useOnce({ client, catalog, prefix }: Deployment, i: number): Promise<void> {
-  const producer = await openTransactional(client, `${prefix}-${i}`, 15_000);
-  const reader = createReader(client);
+  const producer = await TransactionalProducer.open(client, `${prefix}-${i}`, 15_000);
+  const reader = new LogReader(client);
   await reader.offsetOf(catalog.raw, 0, 'end');
   const handlers = { onAssigned: () => {}, onBatch: async () => {}, onLost: () => {} };
   const options = {

@@ -1,7 +1,7 @@
 /** Leases, the journal's restore, and the reader, on a real broker. */
 
 import { expect, test } from 'vitest';
-import { createDecoder } from '../../src/avro/decoder.ts';
+import { Decoder } from '../../src/avro/decoder.ts';
 import { createEncoder } from '../../src/avro/encoder.ts';
 import type { JournalRecord } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
@@ -11,8 +11,8 @@ import { noIdentity } from '../../src/journal/deployment-identity.ts';
 import { restore } from '../../src/journal/restore.ts';
 import { errorOfCode } from '../../src/kafka/cluster.ts';
 import { recoveryOf } from '../../src/kafka/failure.ts';
-import { openTransactional, type Transaction } from '../../src/kafka/transactional-producer.ts';
-import { openWriter } from '../../src/kafka/writer.ts';
+import { type Transaction, TransactionalProducer } from '../../src/kafka/transactional-producer.ts';
+import { Writer } from '../../src/kafka/writer.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { type LeaseContext, takeLease } from '../../src/processor/lease.ts';
@@ -70,7 +70,7 @@ const restored = async (
   const offsets = await admin.committedOffsets(prefix, catalog.raw);
   return restore({
     reader,
-    decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
+    decoder: new Decoder<JournalRecord>(schemas.JournalRecord.type, registry),
     raw: catalog.raw,
     journal: catalog.journal,
     partition: 0,
@@ -83,7 +83,7 @@ const restored = async (
 };
 
 const fillRaw = async ({ client, catalog }: Deployment, count: number) => {
-  const writer = await openWriter(client, catalog.raw);
+  const writer = await Writer.open(client, catalog.raw);
   await writer.write(
     Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: Buffer.from('x') })),
     10_000,
@@ -94,9 +94,9 @@ const fillRaw = async ({ client, catalog }: Deployment, count: number) => {
 test('who takes a lease fences the one who held it, whose next transaction changes nothing', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const first = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const first = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   await first.commit(transactionOf(deployment, batchOf(0, 3)));
-  const second = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const second = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   const failure = await first
     .commit(transactionOf(deployment, batchOf(3, 9)))
     .catch((error: unknown) => error);
@@ -118,7 +118,7 @@ test('the records and the offset of a transaction stand together: where one is r
   await fillRaw(deployment, 10);
   const outcomes: unknown[] = [];
   const attempt = async (transaction: Transaction) => {
-    const producer = await openTransactional(client, prefix, 15_000);
+    const producer = await TransactionalProducer.open(client, prefix, 15_000);
     outcomes.push(await producer.commit(transaction).catch(messageOf));
     await producer.close();
   };
@@ -152,10 +152,10 @@ const leaseContext = ({
   client,
   admin,
   reader,
-  decoder: createDecoder<JournalRecord>(schemas.JournalRecord.type, registry),
+  decoder: new Decoder<JournalRecord>(schemas.JournalRecord.type, registry),
   catalog,
   group: prefix,
-  deployment: { current: () => found(prefix), verify: async () => {} },
+  deployment: { current: found(prefix), verify: async () => {} },
   transactionTimeoutMs: 15_000,
   log: createLog('silent', 'test'),
   metrics: createMetrics({ version: 'test' }),
@@ -164,7 +164,7 @@ const leaseContext = ({
 test('whom the group does not know any more takes no lease, and fences nobody', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const owner = await openTransactional(
+  const owner = await TransactionalProducer.open(
     deployment.client,
     transactionalIdOf(deployment.catalog, 0),
     15_000,
@@ -181,7 +181,7 @@ test('whom the group does not know any more takes no lease, and fences nobody', 
 test('the position is read when the earlier owner can change it no more', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const owner = await openTransactional(
+  const owner = await TransactionalProducer.open(
     deployment.client,
     transactionalIdOf(deployment.catalog, 0),
     15_000,
@@ -190,7 +190,6 @@ test('the position is read when the earlier owner can change it no more', async 
   const context = leaseContext(deployment);
   let late: unknown;
   const admin = {
-    ...context.admin,
     committedOffsets: async (group: string, topic: string) => {
       const offsets = await context.admin.committedOffsets(group, topic);
       late = await owner.commit(transactionOf(deployment, batchOf(3, 9))).catch((error) => error);
@@ -207,7 +206,7 @@ test('the position is read when the earlier owner can change it no more', async 
 test('a transaction left open by a dead owner is ended by the next lease, and its records are never seen', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const dead = await openTransactional(deployment.client, deployment.prefix, 60_000);
+  const dead = await TransactionalProducer.open(deployment.client, deployment.prefix, 60_000);
   await dead.commit(transactionOf(deployment, batchOf(0, 2)));
   // KafkaJS's own producer under the same id, stopped between the send and the commit.
   const halfway = deployment.client.producer({
@@ -219,7 +218,7 @@ test('a transaction left open by a dead owner is ended by the next lease, and it
   const open = await halfway.transaction();
   const [records] = transactionOf(deployment, batchOf(2, 8)).records;
   await open.send({ topic: deployment.catalog.journal, messages: records?.messages as never });
-  const next = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const next = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   await next.commit(transactionOf(deployment, batchOf(2, 4)));
   expect((await deployment.journal()).map(({ event }) => [event.from, event.to])).toEqual([
     [0, 2],
@@ -233,7 +232,7 @@ test('a transaction left open by a dead owner is ended by the next lease, and it
 test('a restore brings back position and ids, and reads no more than two windows', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   const old = Date.now() - 3 * windowMs;
   await producer.commit(transactionOf(deployment, batchOf(0, 2, old)));
   await producer.commit(transactionOf(deployment, batchOf(2, 6)));
@@ -248,7 +247,7 @@ test('a restore brings back position and ids, and reads no more than two windows
 test("a group's offset that disagrees with the journal stops the start, with both numbers", async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   await producer.commit(transactionOf(deployment, batchOf(0, 4)));
   await expect(restored(deployment, 7)).rejects.toThrow(
     "committed offset is 7, the journal's position is 4",
@@ -259,7 +258,7 @@ test("a group's offset that disagrees with the journal stops the start, with bot
 test('raw records that retention deleted before they were processed are counted', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
-  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   await producer.commit(transactionOf(deployment, batchOf(0, 2)));
   await producer.close();
   const kafka = deployment.client.admin();
@@ -277,7 +276,7 @@ test('a log that was truncated and written again is told by the record before th
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const raw = await deployment.readAll(deployment.catalog.raw);
-  const producer = await openTransactional(deployment.client, deployment.prefix, 15_000);
+  const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
   const processed = { ...batchOf(0, 4), lastTimestamp: raw[3]?.timestampMs ?? 0 };
   await producer.commit(transactionOf(deployment, processed));
   expect((await restored(deployment)).state.position).toBe(4);

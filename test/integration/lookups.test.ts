@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type LookupOptions, type LookupOutcome, Lookups } from '../../src/enrichment/lookups.ts';
-import { createApi } from '../../src/voucherify/api.ts';
+import { VoucherifyApi } from '../../src/voucherify/api.ts';
 import { allOnRaw, startLoad } from '../support/ack-load.ts';
 import { aBody, aPublication } from '../support/builders.ts';
 import { aDeployment, until } from '../support/deployment.ts';
@@ -31,12 +31,12 @@ const aStub = (campaignId: string, customerId = 'cust_1') =>
 
 function lookups(options: Partial<LookupOptions> = {}, timeoutMs = 500) {
   const outcomes: LookupOutcome[] = [];
-  const api = createApi({ url: vendor.url, ...credentials, timeoutMs });
+  const api = new VoucherifyApi({ url: vendor.url, ...credentials, timeoutMs });
   const made = new Lookups(api, {
     concurrency: 10,
     cacheSize: 1_000,
     cacheTtlMs: 60_000,
-    patienceMs: 5_000,
+    maxWaitMs: 5_000,
     onFailure: 'forward-incomplete',
     onLookup: (outcome) => outcomes.push(outcome),
     ...options,
@@ -86,7 +86,7 @@ test("the vendor's rate limit is honoured: nothing is asked before it says so, a
   const found = await all.complete(Array.from({ length: 8 }, (_, i) => aStub(`camp_${i}`)));
   expect(found.every(({ missing }) => missing.length === 0)).toBe(true);
   expect(vendor.asked.length).toBeLessThanOrEqual(11);
-  const impatient = lookups({ patienceMs: 50 });
+  const impatient = lookups({ maxWaitMs: 50 });
   vendor.behaviour.limit = { left: 0, perWindow: 0, windowSeconds: 60 };
   const [late] = await impatient.lookups.complete([aStub('camp_late')]);
   expect([late?.missing, impatient.outcomes]).toEqual([
@@ -167,7 +167,7 @@ test('where the policy is to wait, the partition waits, says why, and goes on wh
   await load.stop();
   const why = await until(async () => {
     const text = await (await fetch(`${admin}/readyz`)).text();
-    return text.includes('can not look up') && text;
+    return text.includes('cannot look up') && text;
   }, '/readyz says so');
   expect(why).toContain('campaigns/camp_1');
   expect(await deployment.outputs()).toEqual([]);

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEncoder } from '../../src/avro/encoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
+import { fieldReader } from '../../src/bridge/fast-path/fast-path.ts';
 import { rawRecord } from '../../src/bridge/raw-record.ts';
-import { expectStored, type KeyedRecord, openWriter, type Writer } from '../../src/kafka/writer.ts';
+import { expectStored, type KeyedRecord, Writer } from '../../src/kafka/writer.ts';
 import { sampleText } from '../../src/voucherify/sample.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
@@ -16,7 +17,7 @@ let processor: Awaited<ReturnType<Deployment['start']>>;
 
 beforeAll(async () => {
   deployment = await aDeployment(2);
-  writer = await openWriter(deployment.client, deployment.catalog.raw);
+  writer = await Writer.open(deployment.client, deployment.catalog.raw);
   processor = await deployment.start('processor');
 });
 afterAll(async () => {
@@ -30,10 +31,10 @@ const rawOf = (body: Buffer | string, receivedAtMs = Date.now()): KeyedRecord =>
     deployment.schemaId(deployment.catalog.raw),
   );
   const verified = { body: Buffer.from(body), signature: '0'.repeat(64), secretName: 'main' };
+  const receipt = { source: 'voucherify', contentType: undefined, receivedAtMs };
   return rawRecord(
-    verified,
-    { source: 'voucherify', contentType: undefined, receivedAtMs },
-    encode,
+    { verified, receipt },
+    { encode, readFields: fieldReader({ httpFastPath: 'on' }) },
   );
 };
 

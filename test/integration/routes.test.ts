@@ -117,7 +117,7 @@ test('check tells a mistake with its line, and a topic that is missing; try tell
   expect((await routes('try', file, '--sample', sample)).messages).toContain(`after   ${presents}`);
 });
 
-test('changed again and again under load: nothing is lost or repeated, each event went by one version, and what can not be used changes nothing', async () => {
+test('changed again and again under load: nothing is lost or repeated, each event went by one version, and what cannot be used changes nothing', async () => {
   const toTopic = (suffix: string) => `match: first\nroutes: []\ndefault: ${suffix}\n`;
   await writeFile(file, 'match: all\nroutes: [{ name: both, to: [red, blue] }]\ndefault: park\n');
   await using deployment = await aDeployment(3, { ROUTES_FILE: file });

@@ -89,7 +89,7 @@ test('a bridge that starts while Kafka and the registry are away takes webhooks 
   ]);
   await using _kafka = await startProxy(kafka(), { isKafka: true, port: kafkaPort });
   await until(
-    async () => second.child.output().includes('waiting: can not look up'),
+    async () => second.child.output().includes('waiting: cannot look up'),
     'it found Kafka',
   );
   await using _registry = await startProxy(
@@ -159,7 +159,7 @@ test('a bridge whose clock is two hours ahead stores webhooks all the same, says
   await using deployment = await aDeployment(1);
   const ahead = await deployment.start('bridge', clock(2 * 3_600_000));
   expect((await post(ahead.url, aBody({ publicationId: 'pub_1' }))).body['status']).toBe('stored');
-  expect(ahead.child.output()).toContain('Kafka refuses the time stamps of this host');
+  expect(ahead.child.output()).toContain('Kafka refuses the timestamps of this host');
   expect(await metric(ahead.admin, 'voucherbus_clock_refusals_total')).toBeGreaterThan(0);
   ahead.child.kill('SIGTERM');
   await ahead.child.exited;

@@ -41,8 +41,8 @@ test.each(['bridge', 'processor'])(
     const brokers = `127.0.0.1:${await freePort()}`;
     const { code, output, messages } = await run([name], { ...fresh, KAFKA_BROKERS: brokers });
     expect(code).toBe(1);
-    expect(output).toContain('waiting: can not connect to Kafka');
-    expect(messages).toContain('gave up after 1 s (START_TIMEOUT): can not connect to Kafka');
+    expect(output).toContain('waiting: cannot connect to Kafka');
+    expect(messages).toContain('gave up after 1 s (START_TIMEOUT): cannot connect to Kafka');
     expect(messages).not.toContain('    at ');
   },
 );
@@ -70,7 +70,7 @@ test('without its schemas a service names the subjects and the command to run; w
     SCHEMA_REGISTRY_URL: `http://127.0.0.1:${await freePort()}`,
   });
   expect(dead.code).toBe(1);
-  expect(dead.messages).toContain('gave up after 1 s (START_TIMEOUT): can not look up');
+  expect(dead.messages).toContain('gave up after 1 s (START_TIMEOUT): cannot look up');
   expect(dead.messages).not.toContain('    at ');
 });
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
-import { openTransactional } from '../../src/kafka/transactional-producer.ts';
+import { TransactionalProducer } from '../../src/kafka/transactional-producer.ts';
 import { readLog } from '../../src/verify/read-log.ts';
 import { takeSnapshot } from '../../src/verify/snapshot.ts';
 import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
@@ -13,7 +13,7 @@ const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });
 async function threeFates({ client, catalog, prefix }: Deployment) {
   const topic = catalog.deadLetters;
   const offsets = { group: prefix, topic: catalog.raw, partition: 0, offset: 0 };
-  const producer = await openTransactional(client, `${prefix}-1`, 60_000);
+  const producer = await TransactionalProducer.open(client, `${prefix}-1`, 60_000);
   await producer.commit({ records: [{ topic, messages: [text('a')] }], offsets });
   const undecided = client.producer({ transactionalId: `${prefix}-2`, maxInFlightRequests: 1 });
   await undecided.connect();

@@ -114,9 +114,9 @@ test('a worker that hangs is killed after half a minute, and replaced', async ()
   process.kill(hung, 'SIGSTOP');
   await until(async () => {
     const { status, parts } = await partsOf(processor.admin);
-    return status === 503 && JSON.stringify(parts).includes('has not answered for');
+    return status === 503 && JSON.stringify(parts).includes('has not responded for');
   }, '/readyz says so');
-  await processor.child.said('a worker does not answer any more and is killed');
+  await processor.child.said('a worker does not respond any more and is killed');
   await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready again');
   expect(isAlive(hung)).toBe(false);
 });
@@ -157,7 +157,7 @@ test('workers that die again and again are given up, and the command fails', asy
     for (const pid of workersOf(child)) process.kill(pid, 'SIGKILL');
   }, 300);
   expect(await child.exited.finally(() => clearInterval(killing))).toBe(1);
-  expect(child.output()).toContain('has died again and again, last with signal SIGKILL');
+  expect(child.output()).toContain('has died several times in a row, last with signal SIGKILL');
 });
 
 test('two workers of one bridge share a port, and either may be killed: what was acknowledged is on raw, and no connection is refused', async () => {
@@ -215,7 +215,7 @@ test('each worker of a bridge spools for itself; a bridge with fewer workers bri
   await rm(directory, { recursive: true, force: true });
 });
 
-test('two bridges with workers can not share a spool, and the second says so', async () => {
+test('two bridges with workers cannot share a spool, and the second says so', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
   await using deployment = await aDeployment(1, two);
   await deployment.start('bridge', { SPOOL_DIR: directory });

@@ -1,9 +1,10 @@
 /** Posts webhooks without end and remembers each body that a bridge has acknowledged: all of these must be on raw in the end. */
 
-import { createDecoder } from '../../src/avro/decoder.ts';
+import { Decoder } from '../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { aBody } from './builders.ts';
+import { decodedValue } from './decoded-value.ts';
 import { type Deployment, until } from './deployment.ts';
 import { post } from './webhooks.ts';
 
@@ -67,10 +68,10 @@ export async function allOnRaw(
   await until(
     async () => {
       const records = await readAll(catalog.raw);
-      const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, registry);
+      const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, registry);
       await decoder.prepare(records.map(({ value }) => value));
       const stored = new Set(
-        records.map(({ value }) => (decoder.decode(value) as RawWebhook).body.toString()),
+        records.map(({ value }) => decodedValue(decoder.decode(value)).body.toString()),
       );
       missing = [...acknowledged].filter((body) => !stored.has(body)).length;
       return missing === 0;

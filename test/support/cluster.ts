@@ -1,6 +1,6 @@
 /**
  * The one seam to brokers and a registry, for the tests, the demo and the benchmarks (design: "Where Kafka comes from"):
- * what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else the jars. Whoever uses it can not tell which.
+ * what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else the jars. Whoever uses it cannot tell which.
  */
 
 import { containers } from './containers.ts';

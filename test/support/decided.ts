@@ -1,15 +1,13 @@
+import type { JournalRecord } from '../../src/avro/records.ts';
 import { type Decision, decide } from '../../src/processor/decide.ts';
 
-type Arguments = Parameters<typeof decide>;
-
-/** What `decide` says of all the records, together. */
-export function decided(
-  records: Arguments[0],
-  memory: Arguments[1],
-  rules: Arguments[2],
-  nowMs: number,
-) {
+/** Returns all decisions on the records, and the journal record that `decide` returns after the last one. */
+export function decided(...args: Parameters<typeof decide>) {
   const decisions: Decision[] = [];
-  const batch = decide(records, memory, rules, nowMs, (decision) => decisions.push(decision));
-  return { decisions, batch };
+  const generator = decide(...args);
+  for (;;) {
+    const step: IteratorResult<Decision, JournalRecord> = generator.next();
+    if (step.done) return { decisions, journalRecord: step.value };
+    decisions.push(step.value);
+  }
 }

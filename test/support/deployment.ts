@@ -3,11 +3,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type Environment, startChild } from '../../src/app/child-process.ts';
-import { createDecoder } from '../../src/avro/decoder.ts';
+import { Decoder } from '../../src/avro/decoder.ts';
 import type { JournalRecord, PublicationSucceeded } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
-import { createReader } from '../../src/kafka/log-reader.ts';
+import { LogReader } from '../../src/kafka/log-reader.ts';
 import type { ReadRecord } from '../../src/kafka/protocol/record-batch-reader.ts';
+import { decodedValue } from './decoded-value.ts';
 import { prepared } from './prepared.ts';
 
 export const secret = 'test-secret';
@@ -34,7 +35,7 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     ...settings,
   };
   const { catalog, client, admin, registry, schemaId } = await prepared(env);
-  const reader = createReader(client);
+  const reader = new LogReader(client);
   const children: Child[] = [];
 
   /** Every committed record of a topic, partition by partition, once no transaction is open: a commit is answered before its markers are written. */
@@ -48,25 +49,21 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
         const end = await reader.offsetOf(topic, partition, 'high-watermark');
         return end === (await reader.offsetOf(topic, partition, 'end')) && { end };
       }, `no transaction is open on ${topic}/${partition}`);
-      await reader.read({
-        topic,
-        partition,
-        from,
-        to: to.end,
-        visit: (record) => records.push(Object.assign(record, { partition })),
-      });
+      for await (const record of reader.records({ topic, partition, from, to: to.end })) {
+        records.push(Object.assign(record, { partition }));
+      }
     }
     return records;
   };
 
   const decodeAll = async <T>(topic: string, schema: 'PublicationSucceeded' | 'JournalRecord') => {
-    const decoder = createDecoder<T>(schemas[schema].type, registry);
+    const decoder = new Decoder<T>(schemas[schema].type, registry);
     const records = await readAll(topic);
     await decoder.prepare(records.map(({ value }) => value));
     return records.map((record) => ({
       ...record,
       headers: record.headers,
-      event: decoder.decode(record.value) as T,
+      event: decodedValue(decoder.decode(record.value)),
     }));
   };
 

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { check, type Verdict } from '../../src/verify/checker.ts';
 import { seeded } from '../../src/verify/history.ts';
 import { startLoad } from '../../src/verify/load.ts';
-import { reportOf } from '../../src/verify/report.ts';
+import { renderVerdict } from '../../src/verify/report.ts';
 import { settled, takeSnapshot } from '../../src/verify/snapshot.ts';
 import { type Deployment, secret } from './deployment.ts';
 
@@ -60,7 +60,7 @@ export function startFlow(deployment: Deployment, url: string, options: FlowOpti
     check: async ({ mayRefuse } = { mayRefuse: false }) => {
       const found = await verdict();
       if (!mayRefuse) expect(found.counts['refused']).toBe(0);
-      if (!found.isExact) expect.fail(reportOf(found).join('\n'));
+      if (!found.isExact) expect.fail(renderVerdict(found).join('\n'));
       return found;
     },
   };

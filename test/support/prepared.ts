@@ -4,7 +4,7 @@ import { catalogOf } from '../../src/app/routes-file.ts';
 import { connectRegistry } from '../../src/avro/registry.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { readConfig } from '../../src/config/read.ts';
-import { type Admin, connectAdmin } from '../../src/kafka/admin.ts';
+import { Admin } from '../../src/kafka/admin.ts';
 import { createClient } from '../../src/kafka/client.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { applyChange } from '../../src/topics/apply.ts';
@@ -19,7 +19,7 @@ export async function prepared(env: Environment) {
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
   const catalog = catalogOf(config.topics);
   const client = createClient(config.kafka, createLog('silent', 'test'));
-  const admin = await connectAdmin(client);
+  const admin = await Admin.connect(client);
   const registry = connectRegistry(config.registry);
   await applyTopics(catalog, admin);
   for (const { subject, schema } of subjectsOf(catalog)) {

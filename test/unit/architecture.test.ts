@@ -1,11 +1,11 @@
-/** The house's rules (src/README.md): rooms, floors, owners of packages, and which files are pure. */
+/** Holds the architecture (docs/architecture.md): modules, layers, owners of packages, and pure files. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** A file may import from its own room and from the floors below. Never up, never next door. */
-const floors = [
+/** A file imports from its own module and from lower layers only: not upwards, and not from another module of its layer. */
+const layers = [
   ['main.ts'],
   ['cli'],
   ['app'],
@@ -17,10 +17,10 @@ const floors = [
   ['avro', 'kafka', 'voucherify'],
   ['observability'],
   ['config'],
-  ['digest.ts', 'errors.ts', 'http.ts'],
+  ['concurrency', 'buffers', 'digest.ts', 'errors.ts', 'http.ts'],
 ];
 
-/** Each package is spoken to from one room only. */
+/** Each of these packages is imported by the named modules only. */
 const owners: Record<string, readonly string[]> = {
   kafkajs: ['kafka'],
   '@kafkajs/confluent-schema-registry': ['avro'],
@@ -36,7 +36,7 @@ const owners: Record<string, readonly string[]> = {
   'node:cluster': ['workers', 'app'],
 };
 
-/** They take values, the time included, and return values: nothing in them reads a clock, a file or the network. */
+/** Pure files take values, including the time, and return values. They read no clock, no file and no network. */
 const pure = [
   'bridge/fast-path/request-parser.ts',
   'bridge/problems.ts',
@@ -75,7 +75,6 @@ const pure = [
   'topics/plan.ts',
   'topics/start-checks.ts',
   'voucherify/customer.ts',
-  'voucherify/hmac.ts',
   'voucherify/json-part.ts',
   'voucherify/json-bytes.ts',
   'bridge/fast-path/json-fields.ts',
@@ -94,8 +93,9 @@ const pure = [
   'workers/restart-policy.ts',
 ].map((file) => `src/${file}`);
 
-/** Of node:net only its lists of addresses are used so, of node:module only what finds a compiled function. */
+/** Of node:net, pure files use only BlockList; of node:module only what loads a native function. */
 const pureModules = [
+  '@node-rs/crc32',
   'node:net',
   'node:module',
   'node:buffer',
@@ -108,18 +108,18 @@ const pureModules = [
 ];
 
 const files = globSync('src/**/*.ts');
-const roomOf = (path: string) => path.split('/')[1] ?? '';
-const floorOf = (room: string) => floors.findIndex((rooms) => rooms.includes(room));
+const moduleOf = (path: string) => path.split('/')[1] ?? '';
+const layerOf = (module: string) => layers.findIndex((modules) => modules.includes(module));
 
 const statement =
-  /^(?:import|export)( type)? [^;]*?from '([^']+)'|^import '([^']+)'|import\('([^']+)'\)/gm;
+  /^(?:import|export)( type)? [^;]*?from '([^']+)'|^import '([^']+)'|(?:import|require)\('([^']+)'\)/gm;
 
 const imports = files.flatMap((file) =>
   [...readFileSync(file, 'utf8').matchAll(statement)].map(([, type, ...paths]) => {
     const path = paths.find((one) => one !== undefined) ?? '';
     return {
       file,
-      room: roomOf(file),
+      module: moduleOf(file),
       path: path.startsWith('.') ? posix.join(posix.dirname(file), path) : path,
       isLocal: path.startsWith('.'),
       isType: type !== undefined,
@@ -131,26 +131,28 @@ test('the imports were found', () => {
   expect(imports.length).toBeGreaterThan(files.length);
 });
 
-test('every file lives in a known room', () => {
-  expect(files.filter((file) => floorOf(roomOf(file)) < 0)).toEqual([]);
+test('every file belongs to a known module', () => {
+  expect(files.filter((file) => layerOf(moduleOf(file)) < 0)).toEqual([]);
 });
 
 test('imports only go down', () => {
   const upward = imports.filter(
-    ({ room, path, isLocal }) =>
-      isLocal && roomOf(path) !== room && floorOf(roomOf(path)) <= floorOf(room),
+    ({ module, path, isLocal }) =>
+      isLocal && moduleOf(path) !== module && layerOf(moduleOf(path)) <= layerOf(module),
   );
   expect(upward).toEqual([]);
 });
 
 test('every package has one owner', () => {
-  const trespassing = imports.filter(({ room, path }) => !(owners[path] ?? [room]).includes(room));
-  expect(trespassing).toEqual([]);
+  const strangers = imports.filter(
+    ({ module, path }) => !(owners[path] ?? [module]).includes(module),
+  );
+  expect(strangers).toEqual([]);
 });
 
-test('only one file imports kafkajs, so that the repairs come first', () => {
-  const doors = imports.filter(({ path }) => path === 'kafkajs').map(({ file }) => file);
-  expect([...new Set(doors)]).toEqual(['src/kafka/kafkajs.ts']);
+test('only one file imports kafkajs, so that the patches are applied first', () => {
+  const importers = imports.filter(({ path }) => path === 'kafkajs').map(({ file }) => file);
+  expect([...new Set(importers)]).toEqual(['src/kafka/kafkajs.ts']);
 });
 
 test('pure files import only pure files, and read no clock', () => {
@@ -166,9 +168,27 @@ test('pure files import only pure files, and read no clock', () => {
   expect(clocks).toEqual([]);
 });
 
+test('the fast path has one entrance', () => {
+  const inside = 'src/bridge/fast-path/';
+  const entered = imports.filter(
+    ({ file, path }) => path.startsWith(inside) && !file.startsWith(inside),
+  );
+  expect([...new Set(entered.map(({ path }) => path))]).toEqual([`${inside}fast-path.ts`]);
+});
+
+test('a package that src imports is a dependency, and no other package is one', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const packageOf = (path: string) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path;
+  const imported = imports
+    .filter(({ path, isLocal }) => !isLocal && !path.startsWith('node:'))
+    .map(({ path }) => packageOf(path));
+  expect([...new Set(imported)].sort()).toEqual(Object.keys(dependencies).sort());
+  expect(Object.keys(devDependencies).filter((name) => name in dependencies)).toEqual([]);
+});
+
 test('the environment is read in app, and only main exits', () => {
   const readers = files.filter(
-    (file) => roomOf(file) !== 'app' && readFileSync(file, 'utf8').includes('process.env'),
+    (file) => moduleOf(file) !== 'app' && readFileSync(file, 'utf8').includes('process.env'),
   );
   expect(readers).toEqual([]);
   const exits = files.filter(

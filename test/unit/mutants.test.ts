@@ -1,4 +1,4 @@
-/** The faults of `make mutants` still find their places: a source that changes takes its mutants along. */
+/** Every mutant still finds the text that it replaces. */
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -9,6 +9,6 @@ test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s', (_, mut
   expect(plant(text, mutant)).not.toBe(text);
 });
 
-test('there are at least twenty, and each is its own', () => {
+test('there are at least twenty mutants with different names', () => {
   expect(new Set(mutants.map(({ name }) => name)).size).toBeGreaterThanOrEqual(20);
 });

@@ -1,56 +1,74 @@
-/** The reference data: read whole before the first transaction, then followed. */
+/** The reference data: read whole before the first transaction, then kept up to date. */
 
-import { createDecoder } from '../../avro/decoder.ts';
-import type { CampaignReference } from '../../avro/records.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Decoder } from '../../avro/decoder.ts';
+import type { CampaignReference, ReferenceRecord } from '../../avro/records.ts';
 import type { Registry } from '../../avro/registry.ts';
 import { schemas } from '../../avro/schemas.ts';
-import type { ReferenceOf } from '../../enrichment/enrich.ts';
 import { CampaignReferences } from '../../enrichment/reference.ts';
-import type { Reader } from '../../kafka/log-reader.ts';
+import type { LogReader } from '../../kafka/log-reader.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 
-export type FollowedReference = {
-  readonly of: ReferenceOf;
-  readonly stop: () => Promise<void>;
+type Context = {
+  readonly reader: LogReader;
+  readonly registry: Registry;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, 'referenceEntries'>;
 };
 
-const lookEveryMs = 1_000;
+const pollEveryMs = 1_000;
 
-/** @param topic undefined where CAMPAIGN_REFERENCE is off. @throws AppError, where it can not be read at first */
-export async function followReference(
-  topic: string | undefined,
-  partitions: number,
-  reader: Reader,
-  registry: Registry,
-  log: Log,
-  metrics: Metrics,
-): Promise<FollowedReference> {
-  if (topic === undefined) return { of: () => undefined, stop: async () => {} };
-  const decoder = createDecoder<CampaignReference>(schemas.CampaignReference.type, registry);
-  const references = new CampaignReferences(reader, decoder, { topic, partitions });
-  const catchUp = async () => {
-    await references.catchUp();
-    metrics.referenceEntries.set(references.entries.size);
-  };
-  await catchUp();
-  log.info({ campaigns: references.entries.size }, 'the reference data was read');
-  let isStopped = false;
-  const following = (async () => {
-    while (!isStopped) {
-      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
-      if (isStopped) return;
-      // Kafka away: the events that can be processed then are few, and have what was known.
-      await catchUp().catch((error: unknown) =>
-        log.warn({ err: error }, 'the reference data could not be read on'),
+export class ReloadedReference {
+  readonly #references: CampaignReferences;
+  readonly #context: Context;
+  readonly #stop = new AbortController();
+  #following: Promise<void> | undefined;
+
+  private constructor(references: CampaignReferences, context: Context) {
+    this.#references = references;
+    this.#context = context;
+  }
+
+  /** Reads the topic, then follows it. @throws AppError if it cannot be read at first */
+  static async start(
+    topic: string,
+    partitions: number,
+    context: Context,
+  ): Promise<ReloadedReference> {
+    const { reader, registry, log } = context;
+    const decoder = new Decoder<CampaignReference>(schemas.CampaignReference.type, registry);
+    const references = new CampaignReferences(reader, decoder, { topic, partitions });
+    const reloaded = new ReloadedReference(references, context);
+    await reloaded.#catchUp();
+    log.info({ campaigns: references.entries.size }, 'the reference data was read');
+    reloaded.#following = reloaded.#follow();
+    return reloaded;
+  }
+
+  of(campaignId: string): ReferenceRecord | undefined {
+    return this.#references.of(campaignId);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#following;
+  }
+
+  async #catchUp(): Promise<void> {
+    await this.#references.catchUp();
+    this.#context.metrics.referenceEntries.set(this.#references.entries.size);
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await sleep(pollEveryMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      // While Kafka is unreachable, the few events that can still be processed use what was read before.
+      await this.#catchUp().catch((error: unknown) =>
+        this.#context.log.warn({ err: error }, 'the reference data could not be read on'),
       );
     }
-  })();
-  return {
-    of: (campaignId) => references.of(campaignId),
-    stop: async () => {
-      isStopped = true;
-      await following;
-    },
-  };
+  }
 }

@@ -1,79 +1,83 @@
-/** The routes, read again when their file changes. What is not valid, or leads to a topic that is not there, changes nothing and says so. */
+/** The routes, reloaded when ROUTES_FILE changes. A file that is invalid, or leads to a topic that does not exist, changes nothing and is reported. */
 
 import type { Registry } from '../../avro/registry.ts';
+import { SerialQueue } from '../../concurrency/serial-queue.ts';
 import type { TopicsConfig } from '../../config/config.ts';
-import { AppError } from '../../errors.ts';
 import type { Admin } from '../../kafka/admin.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { EventEncoders } from '../../processor/event-encoders.ts';
-import { type Catalog, publicationTopicsOf, subjectOf } from '../../topics/catalog.ts';
-import { topicProblems } from '../../topics/start-checks.ts';
-import { lookUpIds } from '../../topics/subjects.ts';
+import { type Catalog, publicationTopicsOf } from '../../topics/catalog.ts';
+import { expectFit, topicProblems } from '../../topics/start-checks.ts';
+import { expectIds, lookUpIds } from '../../topics/subjects.ts';
 import { type ReadRoutes, routesOf } from '../routes-file.ts';
-import { followFile } from './watch-file.ts';
-
-export type FollowedRoutes = { readonly current: () => ReadRoutes; readonly stop: () => void };
+import { onFileChange } from './watch-file.ts';
 
 type Context = {
   readonly config: TopicsConfig;
-  readonly admin: Admin;
+  readonly admin: Pick<Admin, 'describe'>;
   readonly registry: Registry;
-  readonly encoders: EventEncoders;
+  readonly encoders: Pick<EventEncoders, 'add'>;
   readonly log: Log;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'routesReloads'>;
 };
 
-export function followRoutes(first: ReadRoutes, context: Context): FollowedRoutes {
-  const { config, encoders, log, metrics } = context;
-  let current = first;
-  const path = config.routesFile;
-  if (path === undefined) return { current: () => current, stop: () => {} };
-  for (const outcome of ['read', 'failed']) metrics.routesReloads.inc({ outcome }, 0);
-  const look = async () => {
+export class ReloadedRoutes {
+  readonly #context: Context;
+  #current: ReadRoutes;
+  readonly #stop: () => void;
+
+  constructor(first: ReadRoutes, context: Context) {
+    this.#context = context;
+    this.#current = first;
+    const { config, metrics } = context;
+    const path = config.routesFile;
+    if (path === undefined) {
+      this.#stop = () => {};
+      return;
+    }
+    for (const outcome of ['read', 'failed']) metrics.routesReloads.inc({ outcome }, 0);
+    const reloads = new SerialQueue();
+    this.#stop = onFileChange(path, () => void reloads.run(() => this.#reload(path)));
+  }
+
+  get current(): ReadRoutes {
+    return this.#current;
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  async #reload(path: string): Promise<void> {
+    const { config, admin, registry, encoders, log, metrics } = this.#context;
     try {
       const next = routesOf(path, config);
-      if (next.routes.version === current.routes.version) return;
-      const ids = await fitnessOf(next.catalog, context);
-      for (const topic of publicationTopicsOf(next.catalog)) {
-        encoders.add(topic, ids.get(topic) ?? -1);
-      }
-      // The next transaction takes them; the one in hand has taken the others.
-      current = next;
+      if (next.routes.version === this.#current.routes.version) return;
+      const schemaId = await expectDeployable(next.catalog, admin, registry);
+      for (const topic of publicationTopicsOf(next.catalog)) encoders.add(topic, schemaId(topic));
+      // The next transaction uses them; the current one has begun with the old ones.
+      this.#current = next;
       metrics.routesReloads.inc({ outcome: 'read' });
-      log.info({ version: next.routes.version }, 'the routes were read again');
+      log.info({ version: next.routes.version }, 'the routes were reloaded');
     } catch (error) {
       metrics.routesReloads.inc({ outcome: 'failed' });
-      const text = 'ROUTES_FILE has changed and can not be used: the routes stay as they were';
+      const text = 'ROUTES_FILE has changed and cannot be used: the last routes stay in force';
       log.error({ err: error }, text);
     }
-  };
-  let turn: Promise<void> = Promise.resolve();
-  const inTurn = () => {
-    turn = turn.then(look);
-  };
-  return { current: () => current, stop: followFile(path, inTurn) };
+  }
 }
 
 /**
- * The schema ids of the topics, where all are there and fit.
+ * Returns the schema ids of the catalog's topics if all topics and schemas exist and fit.
  * @throws AppError TOPIC_UNFIT, SCHEMA_MISSING, with every problem
  */
-export async function fitnessOf(
+export async function expectDeployable(
   catalog: Catalog,
-  { admin, registry }: Pick<Context, 'admin' | 'registry'>,
-): Promise<ReadonlyMap<string, number | undefined>> {
+  admin: Pick<Admin, 'describe'>,
+  registry: Registry,
+): Promise<(topic: string) => number> {
   const existing = await admin.describe(catalog.topics.map(({ name }) => name));
-  const problems = topicProblems(catalog, existing);
-  if (problems.length > 0) {
-    const text = `the routes lead to topics that are not fit: ${problems.join('; ')}. \`voucherbus setup\` makes them`;
-    throw new AppError('TOPIC_UNFIT', 'stop', text);
-  }
-  const ids = await lookUpIds(registry, catalog);
-  const missing = [...ids].filter(([, id]) => id === undefined).map(([topic]) => subjectOf(topic));
-  if (missing.length > 0) {
-    const text = `schemas are not registered: ${missing.join(', ')}. \`voucherbus setup\` registers them`;
-    throw new AppError('SCHEMA_MISSING', 'stop', text);
-  }
-  return ids;
+  expectFit(topicProblems(catalog, existing));
+  return expectIds(await lookUpIds(registry, catalog), registry.url);
 }

@@ -1,4 +1,4 @@
-/** The sources and their secrets, read again when their file changes: a rotation, or a new source, needs no restart. */
+/** The sources and their secrets, reloaded when WEBHOOK_SECRETS_FILE changes: a rotation, or a new source, needs no restart. */
 
 import type { WebhookConfig } from '../../config/config.ts';
 import { type Sources, sourcesOf } from '../../config/sources.ts';
@@ -6,35 +6,42 @@ import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { configOf } from '../environment.ts';
 import type { Io } from '../io.ts';
-import { followFile } from './watch-file.ts';
+import { onFileChange } from './watch-file.ts';
 
-export type FollowedSources = { readonly current: () => Sources; readonly stop: () => void };
+export class ReloadedSecrets {
+  #sources: Sources;
+  readonly #stop: () => void;
 
-/** A file that can not be read or is wrong keeps the secrets that were read last, and says so. Without WEBHOOK_SECRETS_FILE nothing is followed. */
-export function followSources(
-  first: WebhookConfig,
-  io: Io,
-  log: Log,
-  { secretsReloads }: Metrics,
-): FollowedSources {
-  let sources = sourcesOf(first);
-  const path = process.env['WEBHOOK_SECRETS_FILE'];
-  if (path === undefined) return { current: () => sources, stop: () => {} };
-  for (const outcome of ['read', 'failed']) secretsReloads.inc({ outcome }, 0);
-  const look = () => {
-    try {
-      sources = sourcesOf(configOf(['webhook'], io).webhook);
-      secretsReloads.inc({ outcome: 'read' });
-      log.info({ names: namesOf(sources) }, 'the webhook secrets were read again');
-    } catch (error) {
-      secretsReloads.inc({ outcome: 'failed' });
-      log.error(
-        { err: error },
-        'WEBHOOK_SECRETS_FILE has changed and can not be used: the secrets stay as they were',
-      );
+  /** A file that cannot be read or is wrong keeps the last secrets in force, and is reported. */
+  constructor(first: WebhookConfig, io: Io, log: Log, { secretsReloads }: Metrics) {
+    this.#sources = sourcesOf(first);
+    const path = process.env['WEBHOOK_SECRETS_FILE'];
+    if (path === undefined) {
+      this.#stop = () => {};
+      return;
     }
-  };
-  return { current: () => sources, stop: followFile(path, look) };
+    for (const outcome of ['read', 'failed']) secretsReloads.inc({ outcome }, 0);
+    this.#stop = onFileChange(path, () => {
+      try {
+        this.#sources = sourcesOf(configOf(['webhook'], io).webhook);
+        secretsReloads.inc({ outcome: 'read' });
+        log.info({ names: namesOf(this.#sources) }, 'the webhook secrets were reloaded');
+      } catch (error) {
+        secretsReloads.inc({ outcome: 'failed' });
+        const text =
+          'WEBHOOK_SECRETS_FILE has changed and cannot be used: the last secrets stay in force';
+        log.error({ err: error }, text);
+      }
+    });
+  }
+
+  get current(): Sources {
+    return this.#sources;
+  }
+
+  stop(): void {
+    this.#stop();
+  }
 }
 
 function namesOf(sources: Sources): readonly string[] {

@@ -1,12 +1,12 @@
-/** A file that is read again when it changes, without a restart. */
+/** Watches a file that is read again when it changes, without a restart. */
 
 import { unwatchFile, watchFile } from 'node:fs';
 
-/** By polling: a mounted secret or ConfigMap is replaced through links, which other ways of watching do not see. */
-const lookEveryMs = 2_000;
+/** Polls, because a mounted secret or ConfigMap is replaced through links, which other ways of watching do not notice. */
+const pollEveryMs = 2_000;
 
-/** @returns what ends it */
-export function followFile(path: string, onChange: () => void): () => void {
-  watchFile(path, { interval: lookEveryMs, persistent: false }, onChange);
+/** @returns a function that stops watching */
+export function onFileChange(path: string, onChange: () => void): () => void {
+  watchFile(path, { interval: pollEveryMs, persistent: false }, onChange);
   return () => unwatchFile(path, onChange);
 }

@@ -1,6 +1,7 @@
 /**
- * Webhooks as their sender writes them, one after the other and each at once, are read and answered here, for less than what Node's server alone
- * costs. Whatever is anything else goes to that server with all that was read of it, and its connection with it: what HTTP is, is decided there.
+ * Handles webhooks as their senders usually write them: one request after the other, each sent at
+ * once. Everything else goes to Node's HTTP server, together with the connection and all that was
+ * read from it. So only Node decides what valid HTTP is.
  */
 
 import type { Socket } from 'node:net';
@@ -11,8 +12,6 @@ import type { Permit } from '../in-flight.ts';
 import { problems } from '../problems.ts';
 import { admit, authenticate } from '../request-rules.ts';
 import {
-  drainMs,
-  keepAliveMs,
   type Outcome,
   outcomeLabel,
   problemResponse,
@@ -20,23 +19,21 @@ import {
   serializeResponse,
 } from '../responses.ts';
 import { store } from '../store.ts';
-import { Deadline } from '../timeouts.ts';
-import { readThroughOneBuffer } from './one-buffer.ts';
+import { Deadline, drainMs, fastPathBodyMs, keepAliveMs } from '../timeouts.ts';
 import { type FastPathRequest, parseRequest } from './request-parser.ts';
 
-/** A body whose end is not there this soon, or after so many pieces, is none that was sent at once. */
-const wholeWithinMs = 100;
-const mostPieces = 8;
+/** A body in more pieces was not sent at once. */
+const maxPieces = 8;
 
-type Taken = {
+type Accepted = {
   readonly request: FastPathRequest;
   readonly source: string;
   readonly permit: Permit;
   readonly startedAt: number;
 };
 
-/** A request whose body is not whole yet. */
-type Begun = Taken & {
+/** An accepted request whose body is not complete. */
+type Partial = Accepted & {
   readonly pieces: Buffer[];
   length: number;
   readonly timer: NodeJS.Timeout;
@@ -47,18 +44,17 @@ export class FastPathConnection {
   readonly #context: BridgeContext;
   readonly #connections: Connections;
   readonly #toNode: (socket: Socket) => void;
-  readonly #stopReading: () => void;
-  #begun: Begun | undefined;
-  #isAnswering = false;
-  #hasAnswered = false;
-  /** Sent before the answer to what was sent before it. */
+  #partial: Partial | undefined;
+  #isResponding = false;
+  #hasResponded = false;
+  /** Bytes that the client sent before the response to its last request. */
   #early: Buffer | undefined;
-  /** The sender sends nothing more, but still reads. */
+  /** The client sends nothing more, but still reads. */
   #isHalfClosed = false;
 
   /**
-   * Takes the connection, of which nothing has been read.
-   * @param toNode gives it to Node's server, which then reads what was read of it here
+   * Takes a connection from which nothing has been read.
+   * @param toNode passes it to Node's server, which then reads what was read from it here
    */
   constructor(
     socket: Socket,
@@ -72,29 +68,30 @@ export class FastPathConnection {
     this.#toNode = toNode;
     socket.setTimeout(context.config.responseTimeoutMs);
     for (const [event, listener] of this.#listeners) socket.on(event, listener);
-    this.#stopReading = readThroughOneBuffer(socket, this.#received);
+    socket.resume();
   }
 
-  get #listeners(): readonly (readonly [string, () => void])[] {
+  get #listeners(): readonly (readonly [string, (chunk: Buffer) => void])[] {
     return [
-      ['end', this.#ended],
-      ['timeout', this.#silent],
+      ['data', this.#onData],
+      ['end', this.#onEnd],
+      ['timeout', this.#onTimeout],
       ['close', this.#abort],
       ['error', ignore],
     ];
   }
 
-  readonly #received = (chunk: Buffer) => {
+  readonly #onData = (chunk: Buffer) => {
     this.#guard(() => {
-      if (this.#isAnswering) {
+      if (this.#isResponding) {
         this.#early = chunk;
         this.#socket.pause();
-      } else if (this.#begun) this.#goOn(this.#begun, chunk);
+      } else if (this.#partial) this.#continue(this.#partial, chunk);
       else this.#begin(chunk);
     });
   };
 
-  /** A mistake of ours. One request must not end those of others; the vendor sends it again. */
+  /** Contains a mistake of ours: one request must not end those of others, and the vendor sends it again. */
   #guard(act: () => void): void {
     try {
       act();
@@ -105,69 +102,69 @@ export class FastPathConnection {
   }
 
   #begin(chunk: Buffer): void {
-    const taken = this.#take(chunk);
-    if (!taken) this.#leave(chunk);
-    else if (chunk.length === taken.request.bodyTo) this.#handle(chunk, taken);
+    const accepted = this.#accept(chunk);
+    if (!accepted) this.#handOver(chunk);
+    else if (chunk.length === accepted.request.bodyTo) this.#handle(chunk, accepted);
     else {
-      const timer = setTimeout(() => this.#leave(this.#forget()), wholeWithinMs);
-      this.#begun = { ...taken, pieces: [chunk], length: chunk.length, timer };
+      const timer = setTimeout(() => this.#handOver(this.#dropPartial()), fastPathBodyMs);
+      this.#partial = { ...accepted, pieces: [chunk], length: chunk.length, timer };
     }
   }
 
-  /** Undefined where it is not for here. */
-  #take(chunk: Buffer): Taken | undefined {
+  /** Returns undefined if Node's HTTP server must handle the request. */
+  #accept(chunk: Buffer): Accepted | undefined {
     const request = parseRequest(chunk);
     if (!request || chunk.length > request.bodyTo) return undefined;
     const source = this.#sourceOf(request);
     if (source === undefined) return undefined;
-    const permit = this.#context.inFlight.enter(this.#giveUp);
+    const permit = this.#context.inFlight.acquire(this.#onEvicted);
     if (!permit?.grow(chunk.length)) {
-      permit?.leave();
+      permit?.release();
       return undefined;
     }
     this.#connections.begin(this.#socket);
     return { request, source, permit, startedAt: performance.now() };
   }
 
-  /** Undefined where its body is not to be read. */
+  /** Returns undefined if the request is refused: Node's server writes that response. */
   #sourceOf({ url, contentLength, forwardedFor, signature }: FastPathRequest): string | undefined {
     const { config, sources } = this.#context;
     const address = config.allowedSenders && this.#socket.remoteAddress;
     const head = { method: 'POST', url, contentLength, address, forwardedFor, signature };
-    const admitted = admit(head, config, sources());
-    return admitted.status === undefined ? admitted.source : undefined;
+    const admission = admit(head, config, sources());
+    return admission.kind === 'admitted' ? admission.source : undefined;
   }
 
-  #goOn(begun: Begun, chunk: Buffer): void {
-    begun.pieces.push(chunk);
-    begun.length += chunk.length;
-    const { bodyTo } = begun.request;
-    const isPlain = begun.length <= bodyTo && begun.pieces.length <= mostPieces;
-    if (!isPlain || !begun.permit.grow(chunk.length)) this.#leave(this.#forget());
-    else if (begun.length === bodyTo) {
-      this.#begun = undefined;
-      clearTimeout(begun.timer);
-      this.#handle(Buffer.concat(begun.pieces), begun);
+  #continue(partial: Partial, chunk: Buffer): void {
+    partial.pieces.push(chunk);
+    partial.length += chunk.length;
+    const { bodyTo } = partial.request;
+    const isUsual = partial.length <= bodyTo && partial.pieces.length <= maxPieces;
+    if (!isUsual || !partial.permit.grow(chunk.length)) this.#handOver(this.#dropPartial());
+    else if (partial.length === bodyTo) {
+      this.#partial = undefined;
+      clearTimeout(partial.timer);
+      this.#handle(Buffer.concat(partial.pieces), partial);
     }
   }
 
-  #handle(bytes: Buffer, taken: Taken): void {
-    const { request, source, permit } = taken;
+  #handle(bytes: Buffer, accepted: Accepted): void {
+    const { request, source, permit } = accepted;
     permit.complete();
     const body = bytes.subarray(request.bodyFrom);
     const secrets = this.#context.sources().get(source) ?? [];
-    const verified = authenticate(body, request.signature, secrets);
-    if ('status' in verified) {
-      permit.leave();
-      this.#connections.answered(this.#socket);
-      this.#leave(bytes);
+    const result = authenticate(body, request.signature, secrets);
+    if (result.kind === 'problem') {
+      permit.release();
+      this.#connections.responded(this.#socket);
+      this.#handOver(bytes);
     } else {
-      this.#isAnswering = true;
-      this.#store(verified, taken);
+      this.#isResponding = true;
+      this.#store(result.verified, accepted);
     }
   }
 
-  #store(verified: Verified, { request, source, permit, startedAt }: Taken): void {
+  #store(verified: Verified, { request, source, permit, startedAt }: Accepted): void {
     const { metrics, config, refusals } = this.#context;
     refusals.verified(source);
     metrics.signatures.count(source, verified.secretName);
@@ -176,74 +173,73 @@ export class FastPathConnection {
     store({ verified, receipt }, permit, deadline, this.#context, (outcome) => {
       metrics.webhooks.count(source, outcomeLabel(outcome));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
-      this.#guard(() => this.#answer(outcome));
+      this.#guard(() => this.#respond(outcome));
     });
   }
 
-  #answer(outcome: Outcome): void {
+  #respond(outcome: Outcome): void {
     const socket = this.#socket;
-    this.#isAnswering = false;
-    this.#connections.answered(socket);
+    this.#isResponding = false;
+    this.#connections.responded(socket);
     if (!socket.writable) return;
     const isLast = this.#isHalfClosed || this.#context.isStopping();
-    const answer = responseTo(outcome, this.#context.rawTopic);
-    socket.write(serializeResponse(answer, isLast ? 'closes' : 'goes on'), 'latin1');
+    const response = responseTo(outcome, this.#context.rawTopic);
+    socket.write(serializeResponse(response, isLast ? 'close' : 'keep-alive'), 'latin1');
     if (isLast) socket.end();
-    else if (this.#early) this.#leave(this.#early);
-    else if (!this.#hasAnswered) socket.setTimeout(keepAliveMs);
-    this.#hasAnswered = true;
+    else if (this.#early) this.#handOver(this.#early);
+    else if (!this.#hasResponded) socket.setTimeout(keepAliveMs);
+    this.#hasResponded = true;
   }
 
-  /** The connection, and what was read of it and not answered, to Node's server. */
-  #leave(unanswered: Buffer): void {
+  /** Passes the connection to Node's server, with the bytes that have no response yet. */
+  #handOver(bytes: Buffer): void {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
-    this.#stopReading();
     socket.setTimeout(0);
     socket.pause();
     this.#toNode(socket);
-    socket.unshift(unanswered);
+    socket.unshift(bytes);
     socket.resume();
   }
 
-  /** What is there of a request that is not answered here. */
-  #forget(): Buffer {
-    const begun = this.#begun;
-    this.#begun = undefined;
-    clearTimeout(begun?.timer);
-    begun?.permit.leave();
-    this.#connections.answered(this.#socket);
-    return Buffer.concat(begun?.pieces ?? []);
+  /** Stops handling the partial request. Returns its bytes. */
+  #dropPartial(): Buffer {
+    const partial = this.#partial;
+    this.#partial = undefined;
+    clearTimeout(partial?.timer);
+    partial?.permit.release();
+    this.#connections.responded(this.#socket);
+    return Buffer.concat(partial?.pieces ?? []);
   }
 
-  /** Another needs the place more; see InFlight. */
-  readonly #giveUp = () => {
-    const source = this.#begun?.source ?? noSource;
-    this.#forget();
+  /** Called by InFlight. */
+  readonly #onEvicted = () => {
+    const source = this.#partial?.source ?? noSource;
+    this.#dropPartial();
     this.#context.metrics.webhooks.count(source, problems.tooMany.slug);
     const socket = this.#socket;
-    this.#stopReading();
-    socket.end(serializeResponse(problemResponse(problems.tooMany), 'closes'), 'latin1');
+    socket.off('data', this.#onData);
+    socket.end(serializeResponse(problemResponse(problems.tooMany), 'close'), 'latin1');
     socket.resume();
     setTimeout(() => socket.destroy(), drainMs);
   };
 
-  readonly #ended = () => {
+  readonly #onEnd = () => {
     this.#isHalfClosed = true;
-    if (this.#isAnswering) return;
+    if (this.#isResponding) return;
     this.#abort();
     this.#socket.end();
   };
 
-  /** The client is gone before its body was complete: nobody to answer, nothing to store. */
+  /** The client closed the connection before its body was complete: there is no one to respond to, and nothing to store. */
   readonly #abort = () => {
-    if (!this.#begun) return;
-    this.#context.metrics.webhooks.count(this.#begun.source, 'aborted');
-    this.#forget();
+    if (!this.#partial) return;
+    this.#context.metrics.webhooks.count(this.#partial.source, 'aborted');
+    this.#dropPartial();
   };
 
-  readonly #silent = () => {
-    if (!this.#begun && !this.#isAnswering) this.#socket.destroy();
+  readonly #onTimeout = () => {
+    if (!this.#partial && !this.#isResponding) this.#socket.destroy();
   };
 }
 

@@ -1,4 +1,4 @@
-/** The format of a spool segment: frames of length, CRC-32C and payload, one after the other; what is torn or damaged is told from what is whole. Pure. */
+/** The format of a spool segment: frames of length, CRC-32C and payload. Tells torn and damaged frames from whole ones. Pure. */
 
 import { crc32c } from '../../kafka/protocol/crc32c.ts';
 import type { Verified } from '../../voucherify/signature.ts';
@@ -6,13 +6,14 @@ import type { Receipt, ReceivedWebhook } from '../raw-record.ts';
 
 /** Length of the payload and its CRC-32C, four bytes each, big-endian. */
 const headBytes = 8;
+
 /** The payload begins with the length of its JSON part. */
 const jsonHeadBytes = 4;
 
-/** One frame: all facts but the body as JSON, then the body's bytes. */
+/** Encodes one frame: all fields except the body as JSON, then the body's bytes. */
 export function encodeFrame({ verified, receipt }: ReceivedWebhook): Buffer {
-  const { body, ...facts } = verified;
-  const json = Buffer.from(JSON.stringify({ ...facts, ...receipt }));
+  const { body, ...fields } = verified;
+  const json = Buffer.from(JSON.stringify({ ...fields, ...receipt }));
   const frame = Buffer.allocUnsafe(headBytes + jsonHeadBytes + json.length + body.length);
   frame.writeUInt32BE(frame.length - headBytes, 0);
   frame.writeUInt32BE(json.length, headBytes);
@@ -22,16 +23,16 @@ export function encodeFrame({ verified, receipt }: ReceivedWebhook): Buffer {
   return frame;
 }
 
-export type Decoded = {
+export type DecodedFrames = {
   readonly webhooks: readonly ReceivedWebhook[];
-  /** Where the last whole frame ends. */
+  /** Offset of the end of the last whole frame. */
   readonly goodBytes: number;
-  /** Frames that are whole in length and wrong in content. */
+  /** Frames of the right length with a wrong checksum. */
   readonly damaged: number;
 };
 
-/** A damaged frame is left out and those after it are read; where not even the lengths make sense any more, it ends. */
-export function decodeFrames(bytes: Buffer): Decoded {
+/** Decodes frames. Skips damaged ones, and stops at a length that makes no sense. */
+export function decodeFrames(bytes: Buffer): DecodedFrames {
   const webhooks: ReceivedWebhook[] = [];
   let damaged = 0;
   let at = 0;

@@ -1,42 +1,35 @@
 /**
- * What Kafka does not take is kept in a directory: segment files, written and fsynced before the webhook is answered, sent to Kafka in order when
- * it is back, and deleted only then. One bridge a directory.
+ * Keeps webhooks that Kafka does not accept in a directory. Segment files are written and fsynced
+ * before the response, sent to Kafka in order when it is back, and deleted only then. A directory
+ * belongs to one bridge.
  */
 
-import {
-  chmod,
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { SerialQueue } from '../../concurrency/serial-queue.ts';
 import { AppError, messageOf } from '../../errors.ts';
 import type { ReceivedWebhook } from '../raw-record.ts';
+import { createFile, openPrivateDirectory, syncDirectory, writeWhole } from './directory.ts';
 import { decodeFrames, encodeFrame } from './frames.ts';
 import { takeLock } from './lock.ts';
 
 export type SpoolOptions = {
   readonly directory: string;
-  /** Of all segments; above it nothing is taken. */
+  /** Limit for all segments together. */
   readonly maxBytes: number;
-  /** A segment that has grown beyond this is closed, and the next begun. */
+  /** A segment that has grown beyond this is closed, and the next one is begun. */
   readonly segmentBytes: number;
 };
 
 export type SpoolState = {
   readonly webhooks: number;
   readonly bytes: number;
-  /** When the oldest of them was received; undefined where there is none. */
+  /** When the oldest of them was received; undefined if the spool is empty. */
   readonly oldestMs: number | undefined;
   /** Webhooks that Kafka refuses for good, kept in `*.refused` files. */
   readonly refused: number;
-  /** Frames and files that could not be read, since the start. The files are kept: as *.damaged, or as they are for the next start. */
+  /** Frames and files that could not be read since the start. The files are kept: as *.damaged, or unchanged for the next start. */
   readonly damaged: number;
 };
 
@@ -45,21 +38,21 @@ type Segment = {
   bytes: number;
   webhooks: number;
   readonly oldestMs: number;
-  /** Kafka has it all; only its file could not be deleted yet. */
+  /** Kafka has all of it; only its file could not be deleted yet. */
   isSent?: true;
 };
 
 const suffix = '.segment';
 const refusedSuffix = '.refused';
 
-/** So many go to Kafka in one produce request. */
+/** Webhooks in one produce request. */
 export const webhooksPerSend = 200;
 
-/** Puts webhooks behind all others. */
-export type Again = (webhooks: readonly ReceivedWebhook[]) => Promise<void>;
+/** Appends webhooks behind all others. */
+export type Append = (webhooks: readonly ReceivedWebhook[]) => Promise<void>;
 
-/** @param again for those that cannot be sent now, while others can */
-type Send = (webhooks: readonly ReceivedWebhook[], again: Again) => Promise<void>;
+/** @param append for those that cannot be sent now, while others can */
+type Send = (webhooks: readonly ReceivedWebhook[], append: Append) => Promise<void>;
 
 export class Spool {
   readonly #options: SpoolOptions;
@@ -70,37 +63,27 @@ export class Spool {
   #file: FileHandle | undefined;
   #damaged = 0;
   #refused: number;
-  /** Appending, and closing what is appended to, happen one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Orders appending, and closing the file that is appended to. */
+  readonly #queue = new SerialQueue();
 
   private constructor(
     options: SpoolOptions,
     lock: Server,
-    segments: Segment[],
-    next: number,
-    refused: number,
+    found: { readonly segments: Segment[]; readonly refused: number; readonly last: number },
   ) {
     this.#options = options;
-    this.#refused = refused;
     this.#lock = lock;
-    this.#segments = segments;
-    this.#nextNumber = next;
+    this.#segments = found.segments;
+    this.#refused = found.refused;
+    this.#nextNumber = found.last + 1;
   }
 
   /** Takes the directory, and finds what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
   static async open(options: SpoolOptions): Promise<Spool> {
     try {
-      const directory = await privateIn(options.directory);
+      const directory = await openPrivateDirectory(options.directory);
       const lock = await takeLock(join(directory, 'lock'));
-      const all = await readdir(directory);
-      const names = all.filter((name) => name.endsWith(suffix)).sort();
-      const segments: Segment[] = [];
-      for (const name of names) segments.push(await inspect(directory, name));
-      const asides = all.filter((name) => name.endsWith(refusedSuffix));
-      let refused = 0;
-      for (const name of asides) refused += (await inspect(directory, name)).webhooks;
-      const last = Math.max(0, ...[...names, ...asides].map((name) => Number.parseInt(name, 10)));
-      return new Spool({ ...options, directory }, lock, segments, last + 1, refused);
+      return new Spool({ ...options, directory }, lock, await inspectDirectory(directory));
     } catch (error) {
       if (error instanceof AppError) throw error;
       throw unusable(`cannot use SPOOL_DIR ${options.directory}: ${messageOf(error)}`, error);
@@ -122,31 +105,30 @@ export class Spool {
   }
 
   /**
-   * When it settles they are on disk.
+   * Settles when the webhooks are on disk.
    * @throws AppError SPOOL_FULL or SPOOL_UNUSABLE (disk full, read-only, broken): none of them is kept
    */
   append(webhooks: readonly ReceivedWebhook[]): Promise<void> {
-    return this.#inTurn(() => this.#write(webhooks));
+    return this.#queue.run(() => this.#write(webhooks));
   }
 
-  /** The same, if others are there to go behind; answers whether they were, for the last of them may just be leaving. */
+  /** Appends only if others are waiting. Returns whether they were: the last of them may just be leaving. */
   appendBehindOthers(webhooks: readonly ReceivedWebhook[]): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       if (this.isEmpty) return false;
       await this.#write(webhooks);
       return true;
     });
   }
 
-  /** Puts webhooks that Kafka refuses for good into a file of their own, so that no other waits for them. Answers its path. @throws AppError SPOOL_UNUSABLE */
+  /** Writes webhooks that Kafka refuses for good into a file of their own, so that no other waits for them. Returns its path. @throws AppError SPOOL_UNUSABLE */
   async setAside(webhooks: readonly ReceivedWebhook[]): Promise<string> {
     const { directory } = this.#options;
     const path = join(directory, `${this.#nextName()}${refusedSuffix}`);
     try {
-      const frames = Buffer.concat(webhooks.map(encodeFrame));
-      const file = await open(path, 'wx', fileMode);
+      const file = await createFile(path);
       try {
-        await writeWhole(file, frames, 0);
+        await writeWhole(file, Buffer.concat(webhooks.map(encodeFrame)), 0);
         await file.datasync();
       } finally {
         await file.close();
@@ -159,15 +141,34 @@ export class Spool {
     return path;
   }
 
+  /**
+   * Sends the oldest segment, in order, and deletes it. A segment with damaged frames is kept under
+   * another name, after the rest of it was sent. While the last few webhooks are sent, nothing is
+   * appended: what comes then can follow them to Kafka, or there would always be one more.
+   * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE if it cannot be read (its
+   * file stays for the next start) or cannot be deleted (the next call only deletes it)
+   */
+  async drainOldest(send: Send): Promise<void> {
+    const isDone = await this.#queue.run(async () => {
+      const [segment] = this.#segments;
+      if (segment === undefined || this.#segments.length > 1) return false;
+      // What is appended from now on goes into another file.
+      await this.#closeFile();
+      if (segment.webhooks > webhooksPerSend) return false;
+      await this.#drain(send, (webhooks) => this.#write(webhooks));
+      return true;
+    });
+    if (!isDone) await this.#drain(send, (webhooks) => this.append(webhooks));
+  }
+
+  async close(): Promise<void> {
+    await this.#closeFile();
+    await new Promise((resolve) => this.#lock.close(resolve));
+  }
+
   #nextName(): string {
     this.#nextNumber += 1;
     return String(this.#nextNumber - 1).padStart(12, '0');
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(run);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 
   async #write(webhooks: readonly ReceivedWebhook[]): Promise<void> {
@@ -175,7 +176,7 @@ export class Spool {
     const { bytes } = this.state;
     const { maxBytes, segmentBytes, directory } = this.#options;
     if (bytes + frames.length > maxBytes) {
-      const text = `the spool holds ${bytes} bytes, ${frames.length} more would be over SPOOL_MAX_BYTES (${maxBytes})`;
+      const text = `the spool holds ${bytes} bytes, ${frames.length} more would exceed SPOOL_MAX_BYTES (${maxBytes})`;
       throw new AppError('SPOOL_FULL', 'retry', text);
     }
     try {
@@ -185,59 +186,40 @@ export class Spool {
       await file.datasync();
       segment.bytes += frames.length;
       segment.webhooks += webhooks.length;
-      if (segment.bytes >= segmentBytes) await this.#finish();
+      if (segment.bytes >= segmentBytes) await this.#closeFile();
     } catch (error) {
-      // What was half written must not stand before what comes next: it is cut off, and the next append begins a new segment.
+      // A half-written frame must not precede later ones: it is cut off, and the next append begins a new segment.
       await this.#file?.truncate(this.#segments.at(-1)?.bytes).catch(() => undefined);
-      await this.#finish().catch(() => undefined);
-      throw unusable(`can not write to SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
+      await this.#closeFile().catch(() => undefined);
+      throw unusable(`cannot write to SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
     }
   }
 
   async #begin(): Promise<FileHandle> {
     const { directory } = this.#options;
     const name = `${this.#nextName()}${suffix}`;
-    const file = await open(join(directory, name), 'wx', fileMode);
+    const file = await createFile(join(directory, name));
     this.#file = file;
     this.#segments.push({ name, bytes: 0, webhooks: 0, oldestMs: Date.now() });
     await syncDirectory(directory);
     return file;
   }
 
-  async #finish(): Promise<void> {
+  async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
   }
 
-  /**
-   * Sends the oldest segment, in order, and deletes it. One with damaged frames is kept under another name, once the rest of it is sent. While
-   * the last few are sent, nothing is appended: what comes then can follow them to Kafka, or there would always be one more.
-   * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE: it can not be read, and its file waits for the next start; or it
-   * can not be deleted, and is only that the next time
-   */
-  async drainOldest(send: Send): Promise<void> {
-    const isDone = await this.#inTurn(async () => {
-      const [segment] = this.#segments;
-      if (segment === undefined || this.#segments.length > 1) return false;
-      // What is appended from now on goes into another file.
-      await this.#finish();
-      if (segment.webhooks > webhooksPerSend) return false;
-      await this.#drain(send, (webhooks) => this.#write(webhooks));
-      return true;
-    });
-    if (!isDone) await this.#drain(send, (webhooks) => this.append(webhooks));
-  }
-
-  async #drain(send: Send, again: Again): Promise<void> {
+  async #drain(send: Send, append: Append): Promise<void> {
     const [segment] = this.#segments;
     if (segment === undefined) return;
     const path = join(this.#options.directory, segment.name);
     const { webhooks, goodBytes, damaged, length } = await this.#read(segment, path);
-    if (!segment.isSent && webhooks.length > 0) await send(webhooks, again);
+    if (!segment.isSent && webhooks.length > 0) await send(webhooks, append);
     segment.isSent = true;
     try {
-      // A torn last frame was never acknowledged; but it can not be told from a damaged one, so it is kept as well.
+      // A torn last frame was never acknowledged. It cannot be told from a damaged one, so it is kept as well.
       if (damaged > 0 || goodBytes < length) {
         await rename(path, `${path}.damaged`);
         this.#damaged += Math.max(1, damaged);
@@ -245,12 +227,12 @@ export class Spool {
         await unlink(path);
       }
     } catch (error) {
-      throw unusable(`can not delete ${path}, which Kafka has: ${messageOf(error)}`, error);
+      throw unusable(`cannot delete ${path}, which Kafka has: ${messageOf(error)}`, error);
     }
     this.#segments.shift();
   }
 
-  /** One that can not be read is left where it is, and the others go on. @throws AppError SPOOL_UNUSABLE */
+  /** Skips a segment that cannot be read, so that the others continue. @throws AppError SPOOL_UNUSABLE */
   async #read(segment: Segment, path: string) {
     try {
       const bytes = await readFile(path);
@@ -258,63 +240,34 @@ export class Spool {
     } catch (error) {
       this.#segments.shift();
       this.#damaged += Math.max(1, segment.webhooks);
-      const text = `can not read ${path}, which is left there for the next start: ${messageOf(error)}`;
+      const text = `cannot read ${path}, which stays there for the next start: ${messageOf(error)}`;
       throw unusable(text, error);
     }
   }
-
-  async close(): Promise<void> {
-    await this.#finish();
-    await new Promise((resolve) => this.#lock.close(resolve));
-  }
-}
-
-/** Whole bodies lie there: nobody else is to read them. */
-const directoryMode = 0o700;
-const fileMode = 0o600;
-
-/** A new name must survive a power cut as well. */
-async function syncDirectory(directory: string): Promise<void> {
-  const parent = await open(directory, 'r');
-  await parent.sync().finally(() => parent.close());
-}
-
-/** A directory of our own inside SPOOL_DIR: Kubernetes mounts volumes that everybody may write to. */
-const privateName = 'private';
-
-/** Returns a directory that only this user can read and write: the given one, or `private` in it. @throws AppError SPOOL_UNUSABLE if another user owns it */
-async function privateIn(directory: string): Promise<string> {
-  await mkdir(directory, { recursive: true, mode: directoryMode });
-  const inner = join(directory, privateName);
-  const { mode, uid } = await stat(directory);
-  const isOpen = (mode & 0o022) !== 0;
-  if (isOpen && uid === process.getuid?.()) await chmod(directory, directoryMode);
-  else if (isOpen) await mkdir(inner, { recursive: true, mode: directoryMode });
-  const found = await stat(inner).catch(() => undefined);
-  if (found === undefined) return directory;
-  if (found.uid === process.getuid?.() && (found.mode & 0o077) === 0) return inner;
-  const text = `${inner} belongs to user ${found.uid} and has mode ${(found.mode & 0o777).toString(8)}: expected a directory of this user alone (700), since the spool holds whole webhooks`;
-  throw new AppError('SPOOL_UNUSABLE', 'stop', text);
 }
 
 function unusable(message: string, cause?: unknown): AppError {
   return new AppError('SPOOL_UNUSABLE', 'retry', message, cause);
 }
 
-/** A single write may stop in the middle of a disk's last free block and say so only by its count. */
-async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let from = 0; from < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, from, bytes.length - from, position + from);
-    if (bytesWritten === 0) throw new Error('the disk takes no more bytes');
-    from += bytesWritten;
-  }
+/** Finds the segments and refused files of an earlier bridge. */
+async function inspectDirectory(directory: string) {
+  const all = await readdir(directory);
+  const names = all.filter((name) => name.endsWith(suffix)).sort();
+  const segments: Segment[] = [];
+  for (const name of names) segments.push(await inspect(directory, name));
+  const asides = all.filter((name) => name.endsWith(refusedSuffix));
+  let refused = 0;
+  for (const name of asides) refused += (await inspect(directory, name)).webhooks;
+  const last = Math.max(0, ...[...names, ...asides].map((name) => Number.parseInt(name, 10)));
+  return { segments, refused, last };
 }
 
-/** What an earlier bridge left. A torn last frame was never acknowledged. */
+/** Counts the webhooks of a file. A torn last frame was never acknowledged. */
 async function inspect(directory: string, name: string): Promise<Segment> {
   const path = join(directory, name);
   const bytes = await readFile(path).catch(() => undefined);
-  // It shows again, and is told, when its turn comes.
+  // An unreadable file is reported when it is drained.
   if (bytes === undefined) return { name, bytes: 0, webhooks: 0, oldestMs: Date.now() };
   const { webhooks, goodBytes } = decodeFrames(bytes);
   const { mtimeMs } = await stat(path);

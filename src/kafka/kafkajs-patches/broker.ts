@@ -8,7 +8,7 @@
  *    coordinator fails. (Keeping it without the first repair is a loss: the round trips hid the marker delay.)
  * 3. KafkaJS means to find a moved group coordinator again when it commits offsets in a transaction, but compares with names that its own
  *    table of errors does not use, and gives up. Here the errors of that request bear the names it compares with.
- * 4. Where one partition can not be added to a transaction, the broker answers OPERATION_NOT_ATTEMPTED for all others, and KafkaJS reports
+ * 4. Where one partition cannot be added to a transaction, the broker answers OPERATION_NOT_ATTEMPTED for all others, and KafkaJS reports
  *    whichever stands first (addPartitionsToTxn/v0/response.js:38). Here the error says which partition was refused, and why.
  */
 

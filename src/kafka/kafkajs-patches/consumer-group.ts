@@ -7,7 +7,7 @@
  *    for the coordinator in the background, and works on: its leases guard what it writes.
  * 2. A fetch that meets a dead broker is counted against the consumer's retries and ends in the same crash; one that meets a moved leader makes
  *    the whole group join again (consumerGroup.js:509). Here only the metadata is read again.
- * 3. To ask any broker, KafkaJS takes one at random and gives up when that one can not be connected (brokerPool.js:278), and begins with the
+ * 3. To ask any broker, KafkaJS takes one at random and gives up when that one cannot be connected (brokerPool.js:278), and begins with the
  *    first of the list, dead or not (brokerPool.js:68). Here those that did not answer lately come last, and the next is asked.
  * 4. Of a cluster with one broker it forgets the last address that it knows, and fails with a TypeError (brokerPool.js:123). Here it keeps it.
  * 5. It looks for a coordinator again after "refused", not after "reset" or "no answer" (cluster/index.js:375). Here after all of them.

@@ -3,7 +3,7 @@
  * batch's records over the call stack, which a large batch overflows. Here headers are read when they are asked for, one of them without the others.
  */
 
-import { release, retain } from '../buffer-lifetime.ts';
+import { release, retain } from '../../buffers/lifetime.ts';
 import { type BatchHeader, type ReadRecord, readBatches } from '../protocol/record-batch-reader.ts';
 
 type Decoder = {

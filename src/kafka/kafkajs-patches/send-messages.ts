@@ -274,6 +274,6 @@ async function recover(cluster: Cluster, error: unknown, bail: (error: unknown) 
     if (!cluster.isConnected()) await cluster.connect();
     await cluster.refreshMetadata();
   } catch {
-    // The cluster can not be reached: the next attempt meets the same and counts it.
+    // The cluster cannot be reached: the next attempt meets the same and counts it.
   }
 }

@@ -2,26 +2,28 @@ import { expect, test } from 'vitest';
 import { createEncoder, payloadOf } from '../../../src/avro/encoder.ts';
 import type { RawWebhook } from '../../../src/avro/records.ts';
 import { schemas } from '../../../src/avro/schemas.ts';
+import { fieldReader } from '../../../src/bridge/fast-path/fast-path.ts';
 import { rawRecord } from '../../../src/bridge/raw-record.ts';
 import { sampleText } from '../../../src/voucherify/sample.ts';
 import { sign, verify } from '../../../src/voucherify/signature.ts';
 
 const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, 1);
 const secrets = [{ name: 'main', key: 'k' }];
+const readFields = fieldReader({ httpFastPath: 'on' });
 const receipt = { source: 'voucherify', contentType: 'application/json', receivedAtMs: 5_000 };
 
 const recordOf = (text: string) => {
   const body = Buffer.from(text);
-  const verified = verify(body, sign(body, 'k'), secrets);
-  if (typeof verified === 'string') throw new Error(verified);
-  const record = rawRecord(verified, receipt, encode);
+  const result = verify(body, sign(body, 'k'), secrets);
+  if (result.kind !== 'verified') throw new Error(result.kind);
+  const record = rawRecord({ verified: result.verified, receipt }, { encode, readFields });
   return {
     record,
     raw: schemas.RawWebhook.type.fromBuffer(payloadOf(record.value as Buffer)) as RawWebhook,
   };
 };
 
-test('it carries the bytes as sent, the few facts, and CloudEvents headers', () => {
+test('a raw record holds the body as sent, the envelope fields and the CloudEvents headers', () => {
   const text = sampleText('publication-succeeded');
   const { record, raw } = recordOf(text);
   expect(raw.body.toString()).toBe(text);
@@ -50,7 +52,10 @@ test('it carries the bytes as sent, the few facts, and CloudEvents headers', () 
 
 test('the signature can be verified again from the record alone', () => {
   const { raw } = recordOf(sampleText('publication-succeeded'));
-  expect(verify(raw.body, raw.signature, secrets)).toMatchObject({ secretName: 'main' });
+  expect(verify(raw.body, raw.signature, secrets)).toMatchObject({
+    kind: 'verified',
+    verified: { secretName: 'main' },
+  });
 });
 
 test.each([
@@ -59,7 +64,7 @@ test.each([
     '{"type":"customer.updated","data":{},"event":{"id":"evcus_1"}}',
     'evcus_1',
   ],
-  ['what names nothing', 'not json', '7ccfa1fbf3940e6f0c0375d87c0f9235'],
-])('%s is keyed by what it has', (_, text, key) => {
+  ['a body without any id', 'not json', '7ccfa1fbf3940e6f0c0375d87c0f9235'],
+])('%s is keyed by its event id, or else by its digest', (_, text, key) => {
   expect(recordOf(text).record.key).toBe(key);
 });

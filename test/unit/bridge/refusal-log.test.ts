@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { problems } from '../../../src/bridge/problems.ts';
-import { Refusals } from '../../../src/bridge/refusal-log.ts';
+import { RefusalLog } from '../../../src/bridge/refusal-log.ts';
 import { createLog } from '../../../src/observability/log.ts';
 
 function aLog() {
@@ -10,7 +10,7 @@ function aLog() {
     lines.push(String(chunk));
     done();
   };
-  return { lines, refusals: new Refusals(createLog('info', 'bridge', new Writable({ write }))) };
+  return { lines, refusals: new RefusalLog(createLog('info', 'bridge', new Writable({ write }))) };
 }
 
 test('a run of refusals is told once, with its likely causes; single ones are not', () => {

@@ -27,10 +27,13 @@ test.each([
   ['no path', { url: undefined }, problems.unknownPath],
   ['GET', { method: 'GET' }, problems.wrongMethod],
   ['another host and path', { url: 'http://bus.example/other' }, problems.unknownPath],
-  ['an absolute target that is none', { url: 'http://[' }, problems.unknownPath],
+  ['an invalid absolute target', { url: 'http://[' }, problems.unknownPath],
   ['an announced body over the limit', { contentLength: '101' }, problems.tooLarge],
 ])('%s is refused', (_, change, problem) => {
-  expect(admit({ ...head, ...change }, limits, sources)).toMatchObject(problem);
+  expect(admit({ ...head, ...change }, limits, sources)).toMatchObject({
+    kind: 'refused',
+    problem,
+  });
 });
 
 test.each([
@@ -38,9 +41,9 @@ test.each([
   ['an empty one', { signature: '' }, problems.noSignature],
   ['one that is too short', { signature: 'a'.repeat(63) }, problems.wrongSignature],
   ['one that is not hex', { signature: 'g'.repeat(64) }, problems.wrongSignature],
-])('without a signature that can be one the body is not read: %s', (_, change, problem) => {
+])('the body is not read without a well-formed signature: %s', (_, change, problem) => {
   const refused = admit({ ...head, ...change }, limits, sources);
-  expect(refused).toEqual({ ...problem, source: 'voucherify' });
+  expect(refused).toEqual({ kind: 'refused', problem, source: 'voucherify' });
 });
 
 test.each([
@@ -50,28 +53,32 @@ test.each([
   [{ url: 'HTTP://bus.example:8080/webhooks/voucherify' }],
   [{ contentLength: undefined }],
 ])('%j is admitted', (change) => {
-  expect(admit({ ...head, ...change }, limits, sources)).toEqual({ source: 'voucherify' });
+  expect(admit({ ...head, ...change }, limits, sources)).toEqual({
+    kind: 'admitted',
+    source: 'voucherify',
+  });
 });
 
 test('every source has its own address', () => {
   expect(admit({ ...head, url: '/webhooks/shop-2' }, limits, sources)).toEqual({
+    kind: 'admitted',
     source: 'shop-2',
   });
 });
 
-test('with a list of senders others are refused, whatever they say in X-Forwarded-For', () => {
+test('with ALLOWED_SENDERS, others are refused, whatever their X-Forwarded-For says', () => {
   const allowedSenders = sendersOf(['eu1', '10.0.0.0/24']);
   const from = (address: string, forwardedFor?: string, trustedProxyHops = 0) => {
     const asked = { ...head, address, forwardedFor };
-    const answer = admit(asked, { ...limits, allowedSenders, trustedProxyHops }, sources);
-    return answer.status === undefined;
+    const admission = admit(asked, { ...limits, allowedSenders, trustedProxyHops }, sources);
+    return admission.kind === 'admitted';
   };
   expect(from('34.247.197.22')).toBe(true);
   expect(from('::ffff:34.247.197.22')).toBe(true);
   expect(from('10.0.0.77')).toBe(true);
   expect(from('100.25.106.67')).toBe(false);
   expect(from('203.0.113.5', '34.247.197.22')).toBe(false);
-  // The load balancer is allowed by its address, but it is the one behind it that counts.
+  // The address of the load balancer is allowed, but the sender behind it is what counts.
   expect(from('10.0.0.1', '203.0.113.5', 1)).toBe(false);
   expect(from('10.0.0.1', '34.247.197.22', 1)).toBe(true);
   expect(from('10.0.0.1', undefined, 1)).toBe(false);
@@ -98,15 +105,17 @@ test.each([
   },
 );
 
-test('only a right signature makes a body verified', () => {
+test('a body is verified by a correct signature only', () => {
   const body = Buffer.from('{}');
   const secrets = [{ name: 'one', key: 'k' }];
   expect(authenticate(body, undefined, secrets)).toEqual(problems.noSignature);
   expect(authenticate(body, 'x', secrets)).toEqual(problems.wrongSignature);
-  expect(authenticate(body, sign(body, 'k'), secrets)).toMatchObject({ secretName: 'one' });
+  expect(authenticate(body, sign(body, 'k'), secrets)).toMatchObject({
+    verified: { secretName: 'one' },
+  });
 });
 
-test('a problem is RFC 9457, and asks to come back where that helps', () => {
+test('a problem has the form of RFC 9457, and asks for a retry where that helps', () => {
   expect(JSON.parse(problemBody(problems.tooMany))).toEqual({
     type: 'urn:voucherbus:problem:too-many-in-flight',
     title: 'Too many webhooks are waiting to be stored',

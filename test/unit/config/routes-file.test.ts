@@ -4,7 +4,7 @@ import { readRoutes, routesJsonSchema, suffixesOf } from '../../../src/config/ro
 
 const problemsOf = (text: string) => {
   const read = readRoutes(text);
-  return 'problems' in read ? read.problems : [];
+  return read.kind === 'invalid' ? read.problems : [];
 };
 
 test('a file is read, with its defaults', () => {
@@ -17,6 +17,7 @@ routes:
 default: other
 `);
   expect(read).toEqual({
+    kind: 'valid',
     file: {
       match: 'first',
       routes: [
@@ -31,7 +32,8 @@ default: other
       default: 'other',
     },
   });
-  if ('file' in read) expect(suffixesOf(read.file)).toEqual(['gift-vouchers', 'finance', 'other']);
+  if (read.kind === 'valid')
+    expect(suffixesOf(read.file)).toEqual(['gift-vouchers', 'finance', 'other']);
 });
 
 test('every problem is told with its line', () => {

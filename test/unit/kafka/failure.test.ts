@@ -40,7 +40,7 @@ test.each([27, 25, 22])('code %i tells that the group has changed', (code) => {
 });
 
 test('an error says what was tried, and one of ours stays as it is', () => {
-  expect(asAppError(errorOfCode(3), 'write to raw').message).toMatch(/^can not write to raw: /);
+  expect(asAppError(errorOfCode(3), 'write to raw').message).toMatch(/^cannot write to raw: /);
   const ours = new AppError('FENCED', 'give-up-lease', 'gone');
   expect(asAppError(ours, 'anything')).toBe(ours);
 });

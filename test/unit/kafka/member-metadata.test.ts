@@ -19,9 +19,9 @@ test.each([
   ['a number', Buffer.from('7')],
   [
     'a place without a name',
-    Buffer.from('{"owned":"all","life":{"host":"a","port":1,"hostname":"b"}}'),
+    Buffer.from('{"owned":"all","identity":{"host":"a","port":1,"hostname":"b"}}'),
   ],
-  ['parts of the wrong kind', Buffer.from('{"owned":["a",1.5,null],"life":null}')],
+  ['parts of the wrong kind', Buffer.from('{"owned":["a",1.5,null],"identity":null}')],
 ])('%s is taken for a member that says nothing', (_, bytes) => {
   expect(decodeMembership(bytes)).toEqual({ owned: [], identity: undefined });
 });

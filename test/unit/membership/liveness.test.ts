@@ -96,7 +96,7 @@ test.concurrent('a process that was started again in the place of another is ano
   expect(await watched.end).toBe(true);
 });
 
-test.concurrent('a process whose connections break, or that can not be reached for a moment, has not died', async (context) => {
+test.concurrent('a process whose connections break, or that cannot be reached for a moment, has not died', async (context) => {
   const { expect } = context;
   const { child, identity } = await aProcess(context);
   const gate = await aGate(context, identity.port);

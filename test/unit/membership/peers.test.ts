@@ -1,25 +1,25 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Member } from '../../../src/kafka/admin.ts';
-import { createPeers } from '../../../src/membership/peers.ts';
+import { Peers } from '../../../src/membership/peers.ts';
 import { createLog } from '../../../src/observability/log.ts';
 
-/** Each on an address of its own, but for those of one place: a, a@later. */
-const lifeOf = (name: string) => ({
+/** Processes a and b have different addresses; a and a@later have the same. */
+const identityOf = (name: string) => ({
   host: `10.0.0.${name.charCodeAt(0)}`,
   port: 9464,
   hostname: `pod-${name.charAt(0)}`,
   name,
 });
 
-/** A group whose members the test names, and whose processes it lets die. */
+/** A group whose members join and whose processes die when the test says so. */
 function aGroup() {
   let members: readonly Member[] | undefined = [];
   let problem: Error | undefined;
   const watched = new Map<string, (hasDied: boolean) => void>();
-  const dismissed: string[] = [];
-  const peers = createPeers({
-    own: lifeOf('own'),
+  const removed: string[] = [];
+  const peers = new Peers({
+    own: identityOf('own'),
     members: async () => {
       if (problem) throw problem;
       return members;
@@ -34,25 +34,26 @@ function aGroup() {
         signal.addEventListener('abort', () => end(false));
       }),
     removeMember: async (memberId) => {
-      dismissed.push(memberId);
+      removed.push(memberId);
       if (memberId.includes('unlucky')) throw new Error('the coordinator is away');
       return true;
     },
     log: createLog('silent', 'processor'),
   });
   return {
-    ...peers,
+    update: () => peers.update(),
+    stop: () => peers.stop(),
     join: async (...names: readonly string[]) => {
       members = names.map((name) => {
         const [process = ''] = name.split('/');
-        return { memberId: name, identity: lifeOf(process) };
+        return { memberId: name, identity: identityOf(process) };
       });
-      await peers.look();
+      await peers.update();
     },
-    /** A look while the group rebalances. */
-    lookInBetween: async () => {
+    /** An update while the group rebalances: its members are not known. */
+    updateWhileRebalancing: async () => {
       members = undefined;
-      await peers.look();
+      await peers.update();
     },
     fail: (error: Error | undefined) => {
       problem = error;
@@ -62,67 +63,67 @@ function aGroup() {
       await turn();
     },
     watched: () => [...watched.keys()].sort(),
-    dismissed,
+    removed,
   };
 }
 
-test('all members of a process that dies are taken out; our own process is not watched, nor is one that does not say where', async () => {
+test('all members of a dead process are removed; our own process is not watched', async () => {
   const group = aGroup();
   await group.join('own/1', 'own/2', 'b/1', 'b/2', 'c/1');
   expect(group.watched()).toEqual(['b', 'c']);
   await group.die('b');
-  expect(group.dismissed).toEqual(['b/1', 'b/2']);
+  expect(group.removed).toEqual(['b/1', 'b/2']);
   expect(group.watched()).toEqual(['c']);
 });
 
-test('who leaves is not watched any more; who stays is watched on, under its new names', async () => {
+test('a process that left is not watched any more; one that stays is watched under its new member ids', async () => {
   const group = aGroup();
   await group.join('own/1', 'b/1', 'c/1');
   await group.join('own/1', 'c/2');
   expect(group.watched()).toEqual(['c']);
   await group.die('c');
-  expect(group.dismissed).toEqual(['c/2']);
+  expect(group.removed).toEqual(['c/2']);
 });
 
-test('while the group rebalances, or can not be asked, those known are watched on', async () => {
+test('while the members are not known, the known processes are still watched', async () => {
   const group = aGroup();
   await group.join('own/1', 'b/1');
-  await group.lookInBetween();
+  await group.updateWhileRebalancing();
   group.fail(new Error('the coordinator is away'));
-  await group.look();
+  await group.update();
   expect(group.watched()).toEqual(['b']);
   group.fail(undefined);
   await group.join('own/1', 'b/1', 'c/1');
   expect(group.watched()).toEqual(['b', 'c']);
 });
 
-test('one that can not be taken out does not keep the others in', async () => {
+test('a member that cannot be removed does not keep the others from being removed', async () => {
   const group = aGroup();
   await group.join('own/1', 'b/unlucky', 'b/2');
   await group.die('b');
-  expect(group.dismissed).toEqual(['b/unlucky', 'b/2']);
+  expect(group.removed).toEqual(['b/unlucky', 'b/2']);
 });
 
-test('once stopped, nobody is watched and nobody taken out', async () => {
+test('after stop() no process is watched and no member removed', async () => {
   const group = aGroup();
   await group.join('own/1', 'b/1');
   group.stop();
   await group.join('own/1', 'b/1', 'c/1');
   expect(group.watched()).toEqual([]);
-  expect(group.dismissed).toEqual([]);
+  expect(group.removed).toEqual([]);
 });
 
-test('whoever had our own place has died', async () => {
+test('an earlier process at our own address has died', async () => {
   const group = aGroup();
   await group.join('own@earlier/1', 'b/1', 'b/2');
-  expect(group.dismissed).toEqual(['own@earlier/1']);
+  expect(group.removed).toEqual(['own@earlier/1']);
   expect(group.watched()).toEqual(['b']);
 });
 
-test('one that joins again from our own place lives: two with the same address do not take each other out for ever', async () => {
+test('a process that rejoins from our own address lives: two of them do not remove each other forever', async () => {
   const group = aGroup();
   await group.join('own@twin/1', 'b/1');
-  expect(group.dismissed).toEqual(['own@twin/1']);
+  expect(group.removed).toEqual(['own@twin/1']);
   for (let i = 2; i < 5; i += 1) await group.join(`own@twin/${i}`, 'b/1');
-  expect(group.dismissed).toEqual(['own@twin/1']);
+  expect(group.removed).toEqual(['own@twin/1']);
 });

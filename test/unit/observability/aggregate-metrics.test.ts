@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { countedIn, snapshotOf, textOf } from '../../../src/observability/aggregate-metrics.ts';
+import {
+  countersOf,
+  renderMetrics,
+  snapshotOf,
+} from '../../../src/observability/aggregate-metrics.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 
 const valueIn = (text: string, series: string) =>
@@ -18,7 +22,7 @@ test('counters and histograms add up, a version stays one, of an age the largest
   second.transactionSeconds.observe(0.2);
   first.spoolAgeSeconds.set(7);
   second.spoolAgeSeconds.set(5);
-  const text = await textOf([await snapshotOf(first), await snapshotOf(second)]);
+  const text = await renderMetrics([await snapshotOf(first), await snapshotOf(second)]);
   expect(valueIn(text, 'voucherbus_records_out_total{topic="a"}')).toBe(5);
   expect(valueIn(text, 'voucherbus_transaction_duration_seconds_bucket{le="0.1"}')).toBe(1);
   expect(valueIn(text, 'voucherbus_transaction_duration_seconds_count')).toBe(2);
@@ -30,10 +34,10 @@ test('what a process has counted outlives it; what it was does not', async () =>
   const gone = createMetrics({ version: '1' });
   gone.recordsOut.inc({ topic: 'a' }, 2);
   gone.partitions.set(4);
-  const past = await countedIn([[], await snapshotOf(gone)]);
+  const past = await countersOf([[], await snapshotOf(gone)]);
   const heir = createMetrics({ version: '1' });
   heir.recordsOut.inc({ topic: 'a' }, 1);
-  const text = await textOf([await snapshotOf(heir), await countedIn([past, past])]);
+  const text = await renderMetrics([await snapshotOf(heir), await countersOf([past, past])]);
   expect(valueIn(text, 'voucherbus_records_out_total{topic="a"}')).toBe(5);
   expect(valueIn(text, 'voucherbus_assigned_partitions')).toBe(0);
 });

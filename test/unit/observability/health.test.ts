@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createHealth } from '../../../src/observability/health.ts';
+import { Health } from '../../../src/observability/health.ts';
 
 test('it is ready when every part is, and says why it is not', () => {
-  const health = createHealth(['group', 'partitions']);
+  const health = new Health(['group', 'partitions']);
   expect(health.status()).toEqual({
     isReady: false,
     parts: { group: 'starting', partitions: 'starting' },

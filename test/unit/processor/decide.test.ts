@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/digest.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
-import type { Rules } from '../../../src/processor/decide.ts';
-import type { Decoded } from '../../../src/processor/decode.ts';
+import { decide, type Rules } from '../../../src/processor/decide.ts';
+import type { DecodedRecord } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import type { Variation } from '../../../src/voucherify/sample.ts';
 import { aPublication } from '../../support/builders.ts';
@@ -24,7 +24,7 @@ const rules: Rules = {
   personalData: [],
 };
 
-const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now): Decoded => {
+const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now): DecodedRecord => {
   const content = aPublication({
     publicationId: 'pub_1',
     createdAt: new Date(receivedAtMs).toISOString(),
@@ -41,7 +41,7 @@ const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now):
   };
 };
 
-const other = (offset: number, content: Decoded['content']): Decoded => ({
+const other = (offset: number, content: DecodedRecord['content']): DecodedRecord => ({
   offset,
   timestampMs: now,
   receivedAtMs: now,
@@ -66,25 +66,25 @@ test('a publication goes to the topic of its campaign type', () => {
   const records = types.map((campaignType, i) =>
     arrived(i, { campaignType, publicationId: `pub_${i}` }),
   );
-  const { decisions, batch } = decided(records, state(), rules, now);
+  const { decisions, journalRecord } = decided(records, state(), rules, now);
   const topics = decisions.map((decision) =>
     decision.kind === 'forward' ? decision.outputs[0]?.topic : decision.kind,
   );
   expect(topics).toEqual(['discounts', 'gifts', 'loyalty', 'referrals', 'none', 'other', 'other']);
-  expect(batch.entries.map(({ label }) => batch.labels[label])).toEqual(topics);
+  expect(journalRecord.entries.map(({ label }) => journalRecord.labels[label])).toEqual(topics);
 });
 
 test('of two copies in one batch the second is the duplicate', () => {
-  const { decisions } = decided([arrived(0), arrived(1)], state(), rules, now);
+  const decisions = [...decide([arrived(0), arrived(1)], state(), rules, now)];
   expect(decisions.map(({ kind }) => kind)).toEqual(['forward', 'duplicate']);
 });
 
 test('a publication forwarded by an earlier batch is a duplicate', () => {
   const memory = state();
-  memory.apply(decided([arrived(0)], memory, rules, now).batch);
-  const { decisions, batch } = decided([arrived(1)], memory, rules, now);
+  memory.apply(decided([arrived(0)], memory, rules, now).journalRecord);
+  const { decisions, journalRecord } = decided([arrived(1)], memory, rules, now);
   expect(decisions).toEqual([{ kind: 'duplicate' }]);
-  expect(batch).toMatchObject({
+  expect(journalRecord).toMatchObject({
     from: 1,
     to: 2,
     entries: [{ offset: 0, outcome: 'DUPLICATE', label: -1 }],
@@ -102,29 +102,26 @@ test('a dead letter does not count as seen: mended and sent again, it passes', (
   const broken = { ...other(0, { kind: 'broken', letter }), digest: digestOf('pub_1') };
   const first = decided([broken], memory, rules, now);
   expect(first.decisions).toEqual([{ kind: 'dead-letter', letter }]);
-  expect(first.batch.labels).toEqual(['invalid-json']);
-  memory.apply(first.batch);
+  expect(first.journalRecord.labels).toEqual(['invalid-json']);
+  memory.apply(first.journalRecord);
   expect(decided([arrived(1)], memory, rules, now).decisions[0]).toMatchObject({ kind: 'forward' });
 });
 
 test('another event is ignored, and its type is in the journal, cut if it is long', () => {
-  const { decisions, batch } = decided(
+  const { decisions, journalRecord } = decided(
     [other(0, { kind: 'other-event', eventType: 'x'.repeat(500) })],
     state(),
     rules,
     now,
   );
   expect(decisions[0]?.kind).toBe('ignore');
-  expect(batch.labels).toEqual(['x'.repeat(100)]);
+  expect(journalRecord.labels).toEqual(['x'.repeat(100)]);
 });
 
 test("on a young system the vendor's sample of 2024 passes", () => {
-  const { decisions } = decided(
-    [arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' })],
-    state(),
-    rules,
-    now,
-  );
+  const decisions = [
+    ...decide([arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' })], state(), rules, now),
+  ];
   expect(decisions[0]?.kind).toBe('forward');
 });
 
@@ -134,7 +131,7 @@ test('once something was forgotten, an event older than the window is parked', (
     publicationId: 'pub_2',
     createdAt: new Date(now - 15 * day).toISOString(),
   });
-  const { decisions } = decided([old, young], state(true), rules, now);
+  const decisions = [...decide([old, young], state(true), rules, now)];
   expect(decisions).toMatchObject([
     { kind: 'dead-letter', letter: { reason: 'older-than-window' } },
     { kind: 'forward' },
@@ -146,7 +143,7 @@ test('a known repeat is a duplicate, however old it is', () => {
   const createdAt = new Date(now - 20 * day).toISOString();
   memory.apply(
     decided([arrived(0, { createdAt })], memory, { ...rules, olderThanWindow: 'forward' }, now)
-      .batch,
+      .journalRecord,
   );
   expect(decided([arrived(1, { createdAt })], memory, rules, now).decisions[0]?.kind).toBe(
     'duplicate',
@@ -172,24 +169,24 @@ test("age is counted in the partition's time: a webhook long under way is not yo
 });
 
 test("an arrival ahead of the processor's clock counts as its now", () => {
-  const { batch } = decided([arrived(0, {}, now + 365 * day)], state(), rules, now);
-  expect(batch.receivedUntil).toBe(now);
+  const { journalRecord } = decided([arrived(0, {}, now + 365 * day)], state(), rules, now);
+  expect(journalRecord.receivedUntil).toBe(now);
 });
 
 test('raw offsets with holes are covered by the range', () => {
   const memory = new PartitionState(3, 15 * day, undefined);
-  const { batch } = decided(
+  const { journalRecord } = decided(
     [arrived(5), arrived(9, { publicationId: 'pub_2' })],
     memory,
     rules,
     now,
   );
-  expect(batch).toMatchObject({ from: 3, to: 10, entries: [{ offset: 2 }, { offset: 6 }] });
+  expect(journalRecord).toMatchObject({ from: 3, to: 10, entries: [{ offset: 2 }, { offset: 6 }] });
 });
 
 test('personal data that is asked for and broken is null, and named', () => {
   const record = { ...arrived(0), content: aPublicationWithBirthdate('yesterday') };
-  const { decisions } = decided([record], state(), { ...rules, personalData: ['birthdate'] }, now);
+  const decisions = [...decide([record], state(), { ...rules, personalData: ['birthdate'] }, now)];
   expect(decisions[0]).toMatchObject({
     kind: 'forward',
     outputs: [
@@ -224,16 +221,16 @@ test('a dead letter that was sent back twice passes once, and the journal says b
     { ...broken, offset: 2, ...redriven('dlq/0@8') },
   ];
   const memory = state();
-  const { decisions, batch } = decided(twice, memory, rules, now);
+  const { decisions, journalRecord } = decided(twice, memory, rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['dead-letter', 'duplicate', 'dead-letter']);
-  const told = batch.entries.map(({ offset, outcome, label }) => {
-    return [offset, outcome, batch.labels[label]];
+  const told = journalRecord.entries.map(({ offset, outcome, label }) => {
+    return [offset, outcome, journalRecord.labels[label]];
   });
   expect(told.slice(0, 2)).toEqual([
     [0, 'DEAD_LETTERED', 'invalid-json'],
     [0, 'REDRIVEN', 'redriven by ann, attempt 1'],
   ]);
-  memory.apply(batch);
+  memory.apply(journalRecord);
   const again = decided([{ ...broken, offset: 3, ...redriven('dlq/0@7') }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
   // What the bridge sends is another matter: it is parked as often as it comes.
@@ -244,9 +241,9 @@ test('a dead letter that was sent back twice passes once, and the journal says b
 test('a mended letter passes, and a letter whose publication was delivered meanwhile does not', () => {
   const memory = state();
   const mended = { ...arrived(0), ...redriven('dlq/0@7') };
-  const { decisions, batch } = decided([mended], memory, rules, now);
+  const { decisions, journalRecord } = decided([mended], memory, rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['forward']);
-  memory.apply(batch);
+  memory.apply(journalRecord);
   const late = decided([{ ...arrived(1), ...redriven('dlq/0@9') }], memory, rules, now);
   expect(late.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });
@@ -258,8 +255,8 @@ test('a letter older than the window passes when an operator allows stale events
   expect(refused.decisions).toMatchObject([{ letter: { reason: 'older-than-window' } }]);
   const allowed = decided([{ ...arrived(0, old), ...redriven('b', true) }], memory, rules, now);
   expect(allowed.decisions.map(({ kind }) => kind)).toEqual(['forward']);
-  expect(allowed.batch.labels).toContain('redriven by ann, attempt 1, stale allowed');
-  memory.apply(allowed.batch);
+  expect(allowed.journalRecord.labels).toContain('redriven by ann, attempt 1, stale allowed');
+  memory.apply(allowed.journalRecord);
   const again = decided([{ ...arrived(1, old), ...redriven('c', true) }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDecoder } from '../../../src/avro/decoder.ts';
+import { Decoder } from '../../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../../src/avro/records.ts';
 import { schemas } from '../../../src/avro/schemas.ts';
 import { digestOf, noDigest } from '../../../src/digest.ts';
@@ -8,7 +8,7 @@ import { sampleText } from '../../../src/voucherify/sample.ts';
 import { anInput, aRawValue, aRegistry } from '../../support/builders.ts';
 
 const decoded = async (value: Buffer | null, key = 'the-key') => {
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, aRegistry());
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, aRegistry());
   await decoder.prepare([value]);
   return decodeRecord(anInput(5, value, key), decoder);
 };
@@ -58,7 +58,7 @@ test.each([
 });
 
 test('a record without a key has the empty digest', async () => {
-  const decoder = createDecoder<RawWebhook>(schemas.RawWebhook.type, aRegistry());
+  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, aRegistry());
   const record = decodeRecord({ ...anInput(0, null), key: null }, decoder);
   expect(record.digest).toEqual(noDigest);
   expect(record.receivedAtMs).toBe(1_700_000_000_000);

@@ -7,7 +7,7 @@ import { digestOf } from '../../../src/digest.ts';
 import { replay } from '../../../src/journal/replay.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { Decision, Rules } from '../../../src/processor/decide.ts';
-import type { Decoded } from '../../../src/processor/decode.ts';
+import type { DecodedRecord } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import { aPublication } from '../../support/builders.ts';
 import { decided } from '../../support/decided.ts';
@@ -53,7 +53,7 @@ const world = fc.record({
 });
 
 type Arrival = {
-  readonly record: Omit<Decoded, 'offset'>;
+  readonly record: Omit<DecodedRecord, 'offset'>;
   readonly id: string;
   readonly appendedAt: number;
 };
@@ -99,7 +99,7 @@ function restored(journal: readonly JournalRecord[], now: number): PartitionStat
       kept.length < journal.length ? now - 2 * windowMs + windowMs / 8 : undefined,
     fallback,
   });
-  for (const batch of kept) add(batch);
+  for (const record of kept) add(record);
   return finish().state;
 }
 
@@ -125,12 +125,12 @@ function play({
     if (isRestarted) state = restored(journal, now + skew);
     const records = slice.map(({ record }, i) => ({ ...record, offset: state.position + i }));
     const hadForgotten = state.isOlderThanWindow(Number.NEGATIVE_INFINITY, 0);
-    const { decisions, batch } = decided(records, state, rules, now + skew);
+    const { decisions, journalRecord } = decided(records, state, rules, now + skew);
     seen.push(
       ...slice.map(({ id }, i) => ({ id, decision: decisions[i] as Decision, hadForgotten })),
     );
-    journal.push(batch);
-    state.apply(batch);
+    journal.push(journalRecord);
+    state.apply(journalRecord);
   }
   return seen;
 }
@@ -168,14 +168,14 @@ test('replaying the journal gives the state that the processor had', () => {
       const live = new PartitionState(0, windowMs, undefined);
       const journal: JournalRecord[] = [];
       for (const { record } of arrivals) {
-        const { batch } = decided(
+        const { journalRecord } = decided(
           [{ ...record, offset: live.position }],
           live,
           rules,
           record.receivedAtMs,
         );
-        journal.push(batch);
-        live.apply(batch);
+        journal.push(journalRecord);
+        live.apply(journalRecord);
       }
       const { add, finish } = replay({
         name: 'j',
@@ -184,7 +184,7 @@ test('replaying the journal gives the state that the processor had', () => {
         coveredFromMs: () => undefined,
         fallback: 0,
       });
-      for (const batch of journal) add(batch);
+      for (const record of journal) add(record);
       const { state } = finish();
       expect([state.position, state.streamTimeMs, state.size]).toEqual([
         live.position,

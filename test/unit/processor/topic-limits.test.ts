@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { errorOfCode } from '../../../src/kafka/cluster.ts';
 import type { OutputRecord } from '../../../src/kafka/transactional-producer.ts';
-import { excessOf, explained, readTopicLimits } from '../../../src/processor/topic-limits.ts';
+import { TopicLimits } from '../../../src/processor/topic-limits.ts';
 import { encodeRecordBatch } from '../../support/record-batch.ts';
 
 const records: OutputRecord[] = Array.from({ length: 40 }, (_, i) => ({
@@ -27,42 +27,41 @@ const topics = (config: Record<string, string>) => ({
     new Map([['t', { partitions: 1, replicationFactor: 1, config, overrides: {} }]]),
 });
 
-test('the limit is kept to the byte', async () => {
-  const limitsOf = (bytes: number) =>
-    readTopicLimits(
-      topics({ 'max.message.bytes': String(bytes), 'segment.bytes': '99999999' }),
-      () => ['t'],
-    );
-  expect(excessOf(transaction, await limitsOf(size), 5)).toBeUndefined();
-  expect(excessOf(transaction, await limitsOf(size - 1), 5)).toEqual({
-    topic: 't',
-    bytes: size,
-    limit: size - 1,
-  });
+const limitOf = (bytes: number) =>
+  topics({ 'max.message.bytes': String(bytes), 'segment.bytes': '99999999' });
+
+test('a batch may have as many bytes as the limit, and not one more', async () => {
+  const exact = await TopicLimits.read(limitOf(size), () => ['t']);
+  expect(exact.excessOf(transaction, 5)).toBeUndefined();
+  const less = await TopicLimits.read(limitOf(size - 1), () => ['t']);
+  expect(less.excessOf(transaction, 5)).toEqual({ topic: 't', bytes: size, limit: size - 1 });
 });
 
-test('a segment limits a batch as well, and a refresh reads a changed limit', async () => {
-  const config = { 'max.message.bytes': '1000000', 'segment.bytes': '50000' };
-  const limits = await readTopicLimits(topics(config), () => ['t']);
-  expect([limits.of('t'), limits.of('unknown')]).toEqual([50_000, Number.POSITIVE_INFINITY]);
-  config['max.message.bytes'] = '2000';
-  await limits.refresh();
-  expect(limits.of('t')).toBe(2_000);
+test('a batch must also fit into a segment', async () => {
+  const config = { 'max.message.bytes': '99999999', 'segment.bytes': String(size - 1) };
+  const limits = await TopicLimits.read(topics(config), () => ['t']);
+  expect(limits.excessOf(transaction, 5)).toMatchObject({ limit: size - 1 });
 });
 
-test('a refusal is a reason to try again where the topic takes less than before, also for the second who meets it', async () => {
+test('a topic without a known limit takes every batch', async () => {
+  const limits = await TopicLimits.read(limitOf(10), () => ['t']);
+  const elsewhere = { ...transaction, records: [{ topic: 'unknown', messages: records }] };
+  expect(limits.excessOf(elsewhere, 5)).toBeUndefined();
+});
+
+test('a refusal is retriable where the topic now takes less, for every partition that meets it', async () => {
   const config = { 'max.message.bytes': '1000000', 'segment.bytes': '5000000' };
-  const limits = await readTopicLimits(topics(config), () => ['t']);
+  const limits = await TopicLimits.read(topics(config), () => ['t']);
   const refusal = errorOfCode(10);
   // Nothing has changed: the broker refuses what it should take, and an operator must look.
-  expect(await explained(refusal, transaction, limits)).toBe(refusal);
+  expect(await limits.explain(refusal, transaction)).toBe(refusal);
   config['max.message.bytes'] = '2000';
   for (let partitions = 0; partitions < 2; partitions += 1) {
-    expect(await explained(refusal, transaction, limits)).toMatchObject({
+    expect(await limits.explain(refusal, transaction)).toMatchObject({
       code: 'TOPIC_UNFIT',
       recovery: 'retry',
     });
   }
   const other = new Error('other');
-  expect(await explained(other, transaction, limits)).toBe(other);
+  expect(await limits.explain(other, transaction)).toBe(other);
 });

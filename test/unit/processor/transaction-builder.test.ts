@@ -5,15 +5,13 @@ import { digestOf } from '../../../src/digest.ts';
 import { noIdentity } from '../../../src/journal/deployment-identity.ts';
 import { PartitionState } from '../../../src/journal/state.ts';
 import type { InputRecord } from '../../../src/kafka/group.ts';
-import { decide } from '../../../src/processor/decide.ts';
-import type { Decoded } from '../../../src/processor/decode.ts';
-import {
-  type Assembly,
-  cloudEventConstants,
-  TransactionBuilder,
-} from '../../../src/processor/transaction-builder.ts';
+import type { Decision } from '../../../src/processor/decide.ts';
+import type { DecodedRecord } from '../../../src/processor/decode.ts';
+import { EventEncoders } from '../../../src/processor/event-encoders.ts';
+import { type Assembly, TransactionBuilder } from '../../../src/processor/transaction-builder.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import { anInput, aPublication, aRawValue } from '../../support/builders.ts';
+import { decided } from '../../support/decided.ts';
 
 const now = Date.parse('2026-11-24T12:00:00Z');
 const publications = {
@@ -24,22 +22,21 @@ const publications = {
   'no-campaign': 'out',
   other: 'out',
 };
+const encoders = new EventEncoders('http://registry', {
+  eventSource: 'urn:voucherbus',
+  eventType: 'io.voucherbus.publication.succeeded.v1',
+});
+encoders.add('out', 2);
 const assembly: Assembly = {
   catalog: { raw: 'raw', deadLetters: 'dlq', journal: 'journal' },
   group: 'g',
-  encodeEvent: () => createEncoder(schemas.PublicationSucceeded.type, 2),
+  encoders,
   encodeJournalRecord: createEncoder(schemas.JournalRecord.type, 3),
   partitions: 6,
-  cloudEvent: () =>
-    cloudEventConstants(
-      'urn:voucherbus',
-      'io.voucherbus.publication.succeeded.v1',
-      'http://registry/schemas/ids/2',
-    ),
 };
 
 const content = aPublication({ publicationId: 'pub_1', createdAt: '2026-11-24T11:59:00.500Z' });
-const good: Decoded = {
+const good: DecodedRecord = {
   offset: 7,
   timestampMs: now,
   receivedAtMs: now,
@@ -54,13 +51,13 @@ const letter = {
   path: '$',
   message: 'the body is not JSON',
 } as const;
-const bad: Decoded = { ...good, offset: 8, content: { kind: 'broken', letter } };
-const ignored: Decoded = {
+const bad: DecodedRecord = { ...good, offset: 8, content: { kind: 'broken', letter } };
+const ignored: DecodedRecord = {
   ...good,
   offset: 9,
   content: { kind: 'other-event', eventType: 'voucher.created' },
 };
-const repeat: Decoded = { ...good, offset: 10 };
+const repeat: DecodedRecord = { ...good, offset: 10 };
 
 const inputs: readonly InputRecord[] = [
   anInput(7, aRawValue()),
@@ -76,16 +73,17 @@ const rules = {
   olderThanWindow: 'park',
   personalData: [],
 } as const;
-const draft = new TransactionBuilder(4, rules, now, assembly);
-let read = 0;
-const batch = decide(
+const builder = new TransactionBuilder(4, rules.routes.version, now, assembly);
+const { decisions, journalRecord } = decided(
   [good, bad, ignored, repeat],
   new PartitionState(7, 1e9, undefined),
   rules,
   now,
-  (decision) => draft.add(inputs[read++] as InputRecord, decision),
 );
-const transaction = draft.closedWith(batch);
+inputs.forEach((input, i) => {
+  builder.add(input, decisions[i] as Decision);
+});
+const transaction = builder.finish(journalRecord);
 const recordsOf = (topic: string) =>
   transaction.records.find((one) => one.topic === topic)?.messages ?? [];
 

@@ -9,15 +9,15 @@ import { aPublication } from '../../support/builders.ts';
 
 function compiled(text: string): Routes {
   const read = readRoutes(text);
-  if ('problems' in read) throw new Error(read.problems.join('\n'));
+  if (read.kind === 'invalid') throw new Error(read.problems.join('\n'));
   return compileRoutes(read.file, 'v1', (suffix) => `t.${suffix}`);
 }
 
 const anEvent = (changes: Partial<PublicationSucceeded> = {}): PublicationSucceeded => {
   const publication = aPublication({ publicationId: 'pub_1', voucherCount: 3 });
-  const event = enrich(publication, { source: 'shop', receivedAtMs: 1, processedAtMs: 2 }, []);
-  if ('kind' in event) throw new Error(event.message);
-  return { ...event, ...changes };
+  const result = enrich(publication, { source: 'shop', receivedAtMs: 1, processedAtMs: 2 }, []);
+  if (result.kind === 'rejection') throw new Error(result.message);
+  return { ...result.event, ...changes };
 };
 
 const event = anEvent({ metadata: { tier: 'gold', n: '5' } });

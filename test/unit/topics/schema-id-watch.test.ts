@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readConfig } from '../../../src/config/read.ts';
 import { createCatalog } from '../../../src/topics/catalog.ts';
-import { watchSchemaIds } from '../../../src/topics/schema-id-watch.ts';
+import { SchemaIdWatch } from '../../../src/topics/schema-id-watch.ts';
 
 const config = readConfig(['topics'], { env: { TOPIC_PREFIX: 'v' }, readFile: () => '' });
 const catalog = createCatalog(config.topics);
@@ -15,7 +15,7 @@ test('a registry that was made again, and counts anew, ends the service', async 
       return first;
     },
   };
-  const watch = watchSchemaIds(registry, catalog, () => 1, 5);
+  const watch = new SchemaIdWatch(registry, catalog, () => 1, 5);
   await expect.poll(() => looks).toBeGreaterThan(20);
   first = 7;
   await expect(watch.ended).rejects.toMatchObject({
@@ -33,7 +33,7 @@ test('a registry that is away changes nothing', async () => {
       throw new Error('away');
     },
   };
-  const watch = watchSchemaIds(registry, catalog, () => 1, 5);
+  const watch = new SchemaIdWatch(registry, catalog, () => 1, 5);
   await expect.poll(() => looks).toBeGreaterThan(20);
   const none = Symbol('still running');
   expect(await Promise.race([watch.ended, Promise.resolve(none)])).toBe(none);

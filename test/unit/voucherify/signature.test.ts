@@ -23,41 +23,51 @@ test.each(vectors)(
   'the official vector with key %s and body %j verifies',
   (key, body, signature) => {
     const result = verify(Buffer.from(body), signature, [{ name: 'one', key }]);
-    expect(result).toMatchObject({ secretName: 'one', signature });
+    expect(result).toMatchObject({ kind: 'verified', verified: { secretName: 'one', signature } });
   },
 );
 
 test("the SDK's negative vector does not verify", () => {
   const wrong = '8ebb38af093d81c3ac7ae4bc035f16080d23dd9c204511d287de611d3a0948be';
   const secrets = [{ name: 'one', key: 'secret-signature-key' }];
-  expect(verify(Buffer.from('{"test":"test1"}'), wrong, secrets)).toBe('wrong-signature');
+  expect(verify(Buffer.from('{"test":"test1"}'), wrong, secrets)).toEqual({
+    kind: 'wrong-signature',
+  });
 });
 
-test('several secrets are valid at once, and the one that verified is named', () => {
+test('several secrets are valid at once, and the result names the one that matched', () => {
   const secrets = [
     { name: 'old', key: 'a' },
     { name: 'new', key: 'b' },
   ];
   const body = Buffer.from('{}');
-  expect(verify(body, sign(body, 'a'), secrets)).toMatchObject({ secretName: 'old' });
-  expect(verify(body, sign(body, 'b'), secrets)).toMatchObject({ secretName: 'new' });
-  expect(verify(body, sign(body, 'c'), secrets)).toBe('wrong-signature');
+  expect(verify(body, sign(body, 'a'), secrets)).toMatchObject({
+    kind: 'verified',
+    verified: { secretName: 'old' },
+  });
+  expect(verify(body, sign(body, 'b'), secrets)).toMatchObject({
+    kind: 'verified',
+    verified: { secretName: 'new' },
+  });
+  expect(verify(body, sign(body, 'c'), secrets)).toEqual({ kind: 'wrong-signature' });
 });
 
-test.each([undefined, ''])('a missing signature (%j) is told from a wrong one', (signature) => {
-  expect(verify(Buffer.from('{}'), signature, [{ name: 'one', key: 'a' }])).toBe('no-signature');
+test.each([undefined, ''])('a missing signature (%j) differs from a wrong one', (signature) => {
+  expect(verify(Buffer.from('{}'), signature, [{ name: 'one', key: 'a' }])).toEqual({
+    kind: 'no-signature',
+  });
 });
 
 test.each(['short', 'é'.repeat(64), 'A17D'])(
-  'a malformed signature %j is wrong, and nothing throws',
+  'a malformed signature %j is a wrong signature',
   (signature) => {
-    expect(verify(Buffer.from('{}'), signature, [{ name: 'one', key: 'a' }])).toBe(
-      'wrong-signature',
-    );
+    expect(verify(Buffer.from('{}'), signature, [{ name: 'one', key: 'a' }])).toEqual({
+      kind: 'wrong-signature',
+    });
   },
 );
 
-test('any JSON, printed with any indentation, verifies under the signature of its compact text', () => {
+test('any JSON with any indentation verifies with the signature of its compact text', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.constantFrom(1, 2, 4, '\t'), (value, indent) => {
       const compact = JSON.stringify(value);
@@ -65,32 +75,36 @@ test('any JSON, printed with any indentation, verifies under the signature of it
       expect(withoutWhitespace(spacious)?.toString()).toBe(compact);
       const signature = sign(Buffer.from(compact), 'k');
       expect(verify(spacious, signature, [{ name: 'one', key: 'k' }])).toMatchObject({
-        secretName: 'one',
+        kind: 'verified',
+        verified: { secretName: 'one' },
       });
     }),
   );
 });
 
 test.each(['[1 2]', '[tr ue]', '{"a":1 2}', '1\n2'])(
-  'white space that keeps two tokens apart is not taken away: %j',
+  'white space between two tokens is not removed: %j',
   (body) => {
     const signature = sign(Buffer.from(body.replaceAll(/\s/g, '')), 'k');
     const secrets = [{ name: 'one', key: 'k' }];
-    expect(verify(Buffer.from(body), signature, secrets)).toBe('wrong-signature');
+    expect(verify(Buffer.from(body), signature, secrets)).toEqual({ kind: 'wrong-signature' });
   },
 );
 
-test('a replayed body cannot be made large by white space', () => {
+test('white space cannot make a replayed body large', () => {
   const secrets = [{ name: 'one', key: 'k' }];
   const signature = sign(Buffer.from('{"a":1}'), 'k');
   const inflated = (bytes: number) => Buffer.from(`{"a":${' '.repeat(bytes)}1}`);
-  expect(verify(inflated(4_000), signature, secrets)).toMatchObject({ secretName: 'one' });
-  expect(verify(inflated(5_000), signature, secrets)).toBe('wrong-signature');
+  expect(verify(inflated(4_000), signature, secrets)).toMatchObject({
+    kind: 'verified',
+    verified: { secretName: 'one' },
+  });
+  expect(verify(inflated(5_000), signature, secrets)).toEqual({ kind: 'wrong-signature' });
 });
 
-test('the body stays the bytes that came', () => {
+test('the verified body has the bytes that were received', () => {
   const body = Buffer.from('{ "amount": 1.0, "big": 12345678901234567890 }');
   const signature = sign(withoutWhitespace(body) ?? Buffer.alloc(0), 'k');
   const result = verify(body, signature, [{ name: 'one', key: 'k' }]);
-  expect(result).toMatchObject({ body });
+  expect(result).toMatchObject({ kind: 'verified', verified: { body } });
 });

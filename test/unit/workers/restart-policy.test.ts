@@ -19,7 +19,7 @@ test('a minute of life makes up for all earlier deaths', () => {
   expect(consequence).toEqual({ kind: 'replace', waitMs: 0, shortLives: 0 });
 });
 
-test('a worker that finds at the start that it can not run is not replaced; one that is killed at the start is', () => {
+test('a worker that finds at the start that it cannot run is not replaced; one that is killed at the start is', () => {
   const first = { ...death, hasAnyRun: false };
   expect(restartPolicy({ ...first, isByItself: true }).kind).toBe('give-up');
   expect(restartPolicy(first).kind).toBe('replace');

@@ -9,9 +9,9 @@ import type { BridgeContext } from '../../../../src/bridge/context.ts';
 import { FastPathConnection } from '../../../../src/bridge/fast-path/connection.ts';
 import { InFlight } from '../../../../src/bridge/in-flight.ts';
 import type { ReceivedWebhook } from '../../../../src/bridge/raw-record.ts';
-import { Refusals } from '../../../../src/bridge/refusal-log.ts';
+import { RefusalLog } from '../../../../src/bridge/refusal-log.ts';
 import { StoreProgress } from '../../../../src/bridge/store-progress.ts';
-import type { Kept } from '../../../../src/bridge/webhook-store.ts';
+import type { StoredWebhook } from '../../../../src/bridge/webhook-store.ts';
 import { createLog } from '../../../../src/observability/log.ts';
 import { createMetrics } from '../../../../src/observability/metrics.ts';
 import { signedHeaders } from '../../../../src/voucherify/signature.ts';
@@ -22,13 +22,13 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-type Keep = (webhooks: readonly ReceivedWebhook[]) => Promise<readonly Kept[]>;
+type Store = (webhooks: readonly ReceivedWebhook[]) => Promise<readonly StoredWebhook[]>;
 
-const storing: Keep = async (webhooks) =>
-  webhooks.map((_, offset) => ({ partition: 1, offset: 40 + offset }));
+const storing: Store = async (webhooks) =>
+  webhooks.map((_, offset) => ({ kind: 'stored', partition: 1, offset: 40 + offset }));
 
-/** A server all of whose connections begin on the fast lane; Node's, behind it, answers 299 with the body that it has read. */
-async function aServer({ keep = storing, responseTimeoutMs = 5_000, maxRequests = 100 } = {}) {
+/** A server all of whose connections begin on the fast path. Node's server behind it responds with 299 and the body. */
+async function aServer({ store = storing, responseTimeoutMs = 5_000, maxRequests = 100 } = {}) {
   const behind = createHttpServer(async (request, response) => {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
@@ -40,7 +40,7 @@ async function aServer({ keep = storing, responseTimeoutMs = 5_000, maxRequests 
   const batcher = new Batcher(
     (batch) => {
       webhooks.push(...batch);
-      return keep(batch);
+      return store(batch);
     },
     { maxRecords: 10, maxBytes: 1e6 },
   );
@@ -56,14 +56,14 @@ async function aServer({ keep = storing, responseTimeoutMs = 5_000, maxRequests 
     rawTopic: 'raw',
     batcher,
     inFlight: new InFlight({ maxRequests, maxBytes: 1e6 }),
-    refusals: new Refusals(createLog('silent', 'test')),
+    refusals: new RefusalLog(createLog('silent', 'test')),
     progress: new StoreProgress(createLog('silent', 'test')),
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
     isStopping: () => state.isStopping,
   } as unknown as BridgeContext;
   const server = createServer({ allowHalfOpen: true, noDelay: true });
-  const connections = new Connections(server as never);
+  const connections = new Connections(1_000);
   server.on('connection', (socket) => {
     new FastPathConnection(socket, context, connections, (left) => behind.emit('connection', left));
   });
@@ -71,8 +71,9 @@ async function aServer({ keep = storing, responseTimeoutMs = 5_000, maxRequests 
   closers.push(() => server.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const outcomes = async () => {
-    const { values } = await context.metrics.webhooks.get();
-    return Object.fromEntries(values.map(({ labels, value }) => [labels['outcome'], value]));
+    const json = await context.metrics.registry.getMetricsAsJSON();
+    const values = json.find(({ name }) => name === 'voucherbus_webhooks_received_total')?.values;
+    return Object.fromEntries((values ?? []).map((one) => [one.labels['outcome'], one.value]));
   };
   return { url, webhooks, state, context, outcomes };
 }
@@ -168,7 +169,7 @@ test('what is sent before the answer is answered after it', async () => {
   const taken = Promise.withResolvers<void>();
   const sent = Promise.withResolvers<void>();
   const { url } = await aServer({
-    keep: async (webhooks) => {
+    store: async (webhooks) => {
       taken.resolve();
       await sent.promise;
       return storing(webhooks);
@@ -189,11 +190,11 @@ test('what is sent before the answer is answered after it', async () => {
 
 test('what Kafka does not store in time is answered 503, and the connection goes on', async () => {
   const held: (() => void)[] = [];
-  const keep: Keep = async (webhooks) => {
+  const store: Store = async (webhooks) => {
     if (held.length === 0) await new Promise<void>((resolve) => held.push(resolve));
     return storing(webhooks);
   };
-  const { url, context, outcomes } = await aServer({ keep, responseTimeoutMs: 100 });
+  const { url, context, outcomes } = await aServer({ store, responseTimeoutMs: 100 });
   const { socket, received } = await opened(url);
   socket.write(request('{}'));
   await until(() => statuses(received()).length === 1);
@@ -209,7 +210,7 @@ test('what Kafka does not store in time is answered 503, and the connection goes
 });
 
 test('a failed write is answered 503', async () => {
-  const { url } = await aServer({ keep: () => Promise.reject(new Error('Kafka is away')) });
+  const { url } = await aServer({ store: () => Promise.reject(new Error('Kafka is away')) });
   const { answers } = await exchange(url, [request('{}')]);
   expect(answers.map(({ status }) => status)).toEqual([503]);
 });

@@ -24,7 +24,7 @@ import type { ReceivedWebhook } from '../../../../src/bridge/raw-record.ts';
 import { decodeFrames, encodeFrame } from '../../../../src/bridge/spool/frames.ts';
 import { takeLock } from '../../../../src/bridge/spool/lock.ts';
 import { Spool } from '../../../../src/bridge/spool/spool.ts';
-import { keepWithSpool, type Write } from '../../../../src/bridge/webhook-store.ts';
+import { SpoolingStore, type Write } from '../../../../src/bridge/webhook-store.ts';
 
 let directory: string;
 beforeEach(async () => {
@@ -121,11 +121,11 @@ test('what Kafka does not take stays, and comes again', async () => {
   await spool.close();
 });
 
-test('a full spool refuses, says by how much, and takes again when there is room', async () => {
+test('a full spool refuses, says by how much, and accepts again when there is room', async () => {
   const spool = await openSpool({ maxBytes: 400 });
   await spool.append([aWebhook('x'.repeat(200))]);
   await expect(spool.append([aWebhook('y'.repeat(200))])).rejects.toThrow(
-    /over SPOOL_MAX_BYTES \(400\)/,
+    /exceed SPOOL_MAX_BYTES \(400\)/,
   );
   await drained(spool);
   await spool.append([aWebhook('y'.repeat(200))]);
@@ -143,18 +143,18 @@ test('a second bridge in the same directory is refused, and one after a crash is
   await next.close();
 });
 
-test('a directory that can not be written is named', async () => {
+test('a directory that cannot be written is an error that names it', async () => {
   const file = join(directory, 'a file');
   await writeFile(file, '');
   const options = { directory: join(file, 'spool'), maxBytes: 1e9, segmentBytes: 1e6 };
   await expect(Spool.open(options)).rejects.toThrow(/cannot use SPOOL_DIR .*a file/);
 });
 
-test('a file that can not be read is told and left, and the others are sent', async () => {
+test('a file that cannot be read is reported and kept, and the others are sent', async () => {
   const spool = await openSpool({ segmentBytes: 1 });
   for (const text of ['a', 'b', 'c']) await spool.append([aWebhook(text)]);
   await spool.close();
-  // A directory in its place can not be read, not even by root.
+  // Not even root can read a directory in its place.
   await rm(join(directory, '000000000002.segment'));
   await mkdir(join(directory, '000000000002.segment'));
   const next = await openSpool({ segmentBytes: 1 });
@@ -167,7 +167,7 @@ test('a file that can not be read is told and left, and the others are sent', as
   }
   expect(texts).toEqual(['a', 'c']);
   expect(errors.map(String)).toEqual([
-    expect.stringMatching(/can not read .*000000000002.segment, which is left there/),
+    expect.stringMatching(/cannot read .*000000000002.segment, which stays there/),
   ]);
   expect(next.state.damaged).toBe(1);
   expect(await readdir(directory)).toContain('000000000002.segment');
@@ -201,7 +201,7 @@ test.runIf(isRoot)(
           (error) => {
             refusals += 1;
             expect(String(error)).toMatch(
-              /can not write to SPOOL_DIR .*(ENOSPC|no space|no more bytes)/i,
+              /cannot write to SPOOL_DIR .*(ENOSPC|no space|no more bytes)/i,
             );
           },
         );
@@ -224,13 +224,13 @@ test.runIf(isRoot)(
       await spool.drainOldest(() => Promise.reject(new Error('away'))).catch(() => undefined);
       execFileSync('mount', ['-o', 'remount,ro', disk]);
       await expect(spool.append([aWebhook('b')])).rejects.toThrow(
-        /can not write to SPOOL_DIR .*EROFS/,
+        /cannot write to SPOOL_DIR .*EROFS/,
       );
       const sent: string[] = [];
       const send = async (webhooks: readonly ReceivedWebhook[]) =>
         void sent.push(...webhooks.map(textOf));
       for (let attempts = 0; attempts < 3; attempts += 1) {
-        await expect(spool.drainOldest(send)).rejects.toThrow(/can not delete .*EROFS/);
+        await expect(spool.drainOldest(send)).rejects.toThrow(/cannot delete .*EROFS/);
       }
       expect(sent).toEqual(['a']);
       execFileSync('mount', ['-o', 'remount,rw', disk]);
@@ -267,33 +267,35 @@ test('while many are leaving, others are appended behind them, into another file
   await spool.close();
 });
 
-const stored = { partition: 0, offset: 1 };
+const stored = { kind: 'stored', partition: 0, offset: 1 } as const;
+const spooled = { kind: 'spooled' } as const;
 const quiet = { budgetMs: 1_000, onTrouble: () => {} };
 
-test('one webhook that Kafka refuses for good holds up no other: it is set aside, kept, and counted', async () => {
+test('a webhook that Kafka refuses for good is set aside and counted, and does not delay the others', async () => {
   const spool = await openSpool();
   for (const text of ['a', 'poison', 'b', 'c']) await spool.append([aWebhook(text)]);
   const sent: string[] = [];
   const write: Write = async (webhooks) =>
     webhooks.map((webhook) => {
-      if (textOf(webhook) === 'poison') return { kind: 'refused', reason: 'INVALID_RECORD' };
+      if (textOf(webhook) === 'poison')
+        return { kind: 'refused', reason: 'INVALID_RECORD' } as const;
       sent.push(textOf(webhook));
       return stored;
     });
   const troubles: string[] = [];
   const onTrouble = (error: unknown) => void troubles.push(String(error));
-  const keeper = keepWithSpool(write, spool, { ...quiet, onTrouble });
+  const store = new SpoolingStore(write, spool, { ...quiet, onTrouble });
   await vi.waitUntil(() => spool.isEmpty, { timeout: 30_000 });
   expect(sent).toEqual(['a', 'b', 'c']);
-  // One that comes later, too: 202 is said because it is kept.
-  expect(await keeper.keep([aWebhook('poison'), aWebhook('d')])).toEqual(['spooled', stored]);
+  // A later one, too. The bridge may respond with 202, because the webhook is on the disk.
+  expect(await store.store([aWebhook('poison'), aWebhook('d')])).toEqual([spooled, stored]);
   expect(spool.state.refused).toBe(2);
   expect(troubles.join()).toContain('INVALID_RECORD');
-  await keeper.close();
+  await store.close();
   const next = await openSpool();
   expect(next.state).toMatchObject({ webhooks: 0, refused: 2 });
   await next.close();
-  // As the log says: with another ending it is sent again.
+  // As the log says: renamed, the file is sent again.
   const [aside = ''] = (await readdir(directory)).filter((name) => name.endsWith('.refused'));
   await rename(join(directory, aside), join(directory, aside.replace('.refused', '.segment')));
   const again = await openSpool();
@@ -301,26 +303,27 @@ test('one webhook that Kafka refuses for good holds up no other: it is set aside
   await again.close();
 });
 
-test('a partition without a leader holds up no other', async () => {
+test('a partition without a leader does not delay the others', async () => {
   const spool = await openSpool();
   let isBack = false;
   const sent: string[] = [];
   const write: Write = async (webhooks) =>
     webhooks.map((webhook) => {
       const text = textOf(webhook);
-      if (text.startsWith('bad') && !isBack) return { kind: 'unavailable', reason: 'no leader' };
+      if (text.startsWith('bad') && !isBack)
+        return { kind: 'unavailable', reason: 'no leader' } as const;
       sent.push(text);
       return stored;
     });
-  const keeper = keepWithSpool(write, spool, quiet);
-  expect(await keeper.keep([aWebhook('bad 1'), aWebhook('a')])).toEqual(['spooled', stored]);
-  await keeper.keep([aWebhook('b'), aWebhook('bad 2'), aWebhook('c')]);
+  const store = new SpoolingStore(write, spool, quiet);
+  expect(await store.store([aWebhook('bad 1'), aWebhook('a')])).toEqual([spooled, stored]);
+  await store.store([aWebhook('b'), aWebhook('bad 2'), aWebhook('c')]);
   await vi.waitUntil(() => sent.includes('b') && sent.includes('c'), { timeout: 30_000 });
   expect(sent.some((text) => text.startsWith('bad'))).toBe(false);
   isBack = true;
   await vi.waitUntil(() => spool.isEmpty, { timeout: 30_000 });
   expect(sent.toSorted()).toEqual(['a', 'b', 'bad 1', 'bad 2', 'c']);
-  await keeper.close();
+  await store.close();
 });
 
 test('only this user can read what is spooled', async () => {

@@ -105,7 +105,7 @@ test('a fetch that meets a moved leader or a dead broker reads the metadata agai
   expect(joins.length).toBe(1);
 });
 
-/** Brokers 1 … n, of which these can not be connected. */
+/** Brokers 1 … n, of which these cannot be connected. */
 function aPool(count: number, dead: readonly number[]) {
   const pool = Object.create(BrokerPool.prototype);
   pool.brokers = Object.fromEntries(
@@ -121,7 +121,7 @@ function aPool(count: number, dead: readonly number[]) {
   return pool;
 }
 
-test('where one broker can not be connected, the next is asked', async () => {
+test('where one broker cannot be connected, the next is asked', async () => {
   for (let i = 0; i < 20; i += 1) {
     const pool = aPool(3, [1, 3]);
     expect(await pool.withBroker(async ({ nodeId }: { nodeId: string }) => nodeId)).toBe('2');

@@ -1,12 +1,12 @@
 /** What is given back is gone for all who look, and nothing else is. */
 
 import { expect, test } from 'vitest';
-import { giveBack, release, retain } from '../../../src/kafka/buffer-lifetime.ts';
+import { freeNow, release, retain } from '../../../src/buffers/lifetime.ts';
 
 test('what has a single user is gone when it is given back', () => {
   const bytes = Buffer.alloc(100_000);
   const slice = bytes.subarray(5, 10);
-  giveBack(bytes);
+  freeNow(bytes);
   expect([bytes.length, slice.length]).toEqual([0, 0]);
 });
 
@@ -22,7 +22,7 @@ test('what has several users is gone with the last one', () => {
 
 test('a slice is not given back, for the rest may have others that use it', () => {
   const bytes = Buffer.alloc(100_000);
-  giveBack(bytes.subarray(1));
+  freeNow(bytes.subarray(1));
   expect(bytes.length).toBe(100_000);
 });
 
@@ -34,6 +34,6 @@ test("Node's pool, which all small Buffers share, stays", () => {
   release(small);
   expect([String(small), String(other)]).toEqual(['pooled', 'other']);
   const wholePool = Buffer.from(small.buffer);
-  giveBack(wholePool);
+  freeNow(wholePool);
   expect(String(other)).toBe('other');
 });
