@@ -1,6 +1,7 @@
 /**
- * `make bench`: the figures of the README, measured here and now, as Markdown, and in bench/results as JSON and as a picture. BENCH names those to
- * run (backlog, bridge, latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how many.
+ * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes them
+ * to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge, fast-path,
+ * latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how many.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,7 +21,8 @@ const runs = Number(RUNS);
 
 const benches: Readonly<Record<string, () => Promise<Race>>> = {
   backlog: () => benchBacklog(Number(EVENTS), runs),
-  bridge: () => benchBridge(runs),
+  bridge: () => benchBridge(runs, 'Vert.x'),
+  'fast-path': () => benchBridge(runs, 'HTTP_FAST_PATH=off'),
   latency: () => benchLatency(runs),
   crash: () => benchCrash(runs),
   restore: () => benchRestore(Number(IDS), runs),

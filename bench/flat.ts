@@ -14,8 +14,9 @@ import { curvesOf } from './chart.ts';
 import { startContestant } from './contestants.ts';
 import { fill, types } from './fill.ts';
 import { cpuOf, memoryOf, stopProcess } from './process.ts';
+import { type Curve, curveTableOf, type Sample } from './race.ts';
 import { fillJournal } from './restore.ts';
-import { prepare, type Setting, say, spreadOf, sumOf } from './setting.ts';
+import { prepare, type Setting, say, sumOf } from './setting.ts';
 
 const { RUNS = '2', EVENTS = '200000', CURVES = 'ids,partitions,routes' } = process.env;
 const runs = Number(RUNS);
@@ -30,14 +31,7 @@ const curves = [
   { of: 'routes', scale: 1, key: 'routes', at: [5, 25, 100] },
 ] as const;
 
-type Sample = {
-  readonly cpuMicros: number;
-  /** From the start of the process until every partition has committed something. */
-  readonly startMs: number;
-  readonly memoryMb: number;
-};
-
-type EphemeralDeployment = { readonly setting: Setting; readonly samples: Sample[]; onRaw: number };
+type Lane = { readonly setting: Setting; readonly samples: Sample[]; onRaw: number };
 
 const work = await mkdtemp(join(tmpdir(), 'voucherbus-flat-'));
 
@@ -61,7 +55,7 @@ async function routesFile(count: number): Promise<string> {
 }
 
 /** Its journal holds so many ids already, and raw the records that they came from. */
-async function stageOf({ ids, partitions, routes }: Point): Promise<EphemeralDeployment> {
+async function stageOf({ ids, partitions, routes }: Point): Promise<Lane> {
   const name = `flat-${ids / 1e6}-${partitions}-${routes}`;
   say(`${name}: ${ids / 1e6} M ids, ${partitions} partitions, ${routes || 'the built-in'} routes`);
   const extra: Record<string, string> =
@@ -87,7 +81,7 @@ async function stageOf({ ids, partitions, routes }: Point): Promise<EphemeralDep
   return { setting, samples: [], onRaw: journalRecords * partitions };
 }
 
-async function sample(stage: EphemeralDeployment): Promise<Sample> {
+async function sample(stage: Lane): Promise<Sample> {
   const { setting } = stage;
   const { admin, catalog } = setting;
   const group = `${catalog.raw}.flat`;
@@ -124,18 +118,11 @@ async function sample(stage: EphemeralDeployment): Promise<Sample> {
   }
 }
 
-type Measured = {
-  readonly of: string;
-  readonly date: string;
-  readonly events: number;
-  readonly points: readonly { readonly at: number; readonly samples: readonly Sample[] }[];
-};
-
-async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise<Measured> {
-  const stages: EphemeralDeployment[] = [];
-  for (const value of at) stages.push(await stageOf({ ...usual, [key]: value }));
+async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise<Curve> {
+  const lanes: Lane[] = [];
+  for (const value of at) lanes.push(await stageOf({ ...usual, [key]: value }));
   for (let run = 1; run <= runs; run += 1) {
-    for (const [i, stage] of stages.entries()) {
+    for (const [i, stage] of lanes.entries()) {
       const result = await sample(stage);
       stage.samples.push(result);
       say(
@@ -143,7 +130,7 @@ async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise
       );
     }
   }
-  for (const { setting } of stages) {
+  for (const { setting } of lanes) {
     // Several GB each.
     await setting.admin.remove(setting.catalog.topics.map(({ name }) => name));
     await setting.admin.close();
@@ -152,37 +139,20 @@ async function curveOf({ of, scale, key, at }: (typeof curves)[number]): Promise
     of,
     date: new Date().toISOString().slice(0, 10),
     events,
-    points: stages.map(({ samples }, i) => ({ at: (at[i] as number) * scale, samples })),
+    points: lanes.map(({ samples }, i) => ({ at: (at[i] as number) * scale, samples })),
   };
-}
-
-/** Markdown. */
-function tableOf({ of, points }: Measured): string {
-  const lines = points.map(({ at, samples }) => {
-    const spread = (value: (sample: Sample) => number, digits: number) =>
-      spreadOf(samples.map(value), digits);
-    const cells = [
-      at,
-      spread(({ cpuMicros }) => cpuMicros, 1),
-      spread(({ startMs }) => startMs / 1_000, 1),
-      spread(({ memoryMb }) => memoryMb, 0),
-    ];
-    return `| ${cells.join(' | ')} |`;
-  });
-  const head = `| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |`;
-  return [head, '|--:|--:|--:|--:|', ...lines, '', ''].join('\n');
 }
 
 const folder = new URL('results/', import.meta.url);
 mkdirSync(folder, { recursive: true });
 const file = new URL('flat.json', folder);
-const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Measured[]) : [];
+const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Curve[]) : [];
 const measured = new Map(known.map((one) => [one.of, one]));
 const wanted = CURVES.split(',');
 for (const curve of curves.filter(({ key }) => wanted.includes(key))) {
   const one = await curveOf(curve);
   measured.set(one.of, one);
-  process.stdout.write(tableOf(one));
+  process.stdout.write(`${curveTableOf(one).join('\n')}\n\n`);
   // Each as it comes: a later one that fails leaves the earlier ones.
   writeFileSync(file, `${JSON.stringify([...measured.values()], null, 1)}\n`);
   const lines = [...measured.values()].map(({ of, points }) => ({

@@ -102,13 +102,13 @@ export async function benchCrash(runs: number): Promise<Race> {
   };
 }
 
-type EphemeralDeployment = AsyncDisposable & {
+type Lane = AsyncDisposable & {
   readonly setting: Setting;
   readonly start: (name: Name, extra: NodeJS.ProcessEnv) => Promise<ChildProcess>;
 };
 
 /** Topics of its own, and whatever runs on them. */
-async function aStage(): Promise<EphemeralDeployment> {
+async function aStage(): Promise<Lane> {
   const setting = await prepare(`latency-${Date.now().toString(36)}`, partitions);
   const children: ChildProcess[] = [];
   const directories: string[] = [];
@@ -132,12 +132,7 @@ async function aStage(): Promise<EphemeralDeployment> {
   };
 }
 
-function probe(
-  { setting }: EphemeralDeployment,
-  rate: number,
-  seconds: number,
-  warmSeconds: number,
-) {
+function probe({ setting }: Lane, rate: number, seconds: number, warmSeconds: number) {
   const file = fileURLToPath(new URL('probe.ts', import.meta.url));
   const prefix = String(setting.env['TOPIC_PREFIX']);
   const args = [file, prefix, String(rate), String(seconds), String(warmSeconds)];

@@ -65,7 +65,7 @@ export function keeps({ better, aim }: Pick<Row, 'better' | 'aim'>, ratio: numbe
   return better === 'more' ? ratio >= aim.floor : ratio <= aim.floor;
 }
 
-/** Markdown. */
+/** Returns the title and a Markdown table. */
 export function tableOf(race: Race): readonly string[] {
   const { title, contestants } = race;
   const [, ...peers] = contestants;
@@ -95,4 +95,37 @@ export function tableOf(race: Race): readonly string[] {
       .join('')}`,
     ...lines,
   ];
+}
+
+/** One run of a point of a curve. */
+export type Sample = {
+  readonly cpuMicros: number;
+  /** From the start of the process until every partition has committed something. */
+  readonly startMs: number;
+  readonly memoryMb: number;
+};
+
+/** What `make flat` measures: how the cost of an event changes with one size. */
+export type Curve = {
+  readonly of: string;
+  readonly date: string;
+  readonly events: number;
+  readonly points: readonly { readonly at: number; readonly samples: readonly Sample[] }[];
+};
+
+/** Returns a Markdown table. */
+export function curveTableOf({ of, points }: Curve): readonly string[] {
+  const lines = points.map(({ at, samples }) => {
+    const spread = (value: (sample: Sample) => number, digits: number) =>
+      spreadOf(samples.map(value), digits);
+    const cells = [
+      at,
+      spread(({ cpuMicros }) => cpuMicros, 1),
+      spread(({ startMs }) => startMs / 1_000, 1),
+      spread(({ memoryMb }) => memoryMb, 0),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const head = `| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |`;
+  return [head, '|--:|--:|--:|--:|', ...lines];
 }

@@ -1,4 +1,4 @@
-/** A deployment of its own on a given cluster, for commands that show or prove something: fresh topics, a bridge, processors. All of it is removed again. */
+/** A short-lived deployment on a given cluster, for demo and verify: fresh topics, a bridge, processors. All of it is removed again. */
 
 import { connectRegistry } from '../avro/registry.ts';
 import { poll } from '../concurrency/retry.ts';
@@ -36,7 +36,21 @@ export async function openEphemeralDeployment(
   options: EphemeralOptions,
   io: Io,
 ): Promise<EphemeralDeployment> {
-  await using services = new AsyncDisposableStack();
+  // Processors that are started later join this stack, so it is disposed here only after a failure.
+  const services = new AsyncDisposableStack();
+  try {
+    return await open(options, services, io);
+  } catch (error) {
+    await services.disposeAsync();
+    throw error;
+  }
+}
+
+async function open(
+  options: EphemeralOptions,
+  services: AsyncDisposableStack,
+  io: Io,
+): Promise<EphemeralDeployment> {
   const { prefix, secret, processors: count } = options;
   const env = environmentOf(prefix, secret);
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: io.readFile });
@@ -63,7 +77,6 @@ export async function openEphemeralDeployment(
   ]);
   const { port, path } = await bridge.child.said('the bridge is ready');
   await Promise.all(processors.map(({ adminUrl }) => untilReady(adminUrl)));
-  const owned = services.move();
   return {
     config,
     catalog,
@@ -75,7 +88,7 @@ export async function openEphemeralDeployment(
     bridge: { ...bridge, url: `http://127.0.0.1:${port}${path}` },
     processors,
     startProcessor,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => services.disposeAsync(),
   };
 }
 

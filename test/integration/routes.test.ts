@@ -63,8 +63,8 @@ default: park
   const journal = await deployment.journal();
   expect(new Set(journal.map(({ event }) => event.routesVersion))).toEqual(new Set([version]));
   const story = await run(['trace', 'pub_gift', '--json'], deployment.env);
-  const places = JSON.parse(story.output)[0].arrivals[0].decision.places;
-  expect(places.map(({ topic }: { topic: string }) => topic.split('.').at(-1)).sort()).toEqual([
+  const positions = JSON.parse(story.output)[0].arrivals[0].decision.positions;
+  expect(positions.map(({ topic }: { topic: string }) => topic.split('.').at(-1)).sort()).toEqual([
     'crm',
     'crm',
     'finance',
@@ -110,7 +110,7 @@ test('check tells a mistake with its line, and a topic that is missing; try tell
   const right = await routes('check', file);
   expect([right.code, right.messages]).toEqual([
     0,
-    expect.stringContaining(`are there: ${presents}`),
+    expect.stringContaining(`their topics and schemas exist: ${presents}`),
   ]);
   const sample = join(directory, 'body.json');
   await writeFile(sample, aBody({ campaignType: 'GIFT_VOUCHERS' }));
