@@ -1,6 +1,7 @@
 /**
- * Throughput over a backlog beside the peers, in turns: A B C A B C, each with all the cores. Then each is killed with the backlog's ids in its
- * window, and started again: how long until its first output. Ratios and medians; the machine is shared.
+ * Throughput over a backlog beside the peers, in turns: A B C A B C, each with all the cores. Then
+ * each is killed with the backlog's ids in its window, and started again: how long until its first
+ * output. Ratios and medians; the machine is shared.
  */
 
 import { once } from 'node:events';
@@ -89,7 +90,10 @@ export async function benchBacklog(count: number, runs: number): Promise<Race> {
   };
 }
 
-/** @param addMore writes the events that it meets after its restart; without, it is not killed and restarted */
+/**
+ * @param addMore writes the events that it meets after its restart; without, it is not killed and
+ * restarted
+ */
 export async function measure(
   name: Contestant,
   group: string,
@@ -98,7 +102,8 @@ export async function measure(
   reader: LogReader,
   addMore?: () => Promise<void>,
 ): Promise<Run> {
-  // A group of its own needs outputs of its own, and a journal: that of the run before would contradict its offsets.
+  // A group of its own needs outputs of its own, and a journal: that of the run before would
+  // contradict its offsets.
   const { admin, catalog } = setting;
   await admin.remove([catalog.journal, ...Object.values(catalog.publications)]);
   await applyTopics(catalog, admin);
@@ -125,7 +130,8 @@ export async function measure(
       child.kill('SIGKILL');
       await once(child, 'exit');
       await addMore();
-      // The group takes the dead for living until their session ends; that silence is measured by itself (`benchCrash`).
+      // The group takes the dead for living until their session ends; that silence is measured by
+      // itself (`benchCrash`).
       await untilEmpty(group, setting);
       const restartedAt = performance.now();
       child = await startContestant(name, group, directory, setting);

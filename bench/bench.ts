@@ -1,7 +1,8 @@
 /**
- * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes them
- * to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge, fast-path,
- * latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how many.
+ * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes
+ * them to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge,
+ * fast-path, latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how
+ * many.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Verified webhooks per second with acks=all at 64 connections, in turns: beside a bridge on Vert.x and
- * Kafka's own producer, or beside ours without the fast path.
+ * Verified webhooks per second with acks=all at 64 connections, in turns: beside a bridge on Vert.x
+ * and Kafka's own producer, or beside ours without the fast path.
  */
 
 import type { ChildProcess } from 'node:child_process';

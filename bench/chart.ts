@@ -1,4 +1,7 @@
-/** The ratios as a picture: a line for each, from better to worse than the peer, with floor and goal. And curves. */
+/**
+ * The ratios as a picture: a line for each, from better to worse than the peer, with floor and
+ * goal. And curves.
+ */
 
 import { keeps, type Race, rowsOf } from './race.ts';
 import { median } from './setting.ts';
@@ -23,7 +26,8 @@ const text = (x: number, y: number, content: string, more = '') =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escaped(content)}</text>`;
 
 /**
- * SVG. Every bar goes from 1 (as the peer) to our ratio; where less is better it is turned around, so that right of the middle is always better.
+ * SVG. Every bar goes from 1 (as the peer) to our ratio; where less is better it is turned around,
+ * so that right of the middle is always better.
  * @param races those with a peer
  */
 export function chartOf(races: readonly Race[], caption: string): string {
@@ -106,7 +110,10 @@ const panelWidth = 270;
 const panelHeight = 180;
 const margin = 44;
 
-/** SVG. A panel for each curve, side by side, from 0: a line through the medians, and a dot for each run. */
+/**
+ * SVG. A panel for each curve, side by side, from 0: a line through the medians, and a dot for each
+ * run.
+ */
 export function curvesOf(curves: readonly Curve[], measured: string): string {
   const values = curves.flatMap(({ points }) => points.flatMap((point) => point.values));
   const top = Math.ceil(Math.max(...values) / 10) * 10;

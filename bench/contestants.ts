@@ -16,7 +16,10 @@ const imageEnvironment = {
   NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
 };
 
-/** @param directory for Streams' state @param extra further settings, by the names that each has for them */
+/**
+ * @param directory for Streams' state
+ * @param extra further settings, by the names that each has for them
+ */
 export async function startContestant(
   name: Contestant,
   group: string,

@@ -1,6 +1,7 @@
 /**
- * `make endurance`: whether anything grows over time. A bridge and a processor with all their workers under an even load for MINUTES (60); each
- * minute their memory, their handles and their CPU an event. Then everything that was acknowledged is judged: exactly once.
+ * `make endurance`: whether anything grows over time. A bridge and a processor with all their
+ * workers under an even load for MINUTES (60); each minute their memory, their handles and their
+ * CPU an event. Then everything that was acknowledged is judged: exactly once.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';

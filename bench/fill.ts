@@ -1,4 +1,7 @@
-/** Fills a raw topic as the bridge would: records of 2.5 KB, four campaign types, one in ten a repeat of an earlier publication. */
+/**
+ * Fills a raw topic as the bridge would: records of 2.5 KB, four campaign types, one in ten a
+ * repeat of an earlier publication.
+ */
 
 import { createEncoder, type Encoder } from '../src/avro/encoder.ts';
 import type { RawWebhook } from '../src/avro/records.ts';

@@ -1,7 +1,9 @@
 /**
- * `make flat`: whether an event costs more when there are more ids in the window, more partitions, or more routes. Each point of a curve has topics of
- * its own; RUNS times, in turns, EVENTS are written to raw and one processor with all its workers takes them. Where nothing else is said
- * there are 1 M ids, 6 partitions and the built-in routes. CURVES names those to measure; the others stay as they were.
+ * `make flat`: whether an event costs more when there are more ids in the window, more partitions,
+ * or more routes. Each point of a curve has topics of its own; RUNS times, in turns, EVENTS are
+ * written to raw and one processor with all its workers takes them. Where nothing else is said
+ * there are 1 M ids, 6 partitions and the built-in routes. CURVES names those to measure; the
+ * others stay as they were.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

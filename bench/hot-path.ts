@@ -1,6 +1,7 @@
 /**
- * `make hot-path`: what an event costs in the processor, step by step, beside the script on stock KafkaJS. The CPU of one process over EVENTS, from
- * /proc, is divided as the samples of V8's profiler are: each sample counts for the nearest function on its stack that belongs to a step.
+ * `make hot-path`: what an event costs in the processor, step by step, beside the script on stock
+ * KafkaJS. The CPU of one process over EVENTS, from /proc, is divided as the samples of V8's
+ * profiler are: each sample counts for the nearest function on its stack that belongs to a step.
  */
 
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -15,7 +16,10 @@ import { committed, prepare, type Setting, say } from './setting.ts';
 const events = Number(process.env['EVENTS'] ?? 300_000);
 const contestants = ['voucherbus', 'script'] as const;
 
-/** By function and file; the first that fits. avsc and kafka/protocol/bytes.ts stand in both directions: whoever called them decides. */
+/**
+ * By function and file; the first that fits. avsc and kafka/protocol/bytes.ts stand in both
+ * directions: whoever called them decides.
+ */
 const steps = [
   ['garbage collection', /^\(garbage collector\)/],
   [

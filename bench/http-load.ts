@@ -1,6 +1,7 @@
 /**
- * A closed loop of signed webhooks over keep-alive connections, in a process of its own so that its CPU is not the bridge's. It parses as little of
- * the answers as it can. `node bench/http-load.ts URL SECRET CONNECTIONS SECONDS` prints one line of JSON.
+ * A closed loop of signed webhooks over keep-alive connections, in a process of its own so that its
+ * CPU is not the bridge's. It parses as little of the answers as it can. `node bench/http-load.ts
+ * URL SECRET CONNECTIONS SECONDS` prints one line of JSON.
  */
 
 import { connect } from 'node:net';
@@ -32,7 +33,10 @@ let others = 0;
 let next = 0;
 let isOver = false;
 
-/** One request after the other: an answer is over where its head, and the body that it announces, are. */
+/**
+ * One request after the other: an answer is over where its head, and the body that it announces,
+ * are.
+ */
 function loop(): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname);

@@ -1,4 +1,7 @@
-/** From raw to visible at 100 and 1,000 events a second, and the silence after a crash, beside Kafka Streams. */
+/**
+ * From raw to visible at 100 and 1,000 events a second, and the silence after a crash, beside Kafka
+ * Streams.
+ */
 
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -75,7 +78,10 @@ const crashMeasures = {
   },
 } as const satisfies Record<string, Measure>;
 
-/** The worst delay of any event while one of two instances is killed. Kafka allows no shorter session. */
+/**
+ * The worst delay of any event while one of two instances is killed. Kafka allows no shorter
+ * session.
+ */
 export async function benchCrash(runs: number): Promise<Race> {
   const settings = {
     voucherbus: { PROCESSOR_WORKERS: '1', SESSION_TIMEOUT: '6s' },

@@ -1,6 +1,7 @@
 /**
- * The peer: the script that a careful engineer would write with stock KafkaJS. A transaction for each batch, ids in a Map, the same JSON and
- * Avro work. It is not exactly once (the Map is lost at a restart, zombies are not fenced), which makes its job easier than ours.
+ * The peer: the script that a careful engineer would write with stock KafkaJS. A transaction for
+ * each batch, ids in a Map, the same JSON and Avro work. It is not exactly once (the Map is lost at
+ * a restart, zombies are not fenced), which makes its job easier than ours.
  */
 
 import { Kafka, logLevel, Partitioners } from 'kafkajs';

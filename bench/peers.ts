@@ -1,4 +1,7 @@
-/** The Java peers, built when they are needed: what a careful engineer would build for the same job (bench/peers). */
+/**
+ * The Java peers, built when they are needed: what a careful engineer would build for the same job
+ * (bench/peers).
+ */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';

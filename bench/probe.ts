@@ -1,6 +1,7 @@
 /**
- * Writes raw events at an even rate and watches the output topics, in a process of its own: when was each written, when could a reader of
- * committed records see it? `node bench/probe.ts PREFIX RATE SECONDS WARM_SECONDS` prints one line of JSON; events of the warm-up do not count.
+ * Writes raw events at an even rate and watches the output topics, in a process of its own: when
+ * was each written, when could a reader of committed records see it? `node bench/probe.ts PREFIX
+ * RATE SECONDS WARM_SECONDS` prints one line of JSON; events of the warm-up do not count.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -21,7 +21,10 @@ export function cpuOf({ pid }: Measured): number {
   return ticks.reduce((sum, one) => sum + one, 0) / 100;
 }
 
-/** Resident memory of the whole tree now, in MB: what several of them share (the program's own pages) counts once (Pss). */
+/**
+ * Resident memory of the whole tree now, in MB: what several of them share (the program's own
+ * pages) counts once (Pss).
+ */
 export function memoryOf({ pid }: Measured): number {
   const kilobytes = treeOf(pid ?? -1).map((one) =>
     Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, 'utf8'))?.[1]),

@@ -1,6 +1,7 @@
 /**
- * `make bench-quick`: whether a change has made the processor slower. Not by any absolute figure, for the machine is shared: by its ratio to a fixed
- * reference loop (peer-script.ts) in the same run, in turns, against the ratio that was kept when it was last measured. Under a minute.
+ * `make bench-quick`: whether a change has made the processor slower. Not by any absolute figure,
+ * for the machine is shared: by its ratio to a fixed reference loop (peer-script.ts) in the same
+ * run, in turns, against the ratio that was kept when it was last measured. Under a minute.
  */
 
 import { LogReader } from '../src/kafka/log-reader.ts';
@@ -8,7 +9,10 @@ import { measure, partitions } from './backlog.ts';
 import { fill } from './fill.ts';
 import { median, prepare, say } from './setting.ts';
 
-/** Medians of five runs of this file on 2 shared cores, 2026-11-26. Raise them when a change makes it faster. */
+/**
+ * Medians of five runs of this file on 2 shared cores, 2026-11-26. Raise them when a change makes
+ * it faster.
+ */
 const kept = { perSecond: 1, cpuMicros: 0.96 };
 /** A change may cost so much before it must be explained. */
 const allowance = 0.2;

@@ -1,4 +1,7 @@
-/** What a benchmark answers: contestants, what was measured of each in each run, and what we promise of the ratio. */
+/**
+ * What a benchmark answers: contestants, what was measured of each in each run, and what we promise
+ * of the ratio.
+ */
 
 import { median, spreadOf } from './setting.ts';
 

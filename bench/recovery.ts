@@ -1,4 +1,7 @@
-/** `make recovery`: how long a partition is silent when a processor dies, is restarted, or joins, and when a broker dies. Default settings. */
+/**
+ * `make recovery`: how long a partition is silent when a processor dies, is restarted, or joins,
+ * and when a broker dies. Default settings.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seeded } from '../src/verify/history.ts';
@@ -45,7 +48,10 @@ async function underLoad(
   await running.done;
 }
 
-/** The longest silence of any partition, by the times at which batches were decided, within what `fault` set off. */
+/**
+ * The longest silence of any partition, by the times at which batches were decided, within what
+ * `fault` set off.
+ */
 async function silence(deployment: Deployment, fault: () => Promise<void>): Promise<number> {
   const from = Date.now() - 1_000;
   await fault();

@@ -1,4 +1,7 @@
-/** Restore of a million ids from one partition of the journal, beside a stock KafkaJS consumer that reads the same records into a Map. */
+/**
+ * Restore of a million ids from one partition of the journal, beside a stock KafkaJS consumer that
+ * reads the same records into a Map.
+ */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

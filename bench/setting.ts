@@ -1,4 +1,7 @@
-/** What every benchmark shares: topics and schemas of a prefix of its own on the cluster of the environment, and how it speaks. */
+/**
+ * What every benchmark shares: topics and schemas of a prefix of its own on the cluster of the
+ * environment, and how it speaks.
+ */
 
 import { prepared } from '../test/support/prepared.ts';
 

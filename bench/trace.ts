@@ -1,4 +1,7 @@
-/** `voucherbus trace` of a publication among a million in the window: the journal of its partition is all that is searched. */
+/**
+ * `voucherbus trace` of a publication among a million in the window: the journal of its partition
+ * is all that is searched.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

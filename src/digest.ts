@@ -1,10 +1,16 @@
-/** 128-bit digests of ids. The chance that any two of 10⁹ ids share one is below 10⁻²⁰ (birthday bound: n² / 2¹²⁹). */
+/**
+ * 128-bit digests of ids. The chance that any two of 10⁹ ids share one is below 10⁻²⁰ (birthday
+ * bound: n² / 2¹²⁹).
+ */
 
 import { hash } from 'node:crypto';
 
 const digestBytes = 16;
 
-/** The first 16 bytes of the SHA-256 of the id's UTF-8 text. (By way of text: Node makes a hash's Buffer three times as slowly.) */
+/**
+ * The first 16 bytes of the SHA-256 of the id's UTF-8 text. (By way of text: Node makes a hash's
+ * Buffer three times as slowly.)
+ */
 export function digestOf(id: string | Buffer): Buffer {
   return Buffer.from(hash('sha256', id, 'binary').slice(0, digestBytes), 'latin1');
 }

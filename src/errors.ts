@@ -1,8 +1,11 @@
-/** A failing world, with the one fact its handler needs. Bad data is never an AppError: it is a value (a Rejection, a dead letter). */
+/**
+ * A failing world, with the one fact its handler needs. Bad data is never an AppError: it is a
+ * value (a Rejection, a dead letter).
+ */
 
 /**
- * retriable: the same call may succeed later. fenced: another owner has taken over; give up what you hold.
- * fatal: repeating it cannot help; stop, say why, let an operator act.
+ * retriable: the same call may succeed later. fenced: another owner has taken over; give up what
+ * you hold. fatal: repeating it cannot help; stop, say why, let an operator act.
  */
 export type Recovery = 'retry' | 'give-up-lease' | 'stop';
 
@@ -40,7 +43,10 @@ export class AppError extends Error {
   }
 }
 
-/** What a command that failed shows: the stack only of what is not ours, for that is a broken assumption. */
+/**
+ * What a command that failed shows: the stack only of what is not ours, for that is a broken
+ * assumption.
+ */
 export function shownOf(error: unknown): string {
   return error instanceof AppError || !(error instanceof Error)
     ? messageOf(error)

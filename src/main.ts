@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** voucherbus <command>: finds the command, runs it, and turns what it throws into one message and an exit code. */
+/**
+ * voucherbus <command>: finds the command, runs it, and turns what it throws into one message and
+ * an exit code.
+ */
 
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
@@ -60,7 +63,7 @@ async function help(name: string): Promise<number> {
   return isAsked ? 0 : 2;
 }
 
-// Halves the start-up time. Node's default is the shared temporary directory, where another user could plant code; if the home directory is not
-// writable, nothing is cached.
+// Halves the start-up time. Node's default is the shared temporary directory, where another user
+// could plant code; if the home directory is not writable, nothing is cached.
 enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
 process.exit(await main(process.argv.slice(2)));

@@ -1,4 +1,7 @@
-/** Four suites: unit (no network, parallel), integration (one real cluster), failure (processes killed; every event arrives once), stack (the image, in compose). */
+/**
+ * Four suites: unit (no network, parallel), integration (one real cluster), failure (processes
+ * killed; every event arrives once), stack (the image, in compose).
+ */
 
 import { defineConfig } from 'vitest/config';
 

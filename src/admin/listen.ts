@@ -4,7 +4,10 @@ import type { Server } from 'node:net';
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 
-/** Answers the port in use, which the system has chosen where 0 was asked. @throws AppError PORT_UNAVAILABLE */
+/**
+ * Answers the port in use, which the system has chosen where 0 was asked.
+ * @throws AppError PORT_UNAVAILABLE
+ */
 export function listen(
   server: Server,
   port: number,
@@ -20,8 +23,8 @@ export function listen(
     server.once('error', fail);
     server.listen(port, host, () => {
       server.off('error', fail);
-      // An accept that fails must not end the process, nor go unseen. (If no file descriptor is left, libuv closes the connection without a word:
-      // the bridge warns of that at its start.)
+      // An accept that fails must not end the process, nor go unseen. (If no file descriptor is
+      // left, libuv closes the connection without a word: the bridge warns of that at its start.)
       server.on('error', sayingSo(log, setting));
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : port);

@@ -63,14 +63,19 @@ export async function startAdminServer(
   };
 }
 
-/** Members of a group hold one each; a group has at most as many as raw has partitions, with two for each while one replaces another. */
+/**
+ * Members of a group hold one each; a group has at most as many as raw has partitions, with two for
+ * each while one replaces another.
+ */
 const maxWatchers = 512;
 const maxConnections = maxWatchers + 128;
 
 /** Metrics and readiness ask every worker. */
 const cacheMs = 1_000;
 
-/** Serves all requests within a second from one result; concurrent requests share the pending one. */
+/**
+ * Serves all requests within a second from one result; concurrent requests share the pending one.
+ */
 function cacheFor(ms: number, { status, metrics }: Shown): Shown {
   return { status: once(ms, status), metrics: once(ms, metrics) };
 }

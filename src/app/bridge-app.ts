@@ -41,7 +41,8 @@ export async function runBridgeApp(
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
   const raw = new RawWriter({ ...config, start: limit }, log, metrics);
   const ended = Promise.race([endedBy(raw.connected, log, health), raw.ended]);
-  // Without a spool nothing can be accepted until Kafka responds. With a spool it can, after a short wait.
+  // Without a spool nothing can be accepted until Kafka responds. With a spool it can, after a
+  // short wait.
   const patience = hasSpool ? [sleep(config.bridge.spoolAfterMs)] : [];
   await Promise.race([raw.connected, ...patience]);
   const progress = new StoreProgress(log);
@@ -100,7 +101,9 @@ function shareOf(config: BridgeConfig, workers: number): BridgeConfig {
   };
 }
 
-/** Rejects if Kafka or the registry turn out to be unfit. Until they are reached /readyz says so. */
+/**
+ * Rejects if Kafka or the registry turn out to be unfit. Until they are reached /readyz says so.
+ */
 function endedBy(connected: Promise<void>, log: Log, health: Health): Promise<never> {
   health.note('kafka', 'Kafka and the registry have not been reached yet');
   const ended = connected.then(() => {

@@ -1,4 +1,7 @@
-/** voucherbus commands as processes of their own: started with an environment, watched until their log says a line, stopped or killed. */
+/**
+ * voucherbus commands as processes of their own: started with an environment, watched until their
+ * log says a line, stopped or killed.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +17,10 @@ export type Child = {
   readonly pid: number;
   /** Everything it said so far, logs and messages. */
   readonly output: () => string;
-  /** The first log line, past or coming, that has this message. @throws Error with the output, where the process ends before */
+  /**
+   * The first log line, past or coming, that has this message.
+   * @throws Error with the output, where the process ends before
+   */
   readonly said: (message: string) => Promise<LogLine>;
   readonly kill: (signal: NodeJS.Signals) => void;
   /** The exit code; null where a signal ended it. */

@@ -1,4 +1,7 @@
-/** A short-lived deployment on a given cluster, for demo and verify: fresh topics, a bridge, processors. All of it is removed again. */
+/**
+ * A short-lived deployment on a given cluster, for demo and verify: fresh topics, a bridge,
+ * processors. All of it is removed again.
+ */
 
 import { connectRegistry } from '../avro/registry.ts';
 import { poll } from '../concurrency/retry.ts';

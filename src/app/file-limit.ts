@@ -6,7 +6,10 @@ import type { Log } from '../observability/log.ts';
 /** For the admin port, Kafka, the spool and Node itself. */
 const otherFiles = 1_200;
 
-/** Warns if file descriptors may run out: then connections are closed without a response, even those of health checks, and nothing reports it. */
+/**
+ * Warns if file descriptors may run out: then connections are closed without a response, even those
+ * of health checks, and nothing reports it.
+ */
 export function warnOfFewFiles(maxConnections: number, log: Log): void {
   const maxFiles = maxOpenFiles();
   if (maxFiles === undefined || maxFiles >= maxConnections + otherFiles) return;

@@ -19,7 +19,11 @@ const logEveryMs = 5_000;
 /** Small enough to be read into memory and sent at once. */
 const segmentBytes = 4 * 1024 * 1024;
 
-/** With SPOOL_DIR, takes this worker's part of it, and begins to send what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
+/**
+ * With SPOOL_DIR, takes this worker's part of it, and begins to send what an earlier bridge left
+ * there.
+ * @throws AppError SPOOL_UNUSABLE
+ */
 export async function openWebhookStore(
   config: BridgeConfig,
   worker: Pick<WorkerContext, 'number' | 'of'>,
@@ -54,7 +58,10 @@ export async function openWebhookStore(
 
 const prefix = 'worker-';
 
-/** Returns the worker's own directory. The first worker also gets those of workers that no longer exist, because there were more of them once. */
+/**
+ * Returns the worker's own directory. The first worker also gets those of workers that no longer
+ * exist, because there were more of them once.
+ */
 function directoriesOf(
   root: string,
   { number, of }: Pick<WorkerContext, 'number' | 'of'>,

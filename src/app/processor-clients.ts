@@ -27,7 +27,10 @@ export type ProcessorBase = {
 
 export type ProcessorClients = Awaited<ReturnType<typeof openClients>>;
 
-/** @throws AppError if Kafka or the registry cannot be reached, or the journal belongs to another deployment */
+/**
+ * @throws AppError if Kafka or the registry cannot be reached, or the journal belongs to another
+ * deployment
+ */
 export async function openClients({ config, log, metrics }: ProcessorBase) {
   const first = routesOf(config.topics.routesFile, config.topics);
   const { catalog } = first;
@@ -58,7 +61,8 @@ export async function openClients({ config, log, metrics }: ProcessorBase) {
   const deployment = await DeploymentWatch.start({ admin, group, core: catalog, topics });
   const decoder = new Decoder<JournalRecord>(schemas.JournalRecord.type, registry);
   const rawDecoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, registry);
-  // These schemas are fetched at the start, so that a registry that is down later does not matter for them.
+  // These schemas are fetched at the start, so that a registry that is down later does not matter
+  // for them.
   await decoder.load([schemaId(journal)]);
   await rawDecoder.load([schemaId(raw)]);
   const committed = await admin.committedOffsets(group, raw);

@@ -1,4 +1,7 @@
-/** Writes webhooks to the raw topic, as soon as Kafka and the registry were reached and checked. A bridge with a spool need not wait for that. */
+/**
+ * Writes webhooks to the raw topic, as soon as Kafka and the registry were reached and checked. A
+ * bridge with a spool need not wait for that.
+ */
 
 import { createEncoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -40,7 +43,10 @@ export class RawWriter {
   /** Settles when it can write. Rejects with the AppErrors of `start`. */
   readonly connected: Promise<void>;
 
-  /** Begins to connect. @param config with a START_TIMEOUT of `Infinity` it retries until it is closed */
+  /**
+   * Begins to connect.
+   * @param config with a START_TIMEOUT of `Infinity` it retries until it is closed
+   */
   constructor(config: RawWriterConfig, log: Log, metrics: Pick<Metrics, 'clockRefusals'>) {
     this.#config = config;
     this.#log = log;

@@ -1,4 +1,7 @@
-/** Runs a long-running service on all the cores it is given: with one core in this process, otherwise in workers under a supervisor. */
+/**
+ * Runs a long-running service on all the cores it is given: with one core in this process,
+ * otherwise in workers under a supervisor.
+ */
 
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
@@ -35,7 +38,10 @@ export type WorkerContext = {
   readonly predecessorsWill: string | undefined;
   /** Leaves a text for the successor, in case this worker dies. */
   readonly setLastWill: (text: string) => void;
-  /** Says that the service runs: in the log, or to the supervisor, which says it once for all workers. */
+  /**
+   * Says that the service runs: in the log, or to the supervisor, which says it once for all
+   * workers.
+   */
   readonly announce: (log: Log, facts: ServiceFacts) => void;
 };
 

@@ -1,4 +1,7 @@
-/** Stops a service: its steps run in order, each with its name in the log. A second signal ends it at once. */
+/**
+ * Stops a service: its steps run in order, each with its name in the log. A second signal ends it
+ * at once.
+ */
 
 import cluster from 'node:cluster';
 import { withTimeout } from '../concurrency/timeout.ts';
@@ -7,7 +10,10 @@ import type { ToWorker } from '../workers/messages.ts';
 
 export type Step = readonly [name: string, run: () => Promise<unknown>, limitMs?: number];
 
-/** No step may delay the others, and the end, for longer: orchestrators kill a process 30 or 45 s after the signal. */
+/**
+ * No step may delay the others, and the end, for longer: orchestrators kill a process 30 or 45 s
+ * after the signal.
+ */
 const stepLimitMs = 15_000;
 
 /** The usual exit code of a program ended by SIGINT. */
@@ -16,7 +22,8 @@ const interrupted = 130;
 /**
  * Waits for SIGTERM or SIGINT (in a worker, for the supervisor's message), then runs the steps.
  * @param announce says that the service runs, once it can be stopped
- * @param ended rejects when the service cannot continue: the steps run all the same, then it is thrown
+ * @param ended rejects when the service cannot continue: the steps run all the same, then it is
+ * thrown
  * @returns the exit code
  */
 export async function runUntilStopped(
@@ -55,7 +62,8 @@ function nextSignals() {
     if (count > 1) second.resolve(signal);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // systemd and cri-o send signals to every process of the group. A worker listens only to its supervisor, or it would count two.
+    // systemd and cri-o send signals to every process of the group. A worker listens only to its
+    // supervisor, or it would count two.
     process.on(signal, () => (cluster.isWorker ? undefined : stop(signal)));
   }
   if (cluster.isWorker) {

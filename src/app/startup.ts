@@ -1,4 +1,7 @@
-/** What both services do before they run: wait for Kafka and the registry, check the topics, look up the schemas. */
+/**
+ * What both services do before they run: wait for Kafka and the registry, check the topics, look up
+ * the schemas.
+ */
 
 import { connectRegistry, type Registry } from '../avro/registry.ts';
 import { constantBackoff, retry } from '../concurrency/retry.ts';
@@ -33,7 +36,10 @@ export type Started = {
 /** @param maxBodyBytes the size of webhook bodies that must fit into raw */
 export type Needs = Access & { readonly maxBodyBytes?: number };
 
-/** @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with the command to run */
+/**
+ * @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with
+ * the command to run
+ */
 export async function start(
   config: Config<'kafka' | 'registry' | 'start'>,
   catalog: Catalog,

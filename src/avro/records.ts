@@ -1,4 +1,7 @@
-/** The TypeScript shapes of the Avro records in schemas/, as avsc writes and reads them. The files there say what each field means. */
+/**
+ * The TypeScript types of the Avro records in schemas/, as avsc reads and writes them. The schemas
+ * document each field.
+ */
 
 export type RawWebhook = {
   readonly source: string;

@@ -1,4 +1,7 @@
-/** The schema registry: look-ups for the running services, registration and compatibility checks for the command line. */
+/**
+ * Talks to the schema registry: look-ups for the services, registration and compatibility checks
+ * for the commands.
+ */
 
 import { Agent as HttpsAgent } from 'node:https';
 import { createRequire } from 'node:module';
@@ -9,17 +12,29 @@ import type { Compatibility } from './schemas.ts';
 
 export type Registry = {
   readonly url: string;
-  /** The id under which a subject holds exactly this schema; undefined where it does not. */
+  /**
+   * Returns the id under which the subject has exactly this schema; undefined if it does not have
+   * it.
+   */
   readonly idOf: (subject: string, schema: string) => Promise<number | undefined>;
-  /** The schema with this id; undefined where the registry has none. */
+  /** Returns the schema with this id; undefined if the registry does not have it. */
   readonly schemaText: (id: number) => Promise<string | undefined>;
-  /** Registers, and sets the subject's compatibility at the first registration. @throws AppError SCHEMA_INCOMPATIBLE */
+  /**
+   * Registers the schema, and sets the subject's compatibility at the first registration.
+   * @throws AppError SCHEMA_INCOMPATIBLE
+   */
   readonly register: (subject: string, schema: string, level: Compatibility) => Promise<number>;
-  /** Whether every registered version of the subject is compatible with this schema; no subject yet: yes. */
+  /**
+   * Returns whether every registered version of the subject is compatible with this schema. True if
+   * there is no subject yet.
+   */
   readonly isCompatible: (subject: string, schema: string) => Promise<boolean>;
 };
 
-/** The requests that the client makes but does not offer: version pinned in package.json, covered by the integration test of this room. */
+/**
+ * The requests that the client makes but does not offer. The version is pinned, and
+ * `test/integration/registry.test.ts` covers them.
+ */
 type Api = {
   readonly Subject: Record<
     'latestVersion' | 'compatible' | 'registered',
@@ -29,7 +44,10 @@ type Api = {
   >;
 };
 
-/** Connecting is lazy: every method throws AppError REGISTRY_UNAVAILABLE, retriable, while the registry cannot be reached. */
+/**
+ * Connects lazily: every method throws AppError REGISTRY_UNAVAILABLE (retry) while the registry
+ * cannot be reached.
+ */
 export function connectRegistry(config: RegistryConfig): Registry {
   const client = new SchemaRegistry({
     host: config.url,
@@ -80,7 +98,10 @@ export function connectRegistry(config: RegistryConfig): Registry {
   };
 }
 
-/** Statuses that are the registry's own answer. Others are no answer: the client reports an unreachable host as status 400 or 500. */
+/**
+ * Statuses that the registry itself responds with. The client reports an unreachable host as status
+ * 400 or 500.
+ */
 const refusals = new Set([401, 403, 404, 409, 422]);
 
 async function ask<T>(
@@ -119,14 +140,14 @@ type Middleware = NonNullable<
   ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']
 >[number];
 
-/** The registry is asked at start and for a schema id that is new: neither may wait for ever. */
+/** Time-out of a request: neither the start nor an unknown schema id may wait forever. */
 const responseTimeoutMs = 5_000;
 
 const inTime: Middleware = () => ({
   request: (request) => request.enhance({ timeout: responseTimeoutMs }),
 });
 
-/** A login page answers 200 too. */
+/** A login page responds 200, too. */
 const onlyJson: Middleware = () => ({
   response: async (next) => {
     const response = await next();
@@ -142,8 +163,9 @@ const notItsOwn = (status: number) =>
   `status ${status}, which is no answer of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
 
 /**
- * Tells a response of the registry from one of an ingress or web server in its place. A 404 of an ingress must not turn good webhooks into dead letters.
- * 40401 subject, 40402 version, 40403 schema (Confluent's API); a path that does not exist is 404 alone.
+ * Distinguishes a response of the registry from one of an ingress or web server in its place. A 404
+ * of an ingress must not turn valid webhooks into dead letters. 40401 subject, 40402 version, 40403
+ * schema (Confluent's API); an unknown path is 404 without such a code.
  */
 function isItsOwn(status: number, body: unknown): boolean {
   const code = isObject(body) ? String(body['error_code']) : '';
@@ -154,7 +176,10 @@ type ErrorMiddleware = (params: object) => {
   response(next: () => Promise<unknown>): Promise<unknown>;
 };
 
-/** The client's errors keep the message of a response and drop its body, where the error code stands (version pinned, test/integration/registry.test.ts). */
+/**
+ * Reads the error code from the response: the client's errors keep its message and drop its body
+ * (version pinned, test/integration/registry.test.ts).
+ */
 function keepBodies(): void {
   const path = '@kafkajs/confluent-schema-registry/dist/api/middleware/errorMiddleware';
   const part = createRequire(import.meta.url)(path) as { default: ErrorMiddleware };

@@ -9,15 +9,18 @@ export type SchemaName =
   | 'JournalRecord'
   | 'CampaignReference';
 
-/** What the registry must hold a subject to; see schemas/README.md for the reasons. */
+/**
+ * The compatibility that the registry must enforce for a subject; schemas/README.md gives the
+ * reasons.
+ */
 export type Compatibility = 'BACKWARD_TRANSITIVE' | 'FULL_TRANSITIVE';
 
 export type AvroType = avro.Type;
-/** Reads a writer's records as ours. */
+/** Converts records of a writer's schema into ours. */
 export type Resolver = ReturnType<AvroType['createResolver']>;
 
 type Schema = {
-  /** The schema as it is registered and looked up. */
+  /** The schema text as registered. */
   readonly text: string;
   readonly type: AvroType;
   readonly compatibility: Compatibility;
@@ -35,15 +38,16 @@ export function typeOf(text: string): AvroType {
 type Tap = { readonly buf: Buffer; pos: number; readLong(): number };
 
 /**
- * `bytes` are read as a slice of what was fetched. avsc would copy them into a pool of its own, which costs more than the rest of reading a raw
- * record. (Its `_read` is not public: the version is pinned, and a unit test fails where this has no effect.)
+ * Reads `bytes` as a slice of the fetched Buffer. avsc would copy them into its own pool, which
+ * costs more than the rest of decoding a raw record. (`_read` is not public: the version is pinned,
+ * and a unit test fails if this has no effect.)
  */
 function sliceBytes(schema: unknown): AvroType | undefined {
   if (schema !== 'bytes') return undefined;
   const read = (tap: Tap) => {
     const length = tap.readLong();
     tap.pos += length;
-    // Past the end: avsc looks at the position afterwards and throws.
+    // Past the end: avsc checks the position afterwards and throws.
     return tap.buf.subarray(tap.pos - length, tap.pos);
   };
   // avsc freezes its types.

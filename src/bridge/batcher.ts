@@ -1,17 +1,24 @@
 /**
  * Batches webhooks into produce requests, adaptively. With nothing in flight a webhook is sent at
- * once. Otherwise it waits until the request in flight is acknowledged, together with those that come
- * meanwhile. So a quiet bridge adds no delay and a busy one fills its requests, without a timer to tune.
+ * once. Otherwise it waits until the request in flight is acknowledged, together with those that
+ * come meanwhile. So a quiet bridge adds no delay and a busy one fills its requests, without a
+ * timer to tune.
  */
 
 import { AppError } from '../errors.ts';
 import type { ReceivedWebhook } from './raw-record.ts';
 import type { StoredWebhook, WebhookStore } from './webhook-store.ts';
 
-/** A queued webhook and its completion callbacks. (A promise per webhook would cost more than the rest of the batching.) */
+/**
+ * A queued webhook and its completion callbacks. (A promise per webhook would cost more than the
+ * rest of the batching.)
+ */
 export type QueuedWebhook = {
   readonly webhook: ReceivedWebhook;
-  /** Returns true once the response was sent: a webhook that is still queued then is not written, and has failed. */
+  /**
+   * Returns true once the response was sent: a webhook that is still queued then is not written,
+   * and has failed.
+   */
   readonly isAbandoned: () => boolean;
   /** Called when the webhook is stored. Neither callback may throw. */
   readonly stored: (stored: StoredWebhook) => void;
@@ -61,7 +68,10 @@ export class Batcher {
     this.#flushing = undefined;
   }
 
-  /** Waits while each turn of the event loop brings more: one acknowledgement answers many clients, and they send their next webhook at once. */
+  /**
+   * Waits while each turn of the event loop brings more: one acknowledgement answers many clients,
+   * and they send their next webhook at once.
+   */
   async #untilNoMoreCome(): Promise<void> {
     let before = 0;
     for (let now = this.#fitting(); now > before; now = this.#fitting()) {

@@ -44,16 +44,23 @@ export class Connections {
     if (left === 0 && this.#ending.has(socket)) socket.end();
   }
 
-  /** Ends the connection after its pending responses. Returns false if none is pending: then respond to the malformed input. */
+  /**
+   * Ends the connection after its pending responses. Returns false if none is pending: then respond
+   * to the malformed input.
+   */
   endAfterResponses(socket: Duplex): boolean {
-    // If the malformed input is the body of the last request, that request never completes: the error is its response.
+    // If the malformed input is the body of the last request, that request never completes: the
+    // error is its response.
     const broken = this.#last.get(socket)?.complete === false ? 1 : 0;
     if ((this.#open.get(socket) ?? 0) <= broken) return false;
     this.#ending.add(socket);
     return true;
   }
 
-  /** Closes connections without a pending response. Node waits forever for a connection that has not sent anything yet. */
+  /**
+   * Closes connections without a pending response. Node waits forever for a connection that has not
+   * sent anything yet.
+   */
   endSilent(): void {
     for (const [socket, pending] of this.#open) if (pending === 0) socket.destroy();
   }

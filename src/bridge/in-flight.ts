@@ -1,7 +1,7 @@
 /**
- * Bounds how many webhooks, and how many bytes of them, are in flight, and so the memory. When full,
- * it evicts the request whose body has been arriving the longest: the vendor sends a body at once, so
- * one that trickles is a fault or an attack.
+ * Bounds how many webhooks, and how many bytes of them, are in flight, and so the memory. When
+ * full, it evicts the request whose body has been arriving the longest: the vendor sends a body at
+ * once, so one that trickles is a fault or an attack.
  */
 
 export type InFlightLimits = { readonly maxRequests: number; readonly maxBytes: number };
@@ -17,7 +17,9 @@ export type Permit = {
 
 export class InFlight {
   readonly #limits: InFlightLimits;
-  /** Requests whose body is not complete, the oldest first, with what each does when it is evicted. */
+  /**
+   * Requests whose body is not complete, the oldest first, with what each does when it is evicted.
+   */
   readonly #reading = new Map<Permit, () => void>();
   #requests = 0;
   #bytes = 0;
@@ -36,8 +38,8 @@ export class InFlight {
 
   /**
    * Returns a permit for one request; undefined if all are taken.
-   * @param onEvicted called at most once, and not from within `acquire`, when the request is evicted
-   * while its body is still being read
+   * @param onEvicted called at most once, and not from within `acquire`, when the request is
+   * evicted while its body is still being read
    */
   acquire(onEvicted: () => void): Permit | undefined {
     const { maxRequests, maxBytes } = this.#limits;

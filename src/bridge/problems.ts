@@ -1,4 +1,7 @@
-/** The bridge's problem responses (RFC 9457). None of them repeats the body or the expected signature. */
+/**
+ * The bridge's problem responses (RFC 9457). None of them repeats the body or the expected
+ * signature.
+ */
 
 export type Problem = {
   readonly kind: 'problem';
@@ -8,7 +11,10 @@ export type Problem = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** Seconds. Voucherify retries after 1 minute at the soonest; other clients may come back after this. */
+/**
+ * Seconds. Voucherify retries after 1 minute at the soonest; other clients may come back after
+ * this.
+ */
 const retryAfter = { 'retry-after': '5' };
 
 export const problems = {

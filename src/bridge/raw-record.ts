@@ -1,4 +1,7 @@
-/** Builds the raw record of a verified webhook. Any verified body becomes a record, even one that is not JSON: the processor parks it. */
+/**
+ * Builds the raw record of a verified webhook. Any verified body becomes a record, even one that is
+ * not JSON: the processor parks it.
+ */
 
 import type { Encoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -14,7 +17,10 @@ export type Receipt = {
   readonly receivedAtMs: number;
 };
 
-/** What is kept of a request, in memory or in the spool, until it is stored. It needs neither Kafka nor the registry. */
+/**
+ * What is kept of a request, in memory or in the spool, until it is stored. It needs neither Kafka
+ * nor the registry.
+ */
 export type ReceivedWebhook = { readonly verified: Verified; readonly receipt: Receipt };
 
 export type RawRecordContext = {

@@ -4,7 +4,10 @@ import { Throttle } from '../concurrency/throttle.ts';
 import type { Log } from '../observability/log.ts';
 import type { Problem } from './problems.ts';
 
-/** Strangers scan every public address: one refusal deserves no line, a run without a single acceptance does. */
+/**
+ * Strangers scan every public address: one refusal deserves no line, a run without a single
+ * acceptance does.
+ */
 const runLength = 10;
 const logEveryMs = 60_000;
 

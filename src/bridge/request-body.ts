@@ -40,7 +40,10 @@ export async function readBody(
   return body;
 }
 
-/** Smaller pieces are copied into blocks of this size: a Buffer costs a hundred bytes and more, and a body may come byte by byte. */
+/**
+ * Smaller pieces are copied into blocks of this size: a Buffer costs a hundred bytes and more, and
+ * a body may come byte by byte.
+ */
 const blockBytes = 16 * 1024;
 
 /** Collects the pieces of a body. A length that is only announced costs nothing. */

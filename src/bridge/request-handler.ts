@@ -1,4 +1,7 @@
-/** Handles one webhook from its request to its response: `request-rules.ts` decides, the batcher stores. */
+/**
+ * Handles one webhook from its request to its response: `request-rules.ts` decides, the batcher
+ * stores.
+ */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { signatureHeader } from '../voucherify/signature.ts';

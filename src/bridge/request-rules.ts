@@ -1,4 +1,7 @@
-/** Decides which requests are admitted, before and after the body is read. Pure: `request-handler.ts` carries it out. */
+/**
+ * Decides which requests are admitted, before and after the body is read. Pure:
+ * `request-handler.ts` carries it out.
+ */
 
 import type { Senders } from '../config/senders.ts';
 import { isSignature, type Verified, verify } from '../voucherify/signature.ts';
@@ -29,7 +32,10 @@ export type Admission =
   /** `source` is undefined if the path names no known source. */
   | { readonly kind: 'refused'; readonly problem: Problem; readonly source?: string };
 
-/** Returns the source of the request if its body may be read. The media type is ignored: every signed webhook is stored. */
+/**
+ * Returns the source of the request if its body may be read. The media type is ignored: every
+ * signed webhook is stored.
+ */
 export function admit(
   head: RequestHead,
   limits: RequestLimits,
@@ -51,7 +57,10 @@ export function admit(
 
 const pathPrefix = '/webhooks/';
 
-/** Returns the path of a request target in origin or absolute form (RFC 9112 3.2.2); proxies may send either. */
+/**
+ * Returns the path of a request target in origin or absolute form (RFC 9112 3.2.2); proxies may
+ * send either.
+ */
 function pathOf(url: string): string {
   if (/^https?:\/\//i.test(url)) return URL.canParse(url) ? new URL(url).pathname : '';
   return url.split('?', 1)[0] ?? '';
@@ -68,8 +77,8 @@ function isAllowed(
 
 /**
  * Returns the address a request came from: the connection's, or, behind trusted proxies, what the
- * outermost of them wrote into X-Forwarded-For. Entries further left may be forged. Returns undefined
- * if fewer proxies wrote than are trusted.
+ * outermost of them wrote into X-Forwarded-For. Entries further left may be forged. Returns
+ * undefined if fewer proxies wrote than are trusted.
  */
 export function senderOf(
   { address, forwardedFor }: Pick<RequestHead, 'address' | 'forwardedFor'>,

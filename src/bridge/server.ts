@@ -1,4 +1,7 @@
-/** The bridge's HTTP server: its connections, their limits, input that is not HTTP, and the shutdown. */
+/**
+ * The bridge's HTTP server: its connections, their limits, input that is not HTTP, and the
+ * shutdown.
+ */
 
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -21,7 +24,10 @@ export type Bridge = {
   readonly close: () => Promise<void>;
 };
 
-/** Node's own limit for the request line and the headers together, set here so that NODE_OPTIONS cannot lift it. */
+/**
+ * Node's own limit for the request line and the headers together, set here so that NODE_OPTIONS
+ * cannot lift it.
+ */
 const maxHeaderBytes = 16 * 1024;
 
 export async function startBridge(
@@ -48,7 +54,8 @@ export async function startBridge(
       // Closing at once would reset connections that wait to be accepted, and connections that seem
       // idle, on one of which a webhook may just have been sent.
       await sleep(config.shutdownDelayMs);
-      // A process that was suspended for longer has yet to read what came meanwhile: connections, then their requests.
+      // A process that was suspended for longer has yet to read what came meanwhile: connections,
+      // then their requests.
       await stop();
       await someTurns();
       server.close();
@@ -86,7 +93,10 @@ function createBridgeServer(context: BridgeContext, connections: Connections): S
   return server;
 }
 
-/** Starts every series that is known in advance at 0, because an alert on its growth must see the first event. */
+/**
+ * Starts every series that is known in advance at 0, because an alert on its growth must see the
+ * first event.
+ */
 function initializeSeries({ sources, metrics }: Pick<BridgeContext, 'sources' | 'metrics'>): void {
   const outcomes = Object.values<Problem>(problems).map(({ slug }) => slug);
   for (const outcome of outcomes) metrics.webhooks.count(noSource, outcome, 0);

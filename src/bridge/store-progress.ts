@@ -1,4 +1,7 @@
-/** Tracks whether webhooks reach Kafka, and if not, since when and why; /readyz and the log report it. */
+/**
+ * Tracks whether webhooks reach Kafka, and if not, since when and why; /readyz and the log report
+ * it.
+ */
 
 import { Throttle } from '../concurrency/throttle.ts';
 import { AppError, messageOf } from '../errors.ts';

@@ -1,6 +1,9 @@
 /** Every time limit of the bridge that is not a setting, and the deadline of a request. */
 
-/** Keep-alive time-out. Longer than the idle time-out of the usual load balancers (60 s), so that they end a connection and not the bridge. */
+/**
+ * Keep-alive time-out. Longer than the idle time-out of the usual load balancers (60 s), so that
+ * they end a connection and not the bridge.
+ */
 export const keepAliveMs = 75_000;
 
 /**
@@ -12,13 +15,19 @@ export const drainMs = 500;
 /** Node checks the time-outs of heads and bodies this often. */
 export const checkTimeoutsEveryMs = 1_000;
 
-/** The fast path waits this long for the rest of a body. A body that takes longer was not sent at once. */
+/**
+ * The fast path waits this long for the rest of a body. A body that takes longer was not sent at
+ * once.
+ */
 export const fastPathBodyMs = 100;
 
 /** Between two attempts to send the spool to Kafka. */
 export const spoolRetryMs = 500;
 
-/** After a shutdown has begun, pending responses may take this long: longer than RESPONSE_TIMEOUT can be. */
+/**
+ * After a shutdown has begun, pending responses may take this long: longer than RESPONSE_TIMEOUT
+ * can be.
+ */
 export const responsesLimitMs = 15_000;
 
 /** The time by which a request must be answered, whatever happens. */
@@ -34,7 +43,10 @@ export class Deadline {
     }, ms);
   }
 
-  /** Sets what runs when the deadline passes, in place of an earlier action. Runs it at once if it has passed. */
+  /**
+   * Sets what runs when the deadline passes, in place of an earlier action. Runs it at once if it
+   * has passed.
+   */
   whenPassed(action: () => void): void {
     if (this.hasPassed) action();
     else this.#action = action;

@@ -1,6 +1,6 @@
 /**
- * Stores verified webhooks: on Kafka while it responds within its budget, otherwise in the spool, from
- * which they follow in order.
+ * Stores verified webhooks: on Kafka while it responds within its budget, otherwise in the spool,
+ * from which they follow in order.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -49,7 +49,10 @@ export type SpoolingOptions = {
 
 const spooled = { kind: 'spooled' } as const;
 
-/** Stores on Kafka or in the spool. Webhooks that are in the spool when it closes stay there for the next bridge. */
+/**
+ * Stores on Kafka or in the spool. Webhooks that are in the spool when it closes stay there for the
+ * next bridge.
+ */
 export class SpoolingStore implements WebhookStore {
   readonly #write: Write;
   readonly #spool: Spool;
@@ -70,7 +73,8 @@ export class SpoolingStore implements WebhookStore {
     const { onTrouble } = this.#options;
     let spoolError: unknown;
     try {
-      // If some wait already, these go behind them: they must arrive in order, and Kafka is unreachable anyway.
+      // If some wait already, these go behind them: they must arrive in order, and Kafka is
+      // unreachable anyway.
       if (await this.#spool.appendBehindOthers(webhooks)) return webhooks.map(() => spooled);
     } catch (error) {
       spoolError = error;
@@ -97,7 +101,10 @@ export class SpoolingStore implements WebhookStore {
     await this.#spool.close();
   };
 
-  /** KafkaJS may go on after the time-out: then the webhook is on raw twice, and the processor drops the repeat. */
+  /**
+   * KafkaJS may go on after the time-out: then the webhook is on raw twice, and the processor drops
+   * the repeat.
+   */
   #send(webhooks: readonly ReceivedWebhook[]): Promise<readonly WriteResult[]> {
     const { budgetMs } = this.#options;
     const text = `Kafka did not respond within ${budgetMs} ms (SPOOL_AFTER)`;

@@ -1,12 +1,15 @@
 /**
  * Memory for values that are encoded now and sent soon. It is allocated in slabs, and all of it is
- * released at once by whoever has sent the values: `TransactionalProducer.commit` and `Writer.write`.
- * V8 would free it much later (`lifetime.ts`).
+ * released at once by whoever has sent the values: `TransactionalProducer.commit` and
+ * `Writer.write`. V8 would free it much later (`lifetime.ts`).
  */
 
 const slabBytes = 256 * 1024;
 
-/** Encodes into `slab` from `at` on. Returns where it ended; if the slab is too short, minus the number of missing bytes. */
+/**
+ * Encodes into `slab` from `at` on. Returns where it ended; if the slab is too short, minus the
+ * number of missing bytes.
+ */
 type Encode = (slab: Buffer, at: number) => number;
 
 export class Arena {

@@ -7,12 +7,18 @@
 
 const references = new WeakMap<ArrayBufferLike, number>();
 
-/** Adds a reference to the memory behind these bytes. A reference that is never released leaves the memory to V8. */
+/**
+ * Adds a reference to the memory behind these bytes. A reference that is never released leaves the
+ * memory to V8.
+ */
 export function retain(bytes: Buffer): void {
   references.set(bytes.buffer, (references.get(bytes.buffer) ?? 0) + 1);
 }
 
-/** Removes a reference. The last one frees the memory: every Buffer on it has the length 0 from then on. */
+/**
+ * Removes a reference. The last one frees the memory: every Buffer on it has the length 0 from then
+ * on.
+ */
 export function release(bytes: Buffer): void {
   const left = (references.get(bytes.buffer) ?? 0) - 1;
   if (left > 0) references.set(bytes.buffer, left);

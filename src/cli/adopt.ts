@@ -1,4 +1,7 @@
-/** `voucherbus adopt`: accepts that topics or the consumer group are not the ones for which the journal was written. */
+/**
+ * `voucherbus adopt`: accepts that topics or the consumer group are not the ones for which the
+ * journal was written.
+ */
 
 import { parseArgs } from 'node:util';
 import { connectDeployment } from '../app/connect-deployment.ts';

@@ -1,4 +1,7 @@
-/** `voucherbus demo`: shows the whole flow on a given broker and registry. `make demo` starts the broker first. */
+/**
+ * `voucherbus demo`: shows the whole flow on a given broker and registry. `make demo` starts the
+ * broker first.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { isEnvironmentSet } from '../app/environment.ts';

@@ -1,4 +1,7 @@
-/** `voucherbus health`: asks the service on this host whether it is ready. The image's HEALTHCHECK and the compose file use it. */
+/**
+ * `voucherbus health`: asks the service on this host whether it is ready. The image's HEALTHCHECK
+ * and the compose file use it.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

@@ -3,7 +3,10 @@
 import type { Io } from '../app/io.ts';
 import { messageOf } from '../errors.ts';
 
-/** Returns what `parse` returns. If it throws, prints the error with the usage, and returns undefined. */
+/**
+ * Returns what `parse` returns. If it throws, prints the error with the usage, and returns
+ * undefined.
+ */
 export function parseOrUsage<T>(io: Io, usage: string, parse: () => T): T | undefined {
   try {
     return parse();

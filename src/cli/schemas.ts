@@ -1,4 +1,7 @@
-/** `voucherbus schemas check | register`: holds the registry's subjects against this version's schemas, and registers them. */
+/**
+ * `voucherbus schemas check | register`: holds the registry's subjects against this version's
+ * schemas, and registers them.
+ */
 
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';

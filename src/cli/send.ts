@@ -1,4 +1,6 @@
-/** `voucherbus send`: signs test webhooks and posts them at a rate, to try a bridge or to load it. */
+/**
+ * `voucherbus send`: signs test webhooks and posts them at a rate, to try a bridge or to load it.
+ */
 
 import { parseArgs } from 'node:util';
 import { configOf } from '../app/environment.ts';

@@ -1,4 +1,7 @@
-/** `voucherbus topics plan | apply`: compares the cluster's topics with the catalog, and makes them agree. */
+/**
+ * `voucherbus topics plan | apply`: compares the cluster's topics with the catalog, and makes them
+ * agree.
+ */
 
 import { configOf } from '../app/environment.ts';
 import { catalogOf } from '../app/routes-file.ts';

@@ -1,4 +1,7 @@
-/** `voucherbus verify`: posts known webhooks through a deployment, reads everything it wrote, and checks that each came out exactly once. */
+/**
+ * `voucherbus verify`: posts known webhooks through a deployment, reads everything it wrote, and
+ * checks that each came out exactly once.
+ */
 
 import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,7 +103,10 @@ async function onOwnTopics(parsed: ParsedArguments, io: Io): Promise<Verdict> {
   return await verdictOf(load, deployment, new Map(), true, io);
 }
 
-/** Others may send through the same bridge: only what begins now is read, and only our ids must be known. */
+/**
+ * Others may send through the same bridge: only what begins now is read, and only our ids must be
+ * known.
+ */
 async function throughRunning(url: string, parsed: ParsedArguments, io: Io): Promise<Verdict> {
   const config = configOf(['kafka', 'registry', 'topics', 'webhook', 'processor'], io);
   await using deployment = await connectDeployment(config);

@@ -19,7 +19,10 @@ export async function settledWithin<T>(work: Promise<T>, ms: number): Promise<Se
   return Promise.race([settled, late.promise]).finally(() => clearTimeout(timer));
 }
 
-/** Waits for the work, but at most `ms` milliseconds. @throws what the work throws, or `timeoutError()` */
+/**
+ * Waits for the work, but at most `ms` milliseconds.
+ * @throws what the work throws, or `timeoutError()`
+ */
 export async function withTimeout<T>(
   work: Promise<T>,
   ms: number,

@@ -1,4 +1,7 @@
-/** Declares every setting once: the parser, the defaults, docs/configuration.md and the error texts come from here. */
+/**
+ * Declares every setting once: the parser, the defaults, docs/configuration.md and the error texts
+ * come from here.
+ */
 
 import * as kind from './kinds.ts';
 import { type Setting, setting, type Values } from './setting.ts';
@@ -385,7 +388,10 @@ export type BridgeConfig = Values<typeof bridge>;
 export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
 
-/** The settings by group: a command reads the groups that it needs, and gets only the problems in those. */
+/**
+ * The settings by group: a command reads the groups that it needs, and gets only the problems in
+ * those.
+ */
 export const groups = {
   kafka,
   registry,

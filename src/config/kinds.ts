@@ -1,4 +1,7 @@
-/** The kinds of values a setting may have: text from the environment → a checked value, or a sentence that says what was expected. */
+/**
+ * The kinds of values that a setting may have. Each turns text from the environment into a checked
+ * value, or into a sentence that says what was expected.
+ */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
@@ -9,7 +12,7 @@ const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
 export type Secret = {
-  /** Undefined: that of WEBHOOK_SOURCE. */
+  /** Undefined: the source is WEBHOOK_SOURCE. */
   readonly source: string | undefined;
   readonly name: string;
   readonly key: string;
@@ -50,7 +53,7 @@ export const text = () => parsed('some text', (value) => (value === '' ? undefin
 export const integer = (min: number, max: number) =>
   parsed(`an integer from ${min} to ${max}`, (value) => whole(value, min, max));
 
-/** How many processes; `auto` is for as many as the process is given cores. */
+/** A number of processes; `auto` means as many as the process is given cores. */
 export const workers = () =>
   parsed('auto, or an integer from 1 to 256', (value) =>
     value === 'auto' ? value : whole(value, 1, 256),
@@ -94,7 +97,10 @@ export const hosts = () =>
       : undefined;
   });
 
-/** Credentials in a URL would stand in log lines, errors and record headers: they have settings of their own. */
+/**
+ * A URL without credentials, because these would appear in log lines, errors and record headers.
+ * They have their own settings.
+ */
 export const httpUrl = () =>
   parsed('an http:// or https:// URL without user and password in it', (value) => {
     if (!URL.canParse(value) || !/^https?:/.test(value)) return undefined;
@@ -136,7 +142,10 @@ function pemProblem(text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): string 
   }
 }
 
-/** A legal Kafka topic or group name part (letters, digits, dot, underscore, hyphen; Kafka's limit for a topic is 249). */
+/**
+ * A legal Kafka topic or group name part (letters, digits, dot, underscore, hyphen; Kafka's limit
+ * for a topic is 249).
+ */
 export const kafkaName = () =>
   parsed('1 to 180 letters, digits, dots, underscores or hyphens', (value) =>
     /^[A-Za-z0-9._-]{1,180}$/.test(value) ? value : undefined,
@@ -148,8 +157,9 @@ export const pathSegment = () =>
   );
 
 /**
- * `name:secret`, or a plain secret, which is then named `default`, `default-2` and so on. A plain secret that holds a colon needs a name. With
- * `source/` before the name it is that source's, else that of WEBHOOK_SOURCE.
+ * Webhook secrets: `name:secret`, or a plain secret, which is then named `default`, `default-2` and
+ * so on. A plain secret that contains a colon needs a name. With `source/` before the name the
+ * secret belongs to that source, otherwise to WEBHOOK_SOURCE.
  */
 export const secrets = () =>
   parsed(
@@ -167,7 +177,7 @@ export const secrets = () =>
             };
       });
       const names = new Set(list.map(({ source, name }) => `${source}/${name}`));
-      // Quotes that an env file or a YAML file left there: every webhook would be refused.
+      // Quotes are left over from an env file or a YAML file: every webhook would be refused.
       const isQuoted = list.some(({ key }) => /^["'].*["']$/.test(key)) || /^["']/.test(value);
       return list.length > 0 && names.size === list.length && !isQuoted ? list : undefined;
     },

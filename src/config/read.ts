@@ -1,4 +1,4 @@
-/** The environment → a checked Config, or one error that names every problem at once. */
+/** Turns the environment into a checked Config, or throws one error that names every problem. */
 
 import { AppError, messageOf } from '../errors.ts';
 import { type Config, type Group, groups } from './config.ts';
@@ -8,8 +8,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type Sources = { readonly env: Environment; readonly readFile: (path: string) => string };
 
 /**
- * Reads the asked groups. `X_FILE` names a file that holds the value of `X`, for secrets mounted as files.
- * @throws AppError CONFIG_INVALID, fatal, with one line for each problem.
+ * Reads the given groups. `X_FILE` names a file that contains the value of `X`, for secrets mounted
+ * as files.
+ * @throws AppError CONFIG_INVALID (stop), with one line per problem
  */
 export function readConfig<G extends Group>(wanted: readonly G[], sources: Sources): Config<G> {
   const problems: string[] = [];
@@ -64,7 +65,10 @@ function shownOf(value: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 60)}…` : text);
 }
 
-/** Kubernetes gives each pod the addresses of the services of its namespace, as <SERVICE>_PORT=tcp://10.0.0.1:80. */
+/**
+ * Kubernetes gives each pod the addresses of the services of its namespace, as
+ * <SERVICE>_PORT=tcp://10.0.0.1:80.
+ */
 const isServiceLink = (value: string) => /^tcp:\/\//.test(value);
 
 const serviceLinkHint =

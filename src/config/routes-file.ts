@@ -1,5 +1,6 @@
 /**
- * The routes file: its form, declared once. The errors with their lines, and the JSON Schema for editors (schemas/routes.schema.json), come from here.
+ * Declares the form of the routes file once. The errors with their lines and the JSON Schema for
+ * editors (schemas/routes.schema.json) are derived from it.
  */
 
 import { LineCounter, parseDocument, visit } from 'yaml';
@@ -29,7 +30,7 @@ const field = z
     'expected campaign.type, campaign.id, campaign.name, voucher.type, channel, project, source, region, or metadata.KEY, campaign.metadata.KEY, customer.metadata.KEY, voucher.metadata.KEY, reference.KEY',
   );
 
-/** Legal in a topic's name, and short enough for one. */
+/** A part of a topic name: legal characters, and short enough. */
 const suffix = z
   .string()
   .regex(
@@ -88,7 +89,7 @@ export type RoutesFileResult =
   | { readonly kind: 'valid'; readonly file: RoutesFile }
   | { readonly kind: 'invalid'; readonly problems: readonly string[] };
 
-/** @returns every problem, each with its line */
+/** @returns the file, or every problem with its line */
 export function readRoutes(text: string): RoutesFileResult {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -110,7 +111,10 @@ export function readRoutes(text: string): RoutesFileResult {
   return { kind: 'invalid', problems };
 }
 
-/** `01234` and `1.10` are compared with text, digit by digit: as numbers they would be 1234 and 1.1, and never fit. */
+/**
+ * Keeps numbers as written: `01234` and `1.10` are compared with text. As numbers they would be
+ * 1234 and 1.1, and never match.
+ */
 function keepNumbersAsWritten(document: ReturnType<typeof parseDocument>): void {
   visit(document, {
     Scalar: (_, node) => {
@@ -124,7 +128,7 @@ function keepNumbersAsWritten(document: ReturnType<typeof parseDocument>): void 
 
 type Node = { readonly range?: readonly number[] | null } | undefined;
 
-/** Where the value stands; where it is missing, where what should hold it stands. */
+/** Returns the offset of the value; if it is missing, the offset of its parent. */
 function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]) {
   for (let length = path.length; length >= 0; length -= 1) {
     const node = document.getIn(path.slice(0, length), true) as Node;
@@ -133,7 +137,7 @@ function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly Pro
   return 0;
 }
 
-/** Of the topics, the parts after `publications.`, each once. */
+/** Returns the parts of the topic names after `publications.`, each once. */
 export function suffixesOf({ routes, default: rest }: RoutesFile): readonly string[] {
   const all = [...routes.map(({ to }) => to), ...(rest === 'park' ? [] : [rest])];
   return [...new Set(all.flat())];

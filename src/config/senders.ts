@@ -1,18 +1,24 @@
-/** Who may send webhooks, where that is restricted: regions of Voucherify, addresses, subnets. */
+/** The senders that ALLOWED_SENDERS admits: regions of Voucherify, addresses, subnets. */
 
 import { BlockList, isIP } from 'node:net';
 
-/** From which each region calls (Introduction to webhooks, voucherify docs, read 2026-08-21). Dedicated regions: ask the vendor's support. */
+/**
+ * The addresses of each region (Introduction to webhooks, voucherify docs, read 2026-08-21). For
+ * dedicated regions ask the vendor's support.
+ */
 const regions: Readonly<Record<string, readonly string[]>> = {
   eu1: ['34.247.197.22', '63.32.191.141', '52.215.148.84'],
   us1: ['100.25.106.67', '18.209.236.215', '34.192.255.99'],
   as1: ['52.76.98.82', '54.169.8.101', '13.214.87.160'],
 };
 
-/** Addresses that may send. */
+/** The addresses that may send. */
 export type Senders = { readonly has: (address: string) => boolean };
 
-/** @param names regions, addresses, and subnets as address/bits; undefined where one of them is none of these */
+/**
+ * @param names regions, addresses, and subnets as address/bits
+ * @returns undefined if one of them is none of these
+ */
 export function sendersOf(names: readonly string[]): Senders | undefined {
   const list = new BlockList();
   for (const name of names) {

@@ -1,13 +1,15 @@
-/** One setting: the environment variable, its kind, its default, and the sentence that documents it. */
+/**
+ * One setting: the environment variable, its kind, its default, and the sentence that documents it.
+ */
 
 import type { z } from 'zod';
 
 type Options = {
-  /** Text as it would stand in the environment. */
+  /** The default, as text like in the environment. */
   readonly default?: string;
-  /** May be absent: the value is then undefined. */
+  /** Whether it may be absent: its value is then undefined. */
   readonly optional?: true;
-  /** Never shown in messages. */
+  /** Whether messages must not show the value. */
   readonly secret?: true;
 };
 

@@ -1,4 +1,4 @@
-/** The webhook secrets by the source to whose address they belong. */
+/** Groups the webhook secrets by source. */
 
 import { AppError } from '../errors.ts';
 import type { WebhookConfig } from './config.ts';
@@ -15,8 +15,8 @@ export function sourcesOf({ secrets, source: defaultSource }: WebhookConfig): So
 }
 
 /**
- * The secret that signs what is sent to this address, in commands that play the vendor.
- * @throws AppError CONFIG_INVALID, where its source has none
+ * Returns the secret that signs webhooks to this address, for commands that play the vendor.
+ * @throws AppError CONFIG_INVALID if its source has none
  */
 export function signingKey(url: string, webhook: WebhookConfig): string {
   const path = URL.canParse(url) ? new URL(url).pathname : '';

@@ -1,4 +1,6 @@
-/** Renders the configuration as a Markdown table, for `voucherbus config` and docs/configuration.md. */
+/**
+ * Renders the configuration as a Markdown table, for `voucherbus config` and docs/configuration.md.
+ */
 
 import { allSettings, type Group } from './config.ts';
 

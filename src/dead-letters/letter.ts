@@ -1,4 +1,7 @@
-/** Why a record could not go on, and how its dead letter says so. The record's key, value and headers stay as they were. */
+/**
+ * A dead letter: why a record could not be processed, and the headers that say so. The record's
+ * key, value and headers stay unchanged.
+ */
 
 import type { Undecodable } from '../avro/decoder.ts';
 import type { Rejection } from '../voucherify/publication.ts';
@@ -13,12 +16,15 @@ type DeadLetterReason =
   | 'too-large-for-topic';
 
 export type DeadLetter = {
-  /** Where in the processor it failed: reading the Avro record, reading Voucherify's JSON, or deciding. */
+  /** The stage that failed: reading the Avro record, reading Voucherify's JSON, or deciding. */
   readonly stage: 'decode' | 'read' | 'decide';
   readonly reason: DeadLetterReason;
-  /** JSON path in the webhook's body, or $ for the whole. */
+  /** JSON path in the webhook's body; $ for the whole body. */
   readonly path: string;
-  /** What was expected and what kind of thing was found; never the body's content, which may be personal data. */
+  /**
+   * Says what was expected and what kind of value was found. Never contains the body's content,
+   * which may be personal data.
+   */
   readonly message: string;
 };
 
@@ -28,7 +34,9 @@ export type Origin = {
   readonly offset: number;
 };
 
-/** The six headers of Kafka Streams' dead letters (KIP-1034), which tools know, and ours. */
+/**
+ * Returns the six headers of Kafka Streams' dead letters (KIP-1034), which tools know, and ours.
+ */
 export function deadLetterHeaders(
   letter: DeadLetter,
   origin: Origin,

@@ -1,18 +1,21 @@
 /**
- * A dead letter that goes back to raw: what its headers say, and by what the processor knows a repeat of it. Pure. A letter passes once, however
- * often and by how many it is sent again: the processor remembers it like a publication id.
+ * The headers of a redriven dead letter, and the digest by which the processor recognises a repeat.
+ * A letter is processed once, however often it is redriven, because the processor remembers it like
+ * a publication id. Pure.
  */
 
 import { digestOf } from '../digest.ts';
 
 export type Redrive = {
-  /** The letter, as `letterName` writes it. */
+  /** The letter's name, as `letterName` formats it. */
   readonly letter: string;
-  /** 1 for the first time. */
+  /** 1 at the first redrive. */
   readonly attempt: number;
-  /** Who did it, for people. */
+  /** The operator. */
   readonly by: string;
-  /** Whoever did it answers for it not being a repeat, though it is older than the window. */
+  /**
+   * The operator guarantees that the letter is not a repeat, although it is older than the window.
+   */
   readonly isStaleAllowed: boolean;
 };
 
@@ -24,15 +27,18 @@ const names = {
   allowStale: 'voucherbus.redrive.allow-stale',
 } as const;
 
-/** The header of a record's that has the name, as text. */
+/** Returns the value of a header as text. */
 export type HeaderOf = (name: string) => string | undefined;
 
-/** The topic's id belongs to it: a dead-letter topic that was deleted and made again counts its letters from 0 again. */
+/**
+ * Formats the name of a letter. It contains the topic's id, because a recreated dead-letter topic
+ * counts its letters from 0 again.
+ */
 export function letterName(place: string, topicId: string): string {
   return `${place}#${topicId}`;
 }
 
-/** Undefined where the record came from the bridge. */
+/** Returns undefined if the record came from the bridge. */
 export function redriveOf(header: HeaderOf): Redrive | undefined {
   const letter = header(names.letter);
   if (letter === undefined) return undefined;
@@ -54,15 +60,24 @@ export function redriveHeaders(redrive: Redrive, atMs: number): Record<string, s
   };
 }
 
-/** What the letter says of why it died, and of an earlier redrive, does not go back with it. */
+/**
+ * Returns whether the header describes the failure or an earlier redrive. Such headers are not
+ * redriven.
+ */
 export function isOfLetter(header: string): boolean {
   return /^(__streams\.errors|voucherbus\.(error|redrive))\./.test(header);
 }
 
-/** Begins the label of every REDRIVEN entry of the journal, so that these are found without decoding the others. */
+/**
+ * The beginning of the label of every REDRIVEN entry in the journal, so that these are found
+ * without decoding the others.
+ */
 export const redriveLabel = 'redriven by ';
 
-/** By what the processor remembers that the letter has passed. No id of Voucherify's begins so. */
+/**
+ * Returns the digest by which the processor remembers a redriven letter. No id of Voucherify's
+ * begins like this.
+ */
 export function digestOfRedrive(letter: string): Buffer {
   return digestOf(`redrive ${letter}`);
 }

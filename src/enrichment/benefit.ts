@@ -1,4 +1,4 @@
-/** What a voucher gives, in one normalised form whatever kind of voucher it is. */
+/** Normalises the benefit of a voucher, whatever its kind. */
 
 import type { BenefitRecord } from '../avro/records.ts';
 import type { Discount, Voucher } from '../voucherify/voucher.ts';
@@ -23,7 +23,7 @@ const none: BenefitRecord = {
   units: [],
 };
 
-/** The voucher's own type decides where several descriptions are present. */
+/** If there are several descriptions, the voucher's own type decides. */
 export function benefitOf({ type, discount, gift, loyalty }: Voucher): BenefitRecord {
   if (type === 'GIFT_VOUCHER' && gift) return giftBenefit(gift);
   if (type === 'LOYALTY_CARD' && loyalty) return loyaltyBenefit(loyalty);
@@ -85,7 +85,7 @@ function discountBenefit(discount: Discount): BenefitRecord {
   }
 }
 
-/** Voucherify sends money x 100 and no currency. */
+/** Formats an amount. Voucherify sends money × 100, without a currency. */
 function money(minorUnits: number): string {
   return (minorUnits / 100).toFixed(2);
 }

@@ -1,4 +1,7 @@
-/** A circuit breaker: after several failures in a row no request is made for a while, then one request tries again. Pure; the time is a parameter. */
+/**
+ * A circuit breaker: after several failures in a row no request is made for a while, then one
+ * request tries again. Pure: the time is a parameter.
+ */
 
 const failuresToOpen = 5;
 

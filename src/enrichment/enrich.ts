@@ -1,4 +1,7 @@
-/** A publication as Voucherify tells it → the event that consumers read: normalised types, benefit, region, publisher. Pure. */
+/**
+ * Turns Voucherify's publication into the event that consumers read: normalised types, benefit,
+ * region, publisher. Pure.
+ */
 
 import type {
   CampaignRecord,
@@ -27,12 +30,12 @@ export type Arrival = {
   readonly processedAtMs: number;
 };
 
-/** What the company knows of a campaign. */
+/** Returns the company's own data on a campaign. */
 export type ReferenceOf = (campaignId: string) => ReferenceRecord | undefined;
 
 export type Enriched = { readonly kind: 'event'; readonly event: PublicationSucceeded };
 
-/** @param personalFields what of the personal data the event may carry */
+/** @param personalFields the personal data that the event may carry */
 export function enrich(
   publication: Publication,
   arrival: Arrival,
@@ -72,7 +75,10 @@ export function enrich(
 type TextMap = Readonly<Record<string, string>>;
 type Clean = (map: TextMap) => TextMap;
 
-/** An e-mail address or a phone number in metadata is masked, unless PERSONAL_DATA lets it through. Ids are carried as they are: consumers join by them. */
+/**
+ * Masks e-mail addresses and phone numbers in metadata, unless PERSONAL_DATA allows them. Ids are
+ * kept, because consumers join by them.
+ */
 function withoutPersonal(map: TextMap, fields: readonly PersonalField[]): TextMap {
   let cleaned: Record<string, string> | undefined;
   for (const name in map) {
@@ -153,8 +159,9 @@ function personalOf(customer: Customer, fields: readonly PersonalField[]): Perso
 }
 
 /**
- * event_source of the envelope says it best: a user, an API key, or neither (INTERNAL). Without an envelope only `data.user` and the
- * channel are left; data.user is null where the API caused it (voucherify docs, publication.succeeded).
+ * Returns the publisher. The envelope's event_source is most precise: a user, an API key, or
+ * neither (INTERNAL). Without an envelope there are only `data.user`, which is null if the API
+ * caused the event, and the channel (voucherify docs, publication.succeeded).
  */
 function publisherOf({ envelope, userId, channel }: Publication): PublisherRecord {
   const eventSource: JsonObject = envelope.eventSource ?? {};

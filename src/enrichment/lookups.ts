@@ -24,7 +24,10 @@ export type LookupOptions = {
   readonly cacheTtlMs: number;
   /** How long a request may wait for the vendor's rate limit. */
   readonly maxWaitMs: number;
-  /** What happens to an event that still lacks something: it is forwarded with `complete: false`, or it waits with its partition. */
+  /**
+   * What happens to an event that still lacks something: it is forwarded with `complete: false`, or
+   * it waits with its partition.
+   */
   readonly onFailure: 'forward-incomplete' | 'wait';
   readonly onLookup: (outcome: LookupOutcome) => void;
 };
@@ -80,7 +83,8 @@ export class Lookups {
 
   /**
    * Returns the same publications with what they lacked.
-   * @throws AppError LOOKUP_UNAVAILABLE if something could not be looked up and `onFailure` is `wait`
+   * @throws AppError LOOKUP_UNAVAILABLE if something could not be looked up and `onFailure` is
+   * `wait`
    */
   async complete(publications: readonly Publication[]): Promise<readonly Publication[]> {
     return Promise.all(publications.map((publication) => this.#completeOne(publication)));

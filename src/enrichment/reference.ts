@@ -1,4 +1,7 @@
-/** The company's own data on campaigns, in memory: the latest record of each key of the reference topic. */
+/**
+ * The company's own data on campaigns, in memory: the latest record of each key of the reference
+ * topic.
+ */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { CampaignReference, ReferenceRecord } from '../avro/records.ts';
@@ -34,7 +37,10 @@ export class CampaignReferences {
     return entry && { version: entry.version, attributes: entry.reference.attributes };
   }
 
-  /** Reads on to the end of every partition. @throws AppError; what was read before the error counts */
+  /**
+   * Reads on to the end of every partition.
+   * @throws AppError; what was read before the error counts
+   */
   async catchUp(): Promise<void> {
     await Promise.all(this.#next.map((_, partition) => this.#read(partition)));
   }
@@ -46,7 +52,8 @@ export class CampaignReferences {
     for await (const { record, result } of this.#decoder.decodeEach(records)) {
       const campaignId = record.key?.toString() ?? '';
       if (record.value === null) this.#entries.delete(campaignId);
-      // Anything but a CampaignReference is ignored: another team's mistake must not stop the events.
+      // Anything but a CampaignReference is ignored: another team's mistake must not stop the
+      // events.
       else if (result.kind === 'decoded') {
         const version = `${partition}@${record.offset}`;
         this.#entries.set(campaignId, { reference: result.value, version });

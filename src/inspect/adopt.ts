@@ -32,7 +32,10 @@ export type PartitionPlan = {
 
 const takeoverTimeoutMs = 15_000;
 
-/** Reads the current identity of the deployment. @throws AppError TOPIC_UNFIT if a topic does not exist */
+/**
+ * Reads the current identity of the deployment.
+ * @throws AppError TOPIC_UNFIT if a topic does not exist
+ */
 export async function deploymentNow({
   admin,
   catalog,
@@ -109,8 +112,8 @@ async function replayed(
 }
 
 /**
- * Takes the partition's lease, and writes in one transaction to which deployment the journal belongs
- * and where the group continues.
+ * Takes the partition's lease, and writes in one transaction to which deployment the journal
+ * belongs and where the group continues.
  * @throws AppError
  */
 export async function adopt(

@@ -72,7 +72,10 @@ export function eventsOf(bodies: readonly Body[]): readonly PublicationSucceeded
   });
 }
 
-/** Returns about the last `count` webhooks of raw, the same number from each partition. @throws AppError */
+/**
+ * Returns about the last `count` webhooks of raw, the same number from each partition.
+ * @throws AppError
+ */
 export async function lastOnRaw(
   { reader, registry, catalog, partitions }: Deployment,
   count: number,

@@ -17,7 +17,9 @@ import type { OnProgress } from './journal-entries.ts';
 
 export type Letter = {
   readonly position: RecordPosition;
-  /** The name under which the processor remembers that it was redriven (dead-letters/redrive.ts). */
+  /**
+   * The name under which the processor remembers that it was redriven (dead-letters/redrive.ts).
+   */
   readonly name: string;
   readonly reason: string;
   readonly stage: string;
@@ -48,7 +50,10 @@ export type Filter = {
   readonly key: string | undefined;
 };
 
-/** Yields the letters that pass the filter, partition by partition and in order. @throws AppError */
+/**
+ * Yields the letters that pass the filter, partition by partition and in order.
+ * @throws AppError
+ */
 export async function* readLetters(
   deployment: Deployment,
   filter: Filter,
@@ -113,7 +118,10 @@ function passes(letter: Letter, filter: Filter): boolean {
   );
 }
 
-/** Returns the digests (hex) of the letters that were redriven, by the journal. A letter goes back to the partition that it came from. */
+/**
+ * Returns the digests (hex) of the letters that were redriven, by the journal. A letter goes back
+ * to the partition that it came from.
+ */
 async function redrivenIn(
   { reader, registry, catalog }: Deployment,
   partition: number,

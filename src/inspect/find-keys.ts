@@ -1,4 +1,7 @@
-/** Finds the raw keys of an event id or a voucher code. Nothing is indexed by these, so all of raw is read. */
+/**
+ * Finds the raw keys of an event id or a voucher code. Nothing is indexed by these, so all of raw
+ * is read.
+ */
 
 import { Decoder } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';

@@ -15,7 +15,10 @@ export type FoundOutputs = {
 
 const nothing: FoundOutputs = { positions: [], events: [] };
 
-/** Returns those output topics of the entries that exist: routes change, and a topic may have been deleted since. */
+/**
+ * Returns those output topics of the entries that exist: routes change, and a topic may have been
+ * deleted since.
+ */
 export async function existingTopics(
   { admin }: Deployment,
   entries: readonly FoundEntry[],
@@ -25,7 +28,10 @@ export async function existingTopics(
   return new Set((await admin.describe([...topics])).keys());
 }
 
-/** While the brokers are unreachable a transaction may be retried for this long; its records are then younger than the decision. */
+/**
+ * While the brokers are unreachable a transaction may be retried for this long; its records are
+ * then younger than the decision.
+ */
 const longestRetryMs = 10 * 60_000;
 
 /** Finds what a decision wrote by its time, on the partition of its raw record. @throws AppError */
@@ -88,7 +94,8 @@ async function findEvents(
       const position = { topic, partition: candidate, offset: record.offset };
       events.push({ ...position, event: result.value });
     }
-    // Most events leave on their own partition. Only a route with another key, or one that explodes, leads elsewhere.
+    // Most events leave on their own partition. Only a route with another key, or one that
+    // explodes, leads elsewhere.
     if (candidate === partition && events.length > 0) break;
   }
   return events;

@@ -1,4 +1,7 @@
-/** Masks personal data in a webhook's body: everything but the id under a person, and elsewhere each value that looks personal. Pure. */
+/**
+ * Masks personal data in a webhook's body: everything but the id under a person, and elsewhere each
+ * value that looks personal. Pure.
+ */
 
 import { masked, personalKind } from '../voucherify/personal-data.ts';
 

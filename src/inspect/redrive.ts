@@ -31,7 +31,10 @@ export function triageOf(letter: Letter, { isStaleAllowed, maxAttempts }: Redriv
 const perRequest = 200;
 const writeTimeoutMs = 10_000;
 
-/** @throws AppError if Kafka does not store them; those that it stored are not sent again by the next run */
+/**
+ * @throws AppError if Kafka does not store them; those that it stored are not sent again by the
+ * next run
+ */
 export async function redrive(
   letters: readonly Letter[],
   writer: Writer,

@@ -1,4 +1,7 @@
-/** Checks to which deployment the journal belongs, in all partitions before any of them is processed. */
+/**
+ * Checks to which deployment the journal belongs, in all partitions before any of them is
+ * processed.
+ */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
@@ -13,13 +16,16 @@ export type OwnerOptions = {
   readonly core: CoreTopics;
   readonly deployment: DeploymentIdentity;
   readonly identity: Buffer;
-  /** The group's offsets by partition. Before a lease is taken they may be stale, so lower than they really are. */
+  /**
+   * The group's offsets by partition. Before a lease is taken they may be stale, so lower than they
+   * really are.
+   */
   readonly committed: ReadonlyMap<number, number>;
 };
 
 /**
- * An empty partition of the journal tells nothing by itself. If partitions were added, or another
- * group wrote the journal, the other partitions tell.
+ * Checks all partitions, because an empty partition of the journal does not tell whether partitions
+ * were added, or another group wrote the journal. The other partitions do.
  * @throws AppError ASSUMPTION_BROKEN if the journal belongs to another deployment
  */
 export async function checkOwner(options: OwnerOptions): Promise<void> {

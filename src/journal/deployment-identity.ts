@@ -1,6 +1,7 @@
 /**
- * The identity of the deployment to which the journal's offsets belong. An offset is valid only in its own log: a topic that was deleted and made again,
- * a restored or mirrored cluster, a truncated log count from the same numbers. So the journal says to which deployment it belongs. Pure.
+ * The identity of the deployment to which the journal's offsets belong. An offset is valid only in
+ * its own log: a recreated topic, a restored or mirrored cluster, and a truncated log use the same
+ * numbers again. So the journal records its deployment. Pure.
  */
 
 import { hash } from 'node:crypto';
@@ -11,7 +12,7 @@ const identityBytes = 8;
 /** The identity in records of versions that did not write one. */
 export const noIdentity: Buffer = Buffer.alloc(identityBytes);
 
-/** The topics that the positions are about. */
+/** The topics to which the positions refer. */
 export type CoreTopics = { readonly raw: string; readonly journal: string };
 
 export function identityOf({ group, partitions, topicIds }: DeploymentIdentity): Buffer {
@@ -19,10 +20,13 @@ export function identityOf({ group, partitions, topicIds }: DeploymentIdentity):
   return Buffer.from(hash('sha256', text, 'hex').slice(0, 2 * identityBytes), 'hex');
 }
 
-/** The deployment is recorded in full this often per window, so that retention never deletes the last full record. */
+/**
+ * The deployment is recorded in full this often per window, so that retention never deletes the
+ * last full record.
+ */
 const toldPerWindow = 8;
 
-/** Whether the next record must say in full to which deployment it belongs. */
+/** Returns whether the next record must contain the deployment in full. */
 export function isDeploymentDue(
   recorded: {
     readonly deployment: DeploymentIdentity | undefined;
@@ -40,7 +44,7 @@ export function isDeploymentDue(
   );
 }
 
-/** Whether two say the same of every topic, too. */
+/** Returns whether two deployments agree on every topic, too. */
 function isSameDeployment(a: DeploymentIdentity, b: DeploymentIdentity): boolean {
   const names = Object.keys(a.topicIds);
   return (
@@ -61,7 +65,10 @@ export type Difference =
       readonly found: string;
     };
 
-/** Compares the recorded deployment with the current one. Ignores topics that only one of them has, since routes change. */
+/**
+ * Compares the recorded deployment with the current one. Ignores topics that only one of them has,
+ * since routes change.
+ */
 export function differencesOf(
   recorded: DeploymentIdentity,
   found: DeploymentIdentity,
@@ -108,7 +115,7 @@ export type Owner = {
   readonly deployment: DeploymentIdentity | undefined;
 };
 
-/** Every reason why the journal does not belong to this deployment. */
+/** Returns every reason why the journal does not belong to this deployment. */
 export function ownerProblems(
   owner: Owner,
   found: { readonly identity: Buffer; readonly deployment: DeploymentIdentity },
@@ -124,7 +131,7 @@ export function ownerProblems(
   ];
 }
 
-/** The log was cut and written again from a lower offset. */
+/** Describes a log that was truncated and written again from a lower offset. */
 export function describeTruncation(raw: string, partition: number, position: number): string {
   return `${raw}/${partition}: the record before the position ${position} is not the one that was processed: the log was truncated (an unclean leader election) or replaced. ${adoptCommand}`;
 }

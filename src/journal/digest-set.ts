@@ -1,4 +1,7 @@
-/** A set of 128-bit digests in one typed array: open addressing, linear probing, at most three quarters full. 22 to 43 bytes a digest. */
+/**
+ * A set of 128-bit digests in one typed array: open addressing, linear probing, at most three
+ * quarters full; 22 to 43 bytes per digest.
+ */
 
 const words = 4;
 const firstCapacity = 64;
@@ -27,14 +30,14 @@ export class DigestSet {
     if (4 * this.#size > 3 * (this.#mask + 1)) this.#grow();
   }
 
-  /** Index of the first word of the digest's slot: its own, or the free one where it belongs. */
+  /** Returns the index of the first word of the digest's slot: its own, or the free one for it. */
   #find(digest: Buffer): number {
     const a = first(digest);
     const b = word(digest, 4);
     const c = word(digest, 8);
     const d = word(digest, 12);
     const slots = this.#slots;
-    // SHA-256 spreads evenly: any of its bits will do as a hash.
+    // SHA-256 is evenly distributed: any of its bits are a good hash.
     for (let slot = d & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const at = slot * words;
       if (slots[at] === 0) return at;
@@ -76,7 +79,10 @@ function word(digest: Buffer, at: number): number {
   return digest.readUInt32LE(at);
 }
 
-/** A first word of zero marks a free slot; a digest that begins so is kept as 1. That costs 2⁻³² of one bit of 128. */
+/**
+ * A first word of zero marks a free slot. A digest that begins with zero is stored with 1, which
+ * costs 2⁻³² of one of 128 bits.
+ */
 function first(digest: Buffer): number {
   return digest.readUInt32LE(0) || 1;
 }

@@ -1,13 +1,16 @@
-/** Where a partition goes on from: the group's committed offset and the journal must say the same. Pure. */
+/**
+ * Determines where a partition continues: the group's committed offset and the journal must agree.
+ * Pure.
+ */
 
 import { AppError } from '../errors.ts';
 
 export type Claims = {
-  /** For messages: topic/partition of raw. */
+  /** Used in messages: topic/partition of raw. */
   readonly name: string;
-  /** The group's committed offset; undefined where it has none or it has expired. */
+  /** The group's committed offset; undefined if it has none or it has expired. */
   readonly committed: number | undefined;
-  /** `to` of the journal's last valid record; undefined where there is none. */
+  /** `to` of the journal's last valid record; undefined if there is none. */
   readonly journal: number | undefined;
   /** Whether anything was ever written to this partition of the journal. */
   readonly isJournalVirgin: boolean;
@@ -15,7 +18,9 @@ export type Claims = {
   readonly rawEnd: number;
 };
 
-/** @throws AppError ASSUMPTION_BROKEN where two claims differ: going on could lose or repeat events */
+/**
+ * @throws AppError ASSUMPTION_BROKEN if two of them differ: continuing could lose or repeat events
+ */
 export function agreePosition(claims: Claims): number {
   const { name, committed, journal, isJournalVirgin, rawStart, rawEnd } = claims;
   if (committed !== undefined && journal !== undefined && committed !== journal) {
@@ -26,8 +31,9 @@ export function agreePosition(claims: Claims): number {
   if (journal === undefined && isJournalVirgin && committed !== undefined && committed > rawStart) {
     throw broken(describeLostJournal(name, committed));
   }
-  // Group offsets expire after 7 days without members, the journal does not: it wins. Where neither is left, no record that raw still
-  // holds was ever processed: the journal outlives raw.
+  // Group offsets expire after 7 days without members. The journal does not, so it wins. If there
+  // is neither, no record that raw still contains was ever processed, because the journal outlives
+  // raw.
   const position = journal ?? committed ?? rawStart;
   if (position > rawEnd) {
     throw broken(

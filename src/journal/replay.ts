@@ -1,24 +1,30 @@
-/** The journal's records in order → the state, leaving out void ones. Pure; `restore.ts` reads them. */
+/**
+ * Replays the journal's records in order, without void ones, into the state. Pure: `restore.ts`
+ * reads them.
+ */
 
 import type { JournalRecord } from '../avro/records.ts';
 import { AppError } from '../errors.ts';
 import { PartitionState } from './state.ts';
 
 export type ReplayStart = {
-  /** For messages. */
+  /** Used in messages. */
   readonly name: string;
   readonly windowMs: number;
-  /** The group's committed offset, undefined where it has none (it may have expired). */
+  /** The group's committed offset; undefined if it has none or it has expired. */
   readonly committed: number | undefined;
-  /** Since when no id is missing, given the first record that is there; undefined where the journal is read from its very first. */
+  /**
+   * Returns since when no id is missing, given the first record; undefined if the journal is read
+   * from its very first record.
+   */
   readonly coveredFromMs: (first: JournalRecord | undefined) => number | undefined;
-  /** The state's position where the journal holds no valid record. */
+  /** The state's position if the journal has no valid record. */
   readonly fallback: number;
 };
 
 export type Replay = {
   readonly add: (batch: JournalRecord) => void;
-  /** The state, and where the journal says the partition stands (undefined without a valid record). */
+  /** Returns the state and the journal's position; undefined without a valid record. */
   readonly finish: () => {
     readonly state: PartitionState;
     readonly journalPosition: number | undefined;
@@ -26,9 +32,10 @@ export type Replay = {
 };
 
 /**
- * A record is void if a later one starts at or before its `from`, or if its `to` lies beyond the committed offset: then its transaction was
- * aborted, and a reader that filters well never shows it. The last record is held back until the next one, or the end, has judged it. After an
- * adoption offsets count in another log, and may be lower.
+ * A record is void if a later one starts at or before its `from`, or if its `to` is beyond the
+ * committed offset: its transaction was aborted, and a correct read_committed reader does not
+ * return it. The last record is held until the next one, or the end, shows whether it is void.
+ * After an adoption offsets refer to another log, and may be lower.
  */
 export function replay({
   name,

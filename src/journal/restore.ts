@@ -1,4 +1,7 @@
-/** Restores one partition's state: reads its journal, and checks it against the group's offset and the raw topic. */
+/**
+ * Restores one partition's state: reads its journal, and checks it against the group's offset and
+ * the raw topic.
+ */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { DeploymentIdentity, JournalRecord } from '../avro/records.ts';
@@ -18,7 +21,10 @@ export type RestoreOptions = {
   readonly partition: number;
   readonly windowMs: number;
   readonly nowMs: number;
-  /** The group's committed offset. It must be read after the lease was taken: before, it can be stale. */
+  /**
+   * The group's committed offset. It must be read after the lease was taken: before, it can be
+   * stale.
+   */
   readonly committed: number | undefined;
   /** The current deployment, to which the journal must belong. */
   readonly found: { readonly identity: Buffer; readonly deployment: DeploymentIdentity };
@@ -39,13 +45,16 @@ const progressEveryMs = 250;
 /** The journal keeps two windows: enough for a processor that lags by one. */
 const keptFrom = (nowMs: number, windowMs: number) => nowMs - 2 * windowMs;
 
-/** An eighth of the window later, because the clocks of the processors that wrote the journal may differ by that much. */
+/**
+ * An eighth of the window later, because the clocks of the processors that wrote the journal may
+ * differ by that much.
+ */
 const coveredFrom = (nowMs: number, windowMs: number) => keptFrom(nowMs, windowMs) + windowMs / 8;
 
 /**
  * Call this only while holding the partition's lease: before, the journal can still grow.
- * @throws AppError ASSUMPTION_BROKEN if the journal belongs to another deployment, or does not agree
- * with the group
+ * @throws AppError ASSUMPTION_BROKEN if the journal belongs to another deployment, or does not
+ * agree with the group
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { raw, partition, committed } = options;
@@ -70,7 +79,10 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
 
 export type Replayed = Awaited<ReturnType<typeof replayJournal>>;
 
-/** Returns whether the record before the position is still the one that was processed; true if the journal does not say. */
+/**
+ * Returns whether the record before the position is still the one that was processed; true if the
+ * journal does not say.
+ */
 export async function isSameLog(
   { reader, raw, partition }: Pick<RestoreOptions, 'reader' | 'raw' | 'partition'>,
   { state, rawStart, rawEnd }: Replayed,

@@ -1,13 +1,14 @@
 /**
- * What a processor knows of one partition: where it stands, how far time has come, and which ids it has forwarded. It changes only by applying
- * a batch of the journal: after a commit with the batch just written, in a restore with those read. So replaying the journal is the state.
+ * The state of one partition: its position, its stream time, and the ids it has forwarded. It
+ * changes only by applying a journal record: after a commit the one just written, in a restore
+ * those that are read. So a replay of the journal gives the state.
  */
 
 import type { DeploymentIdentity, JournalRecord, Outcome } from '../avro/records.ts';
 import { noIdentity } from './deployment-identity.ts';
 import { Window } from './window.ts';
 
-/** A dead letter does not count as seen: mended and sent again, it passes. */
+/** The outcomes that count as seen. A dead letter does not: corrected and sent again, it passes. */
 const remembered: ReadonlySet<Outcome> = new Set(['FORWARDED', 'REDRIVEN']);
 
 export class PartitionState {
@@ -19,7 +20,10 @@ export class PartitionState {
   #deployment: DeploymentIdentity | undefined;
   #deploymentAtMs = Number.NEGATIVE_INFINITY;
 
-  /** @param coveredFromMs ids forwarded before this may be missing from the journal that this starts from; undefined: none is */
+  /**
+   * @param coveredFromMs ids forwarded before this time may be missing; undefined if none is
+   * missing
+   */
   constructor(position: number, windowMs: number, coveredFromMs: number | undefined) {
     this.#position = position;
     this.#window = new Window(windowMs, coveredFromMs);
@@ -30,27 +34,27 @@ export class PartitionState {
     return this.#position;
   }
 
-  /** Latest arrival time of any applied batch, in milliseconds since 1970. */
+  /** Latest arrival time of any applied record, in milliseconds since 1970. */
   get streamTimeMs(): number {
     return this.#streamTimeMs;
   }
 
-  /** Kafka's timestamp of the raw record before the position; -1 where it is not known. */
+  /** Kafka's timestamp of the raw record before the position; -1 if not known. */
   get lastTimestamp(): number {
     return this.#lastTimestamp;
   }
 
-  /** The identity in the last batch. */
+  /** The identity in the last journal record. */
   get identity(): Buffer {
     return this.#identity;
   }
 
-  /** The deployment to which the position belongs; undefined where the journal does not say. */
+  /** The deployment to which the position belongs; undefined if the journal does not say. */
   get deployment(): DeploymentIdentity | undefined {
     return this.#deployment;
   }
 
-  /** When the journal said so last, in milliseconds since 1970. */
+  /** When the journal last recorded it, in milliseconds since 1970. */
   get deploymentAtMs(): number {
     return this.#deploymentAtMs;
   }
@@ -59,7 +63,7 @@ export class PartitionState {
     return this.#window.size;
   }
 
-  /** Memory of the ids. */
+  /** Bytes that the ids take. */
   get bytes(): number {
     return this.#window.bytes;
   }

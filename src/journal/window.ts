@@ -1,6 +1,6 @@
 /**
- * How long a repeat is remembered. Ids live in generations of an eighth of the window, by the partition's stream time when they came; the
- * oldest generation is dropped whole.
+ * Remembers ids for the dedup window. Ids are in generations of an eighth of the window, by the
+ * partition's stream time at their arrival. The oldest generation is dropped as a whole.
  */
 
 import { DigestSet } from './digest-set.ts';
@@ -10,13 +10,19 @@ const generationsPerWindow = 8;
 export class Window {
   readonly #windowMs: number;
   readonly #spanMs: number;
-  /** By number, which is its start divided by the span; newest first, for most repeats come soon. */
+  /**
+   * Generations by number, which is the start divided by the span. The newest comes first, because
+   * most repeats come soon.
+   */
   #generations: { readonly number: number; readonly digests: DigestSet }[] = [];
-  /** Ids forwarded before this may be missing, whatever the stream time: the journal was read from there. */
+  /**
+   * Ids forwarded before this time may be missing, whatever the stream time, because the journal
+   * was read from there.
+   */
   readonly #coveredFromMs: number | undefined;
   #hasForgotten: boolean;
 
-  /** @param coveredFromMs undefined where the memory is whole */
+  /** @param coveredFromMs undefined if no id is missing */
   constructor(windowMs: number, coveredFromMs: number | undefined) {
     this.#windowMs = windowMs;
     this.#spanMs = Math.ceil(windowMs / generationsPerWindow);
@@ -24,7 +30,10 @@ export class Window {
     this.#hasForgotten = coveredFromMs !== undefined;
   }
 
-  /** Whether an id may ever have been dropped. Until then memory is whole, and even the oldest event can be told from a repeat. */
+  /**
+   * Returns whether an id may have been dropped. Before that, even the oldest event can be
+   * distinguished from a repeat.
+   */
   get hasForgotten(): boolean {
     return this.#hasForgotten;
   }
@@ -41,7 +50,7 @@ export class Window {
     return this.#generations.some(({ digests }) => digests.has(digest));
   }
 
-  /** Remembers digests that came when the partition's stream time was `atMs`. */
+  /** Adds digests that arrived at the stream time `atMs`. */
   add(digests: readonly Buffer[], atMs: number): void {
     if (digests.length === 0) return;
     const number = Math.floor(atMs / this.#spanMs);
@@ -54,8 +63,9 @@ export class Window {
   }
 
   /**
-   * Drops what is a window old at this stream time. A generation is kept one span longer than its youngest id needs, so that the clocks of
-   * Voucherify and of the bridge may disagree by up to an eighth of the window.
+   * Drops generations that are older than the window at this stream time. A generation is kept one
+   * span longer than its youngest id needs, so that the clocks of Voucherify and of the bridge may
+   * differ by up to an eighth of the window.
    */
   forget(streamTimeMs: number): void {
     const isOld = (number: number) => (number + 2) * this.#spanMs + this.#windowMs <= streamTimeMs;
@@ -65,8 +75,9 @@ export class Window {
   }
 
   /**
-   * Whether an event of this age may have come before and been forgotten. Otherwise it cannot: an earlier arrival was at its creation or
-   * later, so within the window of the stream time, and within what the journal still told.
+   * Returns whether an event of this age may have arrived before and been forgotten. Otherwise an
+   * earlier arrival was at its creation or later, so within the window, and within what the journal
+   * covers.
    */
   isOlder(createdAtMs: number, streamTimeMs: number): boolean {
     if (!this.#hasForgotten) return false;

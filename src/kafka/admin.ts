@@ -85,7 +85,9 @@ export class Admin {
     });
   }
 
-  /** Sets these settings and keeps the topic's other overrides, which the request alone would drop. */
+  /**
+   * Sets these settings and keeps the topic's other overrides, which the request alone would drop.
+   */
   setConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
     return attempt(`configure ${topic}`, async () => {
       const { overrides = {} } = (await describe(this.#admin, [topic])).get(topic) ?? {};
@@ -140,7 +142,10 @@ function attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
   });
 }
 
-/** Retries for 2 s: KafkaJS does not repeat these requests when the group's coordinator moves or is loading. */
+/**
+ * Retries for 2 s: KafkaJS does not repeat these requests when the group's coordinator moves or is
+ * loading.
+ */
 function patiently<T>(request: () => Promise<T>): Promise<T> {
   return retry(request, {
     backoff: constantBackoff(everyMs),
@@ -219,7 +224,10 @@ async function remove(admin: KafkaAdmin, topics: readonly string[]): Promise<voi
   });
 }
 
-/** KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread, so the wait is here. */
+/**
+ * KafkaJS's own wait for leaders fails at once on a topic whose metadata has not spread, so the
+ * wait is here.
+ */
 async function create(admin: KafkaAdmin, spec: TopicSpec): Promise<void> {
   const { topic, partitions: numPartitions, replicationFactor, config } = spec;
   const configEntries = entriesOf(config);

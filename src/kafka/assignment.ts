@@ -1,4 +1,7 @@
-/** Who gets which partition: as even as possible, and a partition stays where it is if it can, for its restored state lives there. */
+/**
+ * Assigns partitions to members as evenly as possible. A partition stays with its member if it can,
+ * because its restored state is there.
+ */
 
 export type Member = { readonly id: string; readonly owned: readonly number[] };
 
@@ -7,7 +10,8 @@ export function assign(
   partitions: readonly number[],
 ): ReadonlyMap<string, readonly number[]> {
   const free = new Set(partitions);
-  // Who owns most keeps the larger shares; equal ones by id, so that the result depends on nothing else.
+  // Members that own more get the larger shares. Ties are broken by id, so that the result depends
+  // on nothing else.
   const byOwned = [...members].sort(
     (a, b) => b.owned.length - a.owned.length || (a.id < b.id ? -1 : 1),
   );
@@ -17,7 +21,7 @@ export function assign(
   const kept = byOwned.map(({ owned }, rank) => {
     const keeps: number[] = [];
     for (const partition of owned) {
-      // delete() answers whether it was there: two claims on one partition go to the first.
+      // delete() returns whether it was there: if two members claim a partition, the first gets it.
       if (keeps.length < share(rank) && free.delete(partition)) keeps.push(partition);
     }
     return keeps;

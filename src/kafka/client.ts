@@ -1,4 +1,7 @@
-/** The configured KafkaJS client. One for each consumer: KafkaJS shares committed offsets between all users of a client. */
+/**
+ * Creates the configured KafkaJS client. Each consumer needs its own, because KafkaJS shares
+ * committed offsets between all users of a client.
+ */
 
 import type { KafkaConfig } from '../config/config.ts';
 import type { Log } from '../observability/log.ts';
@@ -7,10 +10,10 @@ import { createTokenProvider } from './oauth.ts';
 
 export type Client = Kafka;
 
-/** Longest wait for the answer to one request (a join may take longer, by KafkaJS's own rule). */
+/** Time-out of one request. A join may take longer, by KafkaJS's own rule. */
 export const requestTimeoutMs = 5_000;
 
-/** @param retries attempts after the first of whatever the client does */
+/** @param retries attempts after the first one */
 export function createClient(config: KafkaConfig, log: Log, retries = 60): Client {
   const { sslCa, sslCert, sslKey } = config;
   const sasl = saslOf(config);
@@ -18,9 +21,10 @@ export function createClient(config: KafkaConfig, log: Log, retries = 60): Clien
     clientId: config.clientId,
     brokers: [...config.brokers],
     connectionTimeout: 3_000,
-    // A broker that does not answer (its host is gone, or it is stopped) is given up after this, not after KafkaJS's 30 s.
+    // A broker that does not respond (its host is gone, or it is stopped) is given up after this
+    // time, not after KafkaJS's 30 s.
     requestTimeout: requestTimeoutMs,
-    // 20, 40, 80 … 250 ms, 14 s in all: longer than Kafka needs to replace a dead broker, and never long after it has.
+    // 20, 40, 80 … 250 ms, 14 s in total: longer than Kafka needs to replace a dead broker.
     retry: { initialRetryTime: 20, maxRetryTime: 250, multiplier: 2, factor: 0.2, retries },
     ...(config.ssl
       ? {
@@ -44,8 +48,9 @@ type KafkaJsLogEntry = {
 };
 
 /**
- * KafkaJS calls an error what it is about to retry, and logs each refused request of a connection; here a warning is what a person should look
- * at, and those are ours to give. So its levels go down.
+ * Lowers KafkaJS's log levels. KafkaJS logs at level error what it is about to retry, and each
+ * refused request. Here a warning is something that a person should look at, and we log those
+ * ourselves.
  */
 function logEntry(log: Log, { level, namespace, log: { message, error } }: KafkaJsLogEntry): void {
   const facts = { kafkajs: namespace, ...(error ? { error: String(error) } : {}) };

@@ -1,47 +1,12 @@
-/** The parts of KafkaJS that its public types hide and this room speaks to: cluster, broker, and requests of our own over its connections. */
+/** Our own requests over KafkaJS's connections, for what its public API does not offer. */
 
 import { freeNow } from '../buffers/lifetime.ts';
-import { requirePart } from './kafkajs-patches/modules.ts';
+import { type Broker, type Cluster, errorOfCode } from './kafkajs-patches/internals.ts';
 
-export type Broker = {
-  readonly nodeId: number;
-  isConnected(): boolean;
-  /** By API key; null before the first connection. */
-  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
-  readonly connectionPool: { send(request: object): Promise<unknown> };
-};
+export type { Broker, Cluster } from './kafkajs-patches/internals.ts';
+export { errorOfCode } from './kafkajs-patches/internals.ts';
 
-type PartitionMetadata = { readonly partitionId: number; readonly leader: number };
-
-export type Cluster = {
-  readonly brokerPool: {
-    /** Returns a connected broker, preferring one that responded lately (`repairs/broker-away.ts`). */
-    findConnectedBroker(): Promise<Broker>;
-  };
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  isConnected(): boolean;
-  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
-  findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
-  findBroker(node: { nodeId: number }): Promise<Broker>;
-  removeBroker(address: { host: string; port: number }): void;
-  findGroupCoordinator(lookup: { groupId: string }): Promise<GroupCoordinator>;
-};
-
-type GroupCoordinator = {
-  leaveGroup(member: { groupId: string; memberId: string }): Promise<unknown>;
-};
-
-const { createErrorFromCode } = requirePart('kafkajs/src/protocol/error') as {
-  createErrorFromCode: (code: number) => Error & { type: string; retriable: boolean; code: number };
-};
-
-/** KafkaJS's error for a code of the protocol. */
-export const errorOfCode = createErrorFromCode;
-
-/** A cluster of the client's own kind (same TLS, SASL, brokers), for requests that KafkaJS does not offer. */
+/** Creates a cluster object with the client's TLS, SASL and brokers. */
 export function createCluster(kafka: object): Cluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find((one) =>
     String(one).includes('Kafka:createCluster'),
@@ -51,7 +16,10 @@ export function createCluster(kafka: object): Cluster {
   return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, isolationLevel: 1 });
 }
 
-/** The broker that leads a partition, by the metadata known now. @throws retriable, where there is none */
+/**
+ * Returns the leader of a partition, by the metadata known now.
+ * @throws a retriable KafkaJS error if there is none
+ */
 export async function leaderOf(
   cluster: Cluster,
   topic: string,
@@ -60,7 +28,7 @@ export async function leaderOf(
   return cluster.findBroker({ nodeId: leaderIdOf(cluster, topic, partition) });
 }
 
-/** Its node id. @throws retriable, where there is none */
+/** Returns the leader's node id. @throws a retriable KafkaJS error if there is none */
 export function leaderIdOf(cluster: Cluster, topic: string, partition: number): number {
   const metadata = cluster
     .findTopicPartitionMetadata(topic)
@@ -73,10 +41,10 @@ const leaderNotAvailable = 5;
 
 export type Api = { readonly key: number; readonly version: number; readonly name: string };
 
-/** Encodes the body of a request, with so many bytes left free before it. */
+/** Encodes the body of a request, with `head` bytes left free before it. */
 export type EncodeBody = (head: number) => Buffer;
 
-/** Sends a request that the broker answers; answers with the body of the response. */
+/** Sends a request, and returns the body of its response. */
 export async function request(
   broker: Broker,
   api: Api,
@@ -89,7 +57,7 @@ export async function request(
       apiKey: api.key,
       apiVersion: api.version,
       apiName: api.name,
-      // What `repairs/frames.ts` needs of it.
+      // See `kafkajs-patches/request.ts`.
       encode: async (head: number) => {
         frame = encodeBody(head);
         return { buffer: frame, hasHead: true };
@@ -101,7 +69,8 @@ export async function request(
     },
     requestTimeout,
   });
-  // It is answered, so it has left. After a failure some of it may still wait in the socket.
+  // There is a response, so the request was sent. After a failure some of it may still wait in the
+  // socket.
   if (frame) freeNow(frame);
   return response as Buffer;
 }

@@ -1,4 +1,7 @@
-/** One member of a consumer group: KafkaJS's consumer with a sticky assignment, manual offsets, and an end that can be awaited. */
+/**
+ * One member of a consumer group: KafkaJS's consumer with a sticky assignment, manual offsets, and
+ * an end that can be awaited.
+ */
 
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
@@ -31,11 +34,14 @@ export type InputBatch = {
   readonly records: readonly InputRecord[];
   /** Offset after the partition's last record, at the time of the fetch. */
   readonly highWatermark: number;
-  /** Tells the group that we live, when the interval has passed. @throws the rebalance error, which must reach KafkaJS untouched */
+  /**
+   * Sends a heartbeat if the interval has passed.
+   * @throws the rebalance error, which must reach KafkaJS unchanged
+   */
   readonly heartbeat: () => Promise<void>;
-  /** Records up to this offset need not be fetched again by this member. */
+  /** Marks records up to this offset as done: this member does not fetch them again. */
   readonly resolve: (offset: number) => void;
-  /** False once the member is to stop: what is left of the batch is another's. */
+  /** Returns false when the member must stop: the rest of the batch belongs to another one. */
   readonly isWanted: () => boolean;
 };
 
@@ -46,14 +52,20 @@ export type GroupOptions = {
   readonly maxFetchBytes: number;
   readonly fetchWaitMs: number;
   readonly concurrency: number;
-  /** Of this process, for its neighbours. */
+  /** The identity of this process, for its peers. */
   readonly identity?: ProcessIdentity;
 };
 
 export type GroupHandlers = {
-  /** Called at each (re)join with the partitions that are now ours, and our name in the group. Work on others is void from here on. */
+  /**
+   * Called at each (re)join with our partitions and our member id. Work on other partitions is void
+   * from then on.
+   */
   readonly onAssigned: (partitions: readonly number[], memberId: string) => void;
-  /** When it resolves, the memory of the batch's keys, values and headers is given back: what is to be kept must be copied. */
+  /**
+   * Handles one batch. When it resolves, the memory of the batch's keys, values and headers is
+   * released: copy what you keep.
+   */
   readonly onBatch: (batch: InputBatch) => Promise<void>;
   readonly onLost: (reason: string) => void;
 };
@@ -61,14 +73,17 @@ export type GroupHandlers = {
 export type Group = {
   /** Rejects when the member has ended for good. */
   readonly ended: Promise<never>;
-  /** Finishes the batches in hand, leaves the group, disconnects. */
+  /** Finishes the current batches, leaves the group and disconnects. */
   readonly leave: () => Promise<void>;
 };
 
-/** Its answer is how a member learns that the group changes, so this is what a rebalance waits for. */
+/**
+ * Milliseconds between heartbeats. The response to a heartbeat announces a rebalance, so this
+ * bounds how long a rebalance takes.
+ */
 const heartbeatMs = 1_000;
 
-/** While one commits, the next is prepared. */
+/** Partitions processed at once: while one commits, the next is prepared. */
 const partitionsAtOnce = 2;
 
 export async function joinGroup(
@@ -84,11 +99,13 @@ export async function joinGroup(
     heartbeatInterval: Math.min(heartbeatMs, Math.floor(options.sessionTimeoutMs / 5)),
     rebalanceTimeout: 60_000,
     maxBytesPerPartition: options.maxFetchBytes,
-    // Of all partitions: as much as is worked on at once. More would only wait in memory, and outlive collections of garbage. (KafkaJS asks in random order: none starves.)
+    // The limit for all partitions together: as much as is processed at once. More would only wait
+    // in memory and outlive garbage collections. (KafkaJS requests partitions in random order, so
+    // none starves.)
     maxBytes: partitionsAtOnce * options.maxFetchBytes,
     minBytes: 1,
     maxWaitTimeInMs: options.fetchWaitMs,
-    // Raw is never written in a transaction; and KafkaJS's read_committed filter is unsound.
+    // Raw is never written in a transaction, and KafkaJS's read_committed filter is unsound.
     readUncommitted: true,
     allowAutoTopicCreation: false,
     partitionAssigners: [
@@ -110,7 +127,7 @@ export async function joinGroup(
       partitionsConsumedConcurrently: options.concurrency,
       eachBatch: async (payload) => {
         await handlers.onBatch(inputBatch(payload));
-        // Not after an error, when something may still be under way.
+        // Not after an error, when a request may still be in flight.
         forgetMessages(fetchedOf(payload));
       },
     });
@@ -129,7 +146,7 @@ function inputBatch({
 }: EachBatchPayload): InputBatch {
   return {
     partition: batch.partition,
-    // Records as `repairs/decode-messages.ts` makes them.
+    // The records that `kafkajs-patches/decode-messages.ts` creates.
     records: batch.messages as unknown as readonly InputRecord[],
     highWatermark: Number(batch.highWatermark),
     heartbeat,
@@ -138,12 +155,15 @@ function inputBatch({
   };
 }
 
-/** The list as it was decoded, before KafkaJS chose from it by offset. */
+/** The list as decoded, before KafkaJS selects from it by offset. */
 function fetchedOf({ batch }: EachBatchPayload): object {
   return (batch as unknown as { readonly rawMessages: object }).rawMessages;
 }
 
-/** A crash that KafkaJS does not restart from ends the member; after others it joins again by itself. */
+/**
+ * Ends the member after a crash from which KafkaJS does not restart. After other crashes it
+ * rejoins.
+ */
 function endOf(consumer: Consumer, handlers: GroupHandlers, log: Log): Promise<never> {
   return new Promise((_, reject) => {
     consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
@@ -163,7 +183,7 @@ function fatalCauseOf(error: Error): Error {
 
 type Assigner = NonNullable<Parameters<Client['consumer']>[0]['partitionAssigners']>[number];
 
-/** Members say what they own when they join; `assign` keeps it where it can. */
+/** The assigner: members send what they own when they join, and `assign` keeps it where it can. */
 function stickyAssigner(topic: string, ourselves: () => Membership): Assigner {
   const { MemberAssignment, MemberMetadata } = AssignerProtocol;
   const name = 'VoucherbusSticky';

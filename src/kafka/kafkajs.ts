@@ -1,4 +1,6 @@
-/** The only door to KafkaJS: the repairs are in place before its first line runs. Everything else in src imports it from here. */
+/**
+ * The only import of KafkaJS in src, so that the patches are applied before its first line runs.
+ */
 
 import './kafkajs-patches/patches.ts';
 

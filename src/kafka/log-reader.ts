@@ -32,7 +32,8 @@ const oneRecordBytes = 64 * 1024;
 
 /**
  * A place in a log: its start; its end for read_committed readers, which is the first offset of an
- * open transaction if there is one; its end for all readers; or the first record at or after a time.
+ * open transaction if there is one; its end for all readers; or the first record at or after a
+ * time.
  */
 type Place = 'start' | 'end' | 'high-watermark' | { readonly atMs: number };
 
@@ -86,7 +87,10 @@ export class LogReader {
     }
   }
 
-  /** Yields every batch that begins in the range as it is in the log: open, aborted and control batches too. */
+  /**
+   * Yields every batch that begins in the range as it is in the log: open, aborted and control
+   * batches too.
+   */
   async *batches(range: Range): AsyncGenerator<BatchHeader> {
     for (let next = range.from; next < range.to; ) {
       const { batches } = await this.#fetch(range, next, readUncommitted);
@@ -118,7 +122,10 @@ export class LogReader {
     });
   }
 
-  /** Sends a request to the leader known now. If that is stale or unreachable, retries with fresh metadata. */
+  /**
+   * Sends a request to the leader known now. If that is stale or unreachable, retries with fresh
+   * metadata.
+   */
   async #attempt<T>(what: string, topic: string, run: () => Promise<T>): Promise<T> {
     const cluster = this.#cluster;
     const attempt = async () => {

@@ -1,4 +1,7 @@
-/** OAUTHBEARER tokens by the client-credentials grant (RFC 6749 §4.4), kept until shortly before they expire. */
+/**
+ * Fetches OAUTHBEARER tokens by the client-credentials grant (RFC 6749 §4.4), and keeps them until
+ * shortly before they expire.
+ */
 
 import { AppError, messageOf } from '../errors.ts';
 import { textOf } from '../http.ts';
@@ -9,10 +12,13 @@ type Credentials = {
   readonly clientSecret: string;
 };
 
-/** A token has a few kilobytes. */
+/** The largest response that is read; a token has a few kilobytes. */
 const maxAnswerBytes = 256 * 1024;
 
-/** A token is renewed this long before its end, so that a connection never presents one that expires on the way. */
+/**
+ * A token is renewed this long before its end, so that a connection never presents one that expires
+ * on the way.
+ */
 const renewBeforeMs = 60_000;
 
 export function createTokenProvider({ tokenUrl, clientId, clientSecret }: Credentials) {
@@ -27,7 +33,7 @@ export function createTokenProvider({ tokenUrl, clientId, clientSecret }: Creden
         },
         body: new URLSearchParams({ grant_type: 'client_credentials' }),
         signal: AbortSignal.timeout(10_000),
-        // Another host must not be given the credentials.
+        // A redirect must not send the credentials to another host.
         redirect: 'error',
       });
       const { access_token, expires_in } = JSON.parse(

@@ -1,6 +1,7 @@
 /**
- * Kafka's Metadata request, version 12: what KafkaJS (version 6) does not ask for. A topic's id tells it from another that was made under the same
- * name, and its authorized operations tell what this client may do with it.
+ * Sends Kafka's Metadata request, version 12 (KafkaJS uses version 6). A topic's id distinguishes
+ * it from another topic that was created under the same name; its authorized operations are what
+ * this client may do with it.
  */
 
 import { AppError } from '../errors.ts';
@@ -9,10 +10,10 @@ import { type Cluster, errorOfCode, request } from './cluster.ts';
 import { ByteReader, ByteWriter } from './protocol/bytes.ts';
 
 export type TopicMetadata = {
-  /** As Kafka's tools print it: 16 bytes in base64url. */
+  /** The topic id as Kafka's tools print it: 16 bytes in base64url. */
   readonly id: string;
   readonly partitions: number;
-  /** Those without a leader now. */
+  /** Partitions that have no leader now. */
   readonly leaderless: readonly number[];
   readonly mayRead: boolean;
   readonly mayWrite: boolean;
@@ -23,13 +24,13 @@ const idBytes = 16;
 const noId = Buffer.alloc(idBytes);
 const unknownTopic = 3;
 
-/** AclOperation codes: bits of the authorized operations. */
+/** AclOperation codes: the bits of the authorized operations. */
 const readOperation = 1 << 3;
 const writeOperation = 1 << 4;
 
 /**
- * The topics of these names that exist.
- * @throws KafkaJS's errors; AppError KAFKA_REFUSED, where the brokers have no topic ids
+ * Returns those of the named topics that exist.
+ * @throws KafkaJS's errors; AppError KAFKA_REFUSED if the brokers have no topic ids
  */
 export async function fetchTopicMetadata(
   cluster: Cluster,
@@ -102,7 +103,7 @@ export function decodeResponse(body: Buffer): ReadonlyMap<string, TopicMetadata>
   return found;
 }
 
-/** The leader is -1 where there is none. */
+/** Reads a partition. The leader is -1 if there is none. */
 function leaderIn(reader: ByteReader): { readonly partition: number; readonly leader: number } {
   reader.int16(); // error
   const partition = reader.int32();

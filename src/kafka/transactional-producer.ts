@@ -63,8 +63,9 @@ export class TransactionalProducer {
 
   /**
    * Writes everything or nothing. The records and the offset do not depend on each other before the
-   * commit, so they are sent in parallel: three round trips instead of five. (The coordinator handles
-   * the requests of one connection in order, so AddPartitionsToTxn and AddOffsetsToTxn do not conflict.)
+   * commit, so they are sent in parallel: three round trips instead of five. (The coordinator
+   * handles the requests of one connection in order, so AddPartitionsToTxn and AddOffsetsToTxn do
+   * not conflict.)
    * @throws after any error the outcome is unknown: close this producer, and open a new one before
    * reading any state
    */

@@ -25,7 +25,10 @@ export type Stored = {
   readonly offset: number;
 };
 
-/** `refused`: Kafka would refuse it again. `unavailable`: its partition has no leader now, while others have. */
+/**
+ * `refused`: Kafka would refuse it again. `unavailable`: its partition has no leader now, while
+ * others have.
+ */
 export type NotStored = { readonly kind: 'refused' | 'unavailable'; readonly reason: string };
 
 export type WriteResult = Stored | NotStored;
@@ -49,7 +52,8 @@ export class Writer {
     this.#producer = client.producer({
       allowAutoTopicCreation: false,
       createPartitioner: Partitioners.DefaultPartitioner,
-      // The caller gives up after seconds, so a broker that is back must be noticed soon: 20, 40 … 250 ms, about 6 s in all.
+      // The caller gives up after seconds, so a broker that is back must be noticed soon: 20, 40 …
+      // 250 ms, about 6 s in all.
       retry: { maxRetryTime: 250, retries: 28 },
     });
   }
@@ -131,7 +135,10 @@ export class Writer {
     });
   }
 
-  /** Kafka stores or refuses the records of a partition as a whole. On a refusal, sends halves until only the refused records are left. */
+  /**
+   * Kafka stores or refuses the records of a partition as a whole. On a refusal, sends halves until
+   * only the refused records are left.
+   */
   async #sendHalving(
     messages: readonly Message[],
     timeoutMs: number,
@@ -170,8 +177,9 @@ export class Writer {
   }
 
   /**
-   * Reads the metadata again. A recreated topic has its own number of partitions. Partitions added to
-   * the same topic are not used: keys would move away from the partitions that remember their ids.
+   * Reads the metadata again. A recreated topic has its own number of partitions. Partitions added
+   * to the same topic are not used: keys would move away from the partitions that remember their
+   * ids.
    */
   async #refresh(): Promise<TopicMetadata | undefined> {
     const found = (await fetchTopicMetadata(this.#cluster, [this.#topic])).get(this.#topic);
@@ -183,7 +191,10 @@ export class Writer {
   }
 }
 
-/** Returns the results if every record was stored. @throws AppError KAFKA_REFUSED or BROKER_UNAVAILABLE */
+/**
+ * Returns the results if every record was stored.
+ * @throws AppError KAFKA_REFUSED or BROKER_UNAVAILABLE
+ */
 export function expectStored(results: readonly WriteResult[]): readonly Stored[] {
   return results.map((result) => {
     if (result.kind === 'stored') return result;
@@ -193,13 +204,19 @@ export function expectStored(results: readonly WriteResult[]): readonly Stored[]
   });
 }
 
-/** Caps a timestamp at now. Kafka refuses timestamps that lie ahead (message.timestamp.after.max.ms), for example after the clock was set back. */
+/**
+ * Caps a timestamp at now. Kafka refuses timestamps that lie ahead
+ * (message.timestamp.after.max.ms), for example after the clock was set back.
+ */
 function notAhead(timestamp: string | undefined): string {
   const now = Date.now();
   return timestamp !== undefined && Number(timestamp) <= now ? timestamp : String(now);
 }
 
-/** Returns the position of each message: a partition's records got consecutive offsets in the order of the messages. */
+/**
+ * Returns the position of each message: a partition's records got consecutive offsets in the order
+ * of the messages.
+ */
 function positionsOf(
   messages: readonly { readonly partition: number }[],
   sent: readonly { readonly partition: number; readonly baseOffset?: string }[],

@@ -15,7 +15,9 @@ export async function advertisedAddress(brokers: readonly string[]): Promise<str
   }
 }
 
-/** Connects a datagram socket, which chooses its own address by the routing table. Nothing is sent. */
+/**
+ * Connects a datagram socket, which chooses its own address by the routing table. Nothing is sent.
+ */
 async function addressTowards(broker: string): Promise<string> {
   const { hostname, port } = new URL(`kafka://${broker}`);
   const { address, family } = await lookup(hostname.replace(/^\[|\]$/g, ''));

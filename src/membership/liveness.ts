@@ -16,7 +16,10 @@ const retryAfterMs = 100;
 /** After so many failures in a row a process is no longer watched: its session is the fallback. */
 const maxAttempts = 20;
 
-/** The kernel probes a silent host this often, so that a host that is gone does not keep a connection open forever. */
+/**
+ * The kernel probes a silent host this often, so that a host that is gone does not keep a
+ * connection open forever.
+ */
 const keepAliveMs = 10_000;
 
 /**
@@ -28,7 +31,8 @@ export async function waitForDeath(
   signal: AbortSignal,
   attempts = maxAttempts,
 ): Promise<boolean> {
-  // Before the first contact a refusal says nothing: in our network the address may belong to another process.
+  // Before the first contact a refusal says nothing: in our network the address may belong to
+  // another process.
   let hasContact = false;
   for (let failures = 0; failures < attempts && !signal.aborted; failures += 1) {
     const found = await probe(identity, signal);

@@ -41,7 +41,10 @@ export class Peers {
     this.#options = options;
   }
 
-  /** Watches the current members of the group, and no others. Call it before joining, and after each rebalance. */
+  /**
+   * Watches the current members of the group, and no others. Call it before joining, and after each
+   * rebalance.
+   */
   async update(): Promise<void> {
     await this.#updates
       .run(() => this.#update())

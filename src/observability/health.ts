@@ -1,6 +1,6 @@
 /**
- * Readiness of this process, as /readyz shows it. Liveness is only that the process responds: it must
- * not depend on others (kubernetes.io).
+ * Readiness of this process, as /readyz shows it. Liveness is only that the process responds: it
+ * must not depend on others (kubernetes.io).
  */
 
 export type Status = {

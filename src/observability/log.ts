@@ -1,4 +1,7 @@
-/** Structured logs, one JSON line each. Secrets and personal data are redacted here, for every caller. */
+/**
+ * Structured logs, one JSON line each. Secrets and personal data are redacted here, for every
+ * caller.
+ */
 
 import { type Logger, pino } from 'pino';
 
@@ -38,8 +41,9 @@ export function createLog(
 }
 
 /**
- * Standard output, written at once. (pino's own destination repeats a write to a reader that is gone for ever, at exit too: the service would not
- * end.) Without a reader the lines are lost, not the service.
+ * Standard output, written at once. (pino's own destination repeats a write to a reader that is
+ * gone for ever, at exit too: the service would not end.) Without a reader the lines are lost, not
+ * the service.
  */
 function stdout(): NodeJS.WritableStream {
   // Once, however many logs a process creates.
@@ -49,7 +53,10 @@ function stdout(): NodeJS.WritableStream {
 
 const ignore = () => undefined;
 
-/** An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken assumption. */
+/**
+ * An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken
+ * assumption.
+ */
 function errorFacts(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { code, recovery, type } = error as Error & {

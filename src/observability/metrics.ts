@@ -1,4 +1,7 @@
-/** Every metric, in one place: the names are Prometheus', the label values are closed lists (conventions of the README, "Metrics"). */
+/**
+ * Every metric, in one place: the names are Prometheus', the label values are closed lists
+ * (conventions of the README, "Metrics").
+ */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -158,8 +161,9 @@ export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
 type Named = { readonly name: string; readonly help: string; readonly registers: Registry[] };
 
 /**
- * A counter with two labels for the hot path: prom-client serializes the labels at each `inc`. Counts
- * are kept in a Map, and are added when the metrics are collected. The label values are closed lists.
+ * A counter with two labels for the hot path: prom-client serializes the labels at each `inc`.
+ * Counts are kept in a Map, and are added when the metrics are collected. The label values are
+ * closed lists.
  */
 function createPairCounter(named: Named, firstLabel: string, secondLabel: string) {
   const pending = new Map<string, Map<string, number>>();

@@ -1,4 +1,7 @@
-/** Decides what becomes of each record of a batch: the whole business. Pure; the clock, the routes and the state are values. */
+/**
+ * Decides what becomes of each record of a batch: the whole business. Pure; the clock, the routes
+ * and the state are values.
+ */
 
 import type { JournalEntry, JournalRecord, Outcome } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
@@ -29,10 +32,10 @@ export type Rules = {
 type State = Pick<PartitionState, 'position' | 'streamTimeMs' | 'hasSeen' | 'isOlderThanWindow'>;
 
 /**
- * Yields the decision on each record, in order. The records are read one at a time, so that each may
- * be garbage before the next one is decoded.
- * @returns the journal record of the batch, without the deployment's identity. Applying it after the
- * commit gives the next state
+ * Yields the decision on each record, in order. The records are read one at a time, so that each
+ * may be garbage before the next one is decoded.
+ * @returns the journal record of the batch, without the deployment's identity. Applying it after
+ * the commit gives the next state
  */
 export function* decide(
   records: Iterable<DecodedRecord>,
@@ -94,7 +97,10 @@ function decideOne(
   return decision;
 }
 
-/** Returns whether this is the first redrive of the letter: a letter that was redriven twice passes once, whatever becomes of it. */
+/**
+ * Returns whether this is the first redrive of the letter: a letter that was redriven twice passes
+ * once, whatever becomes of it.
+ */
 function isFirstRedrive({ letter }: Redrive, forwarded: Set<string>, state: State): boolean {
   const name = `redrive ${letter}`;
   if (forwarded.has(name) || state.hasSeen(digestOfRedrive(letter))) return false;
@@ -173,7 +179,9 @@ class JournalEntries {
   }
 }
 
-/** Event types are free text in distributions; the journal keeps enough of them to identify them. */
+/**
+ * Event types are free text in distributions; the journal keeps enough of them to identify them.
+ */
 const longestLabel = 100;
 
 function labelOfRedrive({ by, isStaleAllowed, attempt }: Redrive): string {

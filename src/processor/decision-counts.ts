@@ -24,7 +24,9 @@ function addOne(counts: Counts, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** Returns one of a closed list of reasons. Event types are left out, because strangers choose them. */
+/**
+ * Returns one of a closed list of reasons. Event types are left out, because strangers choose them.
+ */
 function reasonOf(decision: Decision): string {
   return decision.kind === 'dead-letter' ? decision.letter.reason : '';
 }

@@ -1,4 +1,7 @@
-/** Decodes raw records: Avro, then JSON, then the publication. Everything that can be wrong with a record is a value here. */
+/**
+ * Decodes raw records: Avro, then JSON, then the publication. Everything that can be wrong with a
+ * record is a value here.
+ */
 
 import type { Decoder, Undecodable } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -14,7 +17,10 @@ export type DecodedRecord = {
   readonly offset: number;
   /** Kafka's timestamp, in milliseconds since 1970. */
   readonly timestampMs: number;
-  /** When the bridge received it, by the bridge's clock; Kafka's timestamp if the record cannot be read. */
+  /**
+   * When the bridge received it, by the bridge's clock; Kafka's timestamp if the record cannot be
+   * read.
+   */
   readonly receivedAtMs: number;
   /** Digest of the publication id; without one, of the record's key. */
   readonly digest: Buffer;
@@ -44,7 +50,8 @@ export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>):
     return { offset, timestampMs, receivedAtMs, digest, source: '', redrive, content };
   }
   const { receivedAt, source, body } = result.value;
-  // Other writers of raw may have written any long. A value outside ECMAScript's range counts as the nearest date.
+  // Other writers of raw may have written any long. A value outside ECMAScript's range counts as
+  // the nearest date.
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(body);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();

@@ -14,7 +14,10 @@ import {
 } from '../journal/deployment-identity.ts';
 import type { Admin } from '../kafka/admin.ts';
 
-/** A result stays valid for this long. Recreating a topic and filling it beyond the position takes longer. */
+/**
+ * A result stays valid for this long. Recreating a topic and filling it beyond the position takes
+ * longer.
+ */
 const validForMs = 250;
 const pollEveryMs = 5_000;
 
@@ -64,7 +67,8 @@ export class DeploymentWatch {
 
   /**
    * Call this after records were fetched and before they are processed.
-   * @throws AppError ASSUMPTION_BROKEN if a topic was recreated; BROKER_UNAVAILABLE if Kafka cannot be reached
+   * @throws AppError ASSUMPTION_BROKEN if a topic was recreated; BROKER_UNAVAILABLE if Kafka cannot
+   * be reached
    */
   async verify(): Promise<void> {
     if (performance.now() - this.#verifiedAtMs < validForMs) return;
@@ -87,7 +91,8 @@ export class DeploymentWatch {
       const text = differences.map((one) => describeDifference(one, this.#options.core)).join('; ');
       throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
     }
-    // A topic that is missing for the moment keeps its id, so that a recreated one does not pass for it.
+    // A topic that is missing for the moment keeps its id, so that a recreated one does not pass
+    // for it.
     const topicIds = { ...known.topicIds, ...found.topicIds };
     if (Object.keys(topicIds).length > Object.keys(known.topicIds).length) {
       this.#current = withIdentity({ ...known, topicIds });

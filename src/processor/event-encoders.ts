@@ -1,4 +1,7 @@
-/** Encodes the events of each output topic: its schema id, and the headers that are equal in all of them. */
+/**
+ * Encodes the events of each output topic: its schema id, and the headers that are equal in all of
+ * them.
+ */
 
 import { createEncoder, type Encoder } from '../avro/encoder.ts';
 import type { PublicationSucceeded } from '../avro/records.ts';

@@ -1,4 +1,7 @@
-/** Keeps the membership in the group while the processor waits for the registry, the vendor or a broker. */
+/**
+ * Keeps the membership in the group while the processor waits for the registry, the vendor or a
+ * broker.
+ */
 
 import { settledWithin } from '../concurrency/timeout.ts';
 

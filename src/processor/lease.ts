@@ -3,11 +3,12 @@
  *
  * The lease is the epoch of a transactional producer. Its transactional id names the journal
  * partition that it guards, not the consumer group: two groups on one journal would otherwise hold
- * one lease each, and forward everything twice. Taking the lease fences every earlier owner and ends
- * its open transaction. Only then are the group's offset and the journal read, because before they
- * can be stale. Without the lease it goes wrong like this: the old owner commits; the new owner reads
- * the offset, which the coordinator has not yet applied; the new owner processes the same records
- * again; both commits are valid. (Seen in 40 % of takeovers without the lease, in none of 1,180 with it.)
+ * one lease each, and forward everything twice. Taking the lease fences every earlier owner and
+ * ends its open transaction. Only then are the group's offset and the journal read, because before
+ * they can be stale. Without the lease it goes wrong like this: the old owner commits; the new
+ * owner reads the offset, which the coordinator has not yet applied; the new owner processes the
+ * same records again; both commits are valid. (Seen in 40 % of takeovers without the lease, in none
+ * of 1,180 with it.)
  */
 
 import type { Decoder } from '../avro/decoder.ts';
@@ -51,7 +52,8 @@ export async function takeLease(
   context: LeaseContext,
 ): Promise<Lease> {
   const { client, admin, catalog, group, transactionTimeoutMs, log, metrics } = context;
-  // Check the membership first. If a zombie took leases first and checked later, it and the owner would fence each other in turns.
+  // Check the membership first. If a zombie took leases first and checked later, it and the owner
+  // would fence each other in turns.
   await heartbeat();
   const id = transactionalIdOf(catalog, partition);
   const opening = TransactionalProducer.open(client, id, transactionTimeoutMs);

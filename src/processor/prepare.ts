@@ -1,4 +1,7 @@
-/** Prepares the next transaction from fetched records, within the limits of the configuration and of the topics. */
+/**
+ * Prepares the next transaction from fetched records, within the limits of the configuration and of
+ * the topics.
+ */
 
 import type { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord, RawWebhook } from '../avro/records.ts';
@@ -31,7 +34,10 @@ export type PrepareContext = {
   readonly lookups: Pick<Lookups, 'complete'> | undefined;
 };
 
-/** A prepared transaction. It does not hold the events: they would survive garbage collections while the broker responds. */
+/**
+ * A prepared transaction. It does not hold the events: they would survive garbage collections while
+ * the broker responds.
+ */
 export type Work = {
   /** Number of raw records. */
   readonly size: number;
@@ -41,10 +47,11 @@ export type Work = {
 };
 
 /**
- * Returns the next transaction: as many of the records from the position on as it can hold, decoded,
- * decided and assembled; undefined if none are left. Has no side effects on the broker: after an
- * error the lease stays valid.
- * @throws AppError REGISTRY_UNAVAILABLE, LOOKUP_UNAVAILABLE, TOPIC_UNFIT; the rebalance error of `heartbeat`
+ * Returns the next transaction: as many of the records from the position on as it can hold,
+ * decoded, decided and assembled; undefined if none are left. Has no side effects on the broker:
+ * after an error the lease stays valid.
+ * @throws AppError REGISTRY_UNAVAILABLE, LOOKUP_UNAVAILABLE, TOPIC_UNFIT; the rebalance error of
+ * `heartbeat`
  */
 export async function prepare(
   records: readonly InputRecord[],
@@ -78,7 +85,8 @@ export async function prepare(
     const parked = assemble(1, { ...letter, message: describeExcess(excess) });
     const remaining = topicLimits.excessOf(parked.transaction, nowMs);
     if (remaining === undefined) return parked;
-    // Even the dead letter or the journal record is too large: an operator must increase that topic's limit.
+    // Even the dead letter or the journal record is too large: an operator must increase that
+    // topic's limit.
     const text = `raw offset ${slice[0]?.offset}: ${describeExcess(remaining)}`;
     throw new AppError('TOPIC_UNFIT', 'stop', text);
   }
@@ -113,7 +121,10 @@ function assembleWork(
   return { size, journalRecord, counts, transaction: builder.finish(journalRecord) };
 }
 
-/** Returns the next records from the position on, within the limits of one transaction; at least one if there is any. */
+/**
+ * Returns the next records from the position on, within the limits of one transaction; at least one
+ * if there is any.
+ */
 function nextSlice(
   records: readonly InputRecord[],
   position: number,

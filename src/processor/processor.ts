@@ -16,7 +16,10 @@ import { type PrepareContext, prepare, type Work } from './prepare.ts';
 
 export type ProcessorContext = LeaseContext & PrepareContext & { readonly health: Health };
 
-/** Failures in a row on one batch before it goes back to KafkaJS: with the backoff below, about 30 s. */
+/**
+ * Failures in a row on one batch before it goes back to KafkaJS: with the backoff below, about 30
+ * s.
+ */
 const maxFailures = 12;
 
 /** 100, 200, 400 … 5,000 ms. */
@@ -24,9 +27,15 @@ const backoff = exponentialBackoff(100, 5_000);
 
 export class Processor {
   readonly #context: ProcessorContext;
-  /** A partition that stays assigned over a rebalance keeps its lease and its state. If another member took it meanwhile, the lease is fenced. */
+  /**
+   * A partition that stays assigned over a rebalance keeps its lease and its state. If another
+   * member took it meanwhile, the lease is fenced.
+   */
   readonly #leases = new Map<number, Lease>();
-  /** Why partitions cannot make progress now. Kept by partition, so that one that works does not hide one that fails. */
+  /**
+   * Why partitions cannot make progress now. Kept by partition, so that one that works does not
+   * hide one that fails.
+   */
   readonly #troubles = new Map<number, string>();
   readonly #linger = new Linger();
 
@@ -42,7 +51,8 @@ export class Processor {
     metrics.partitions.set(partitions.length);
     log.info({ partitions }, 'joined the group');
     health.ready('group');
-    // A partition that failed until KafkaJS rejoined is not healthy because of that: only a commit shows it.
+    // A partition that failed until KafkaJS rejoined is not healthy because of that: only a commit
+    // shows it.
     for (const partition of this.#troubles.keys()) {
       if (!partitions.includes(partition)) this.#troubles.delete(partition);
     }
@@ -61,7 +71,8 @@ export class Processor {
     for (let rest = batch.records; rest.length > 0 && batch.isWanted(); ) {
       try {
         const { state, lingerMs } = await this.#processSome(batch, rest, failures > 0);
-        // Records below the position were fetched before the lease was taken: another member has processed them.
+        // Records below the position were fetched before the lease was taken: another member has
+        // processed them.
         rest = rest.filter(({ offset }) => Number(offset) >= state.position);
         batch.resolve(state.position - 1);
         if (this.#troubles.delete(batch.partition)) this.#showTroubles();
@@ -84,7 +95,8 @@ export class Processor {
   /** Commits one transaction with the next records, if there are any above the position. */
   async #processSome(batch: InputBatch, rest: InputBatch['records'], hasFailed: boolean) {
     const { partition, heartbeat } = batch;
-    // After the fetch: if the topics are still the same now, the records came from the log to which the position belongs.
+    // After the fetch: if the topics are still the same now, the records came from the log to which
+    // the position belongs.
     await whileBeating(this.#context.deployment.verify(), heartbeat);
     const reason = hasFailed ? 'failed' : 'assigned';
     const lease =
@@ -95,7 +107,10 @@ export class Processor {
     return { state, lingerMs: work ? await this.#commit(lease, work, batch) : 0 };
   }
 
-  /** Commits one transaction. Only then does its journal record become part of the state. Returns how long to wait for more records, in milliseconds. */
+  /**
+   * Commits one transaction. Only then does its journal record become part of the state. Returns
+   * how long to wait for more records, in milliseconds.
+   */
   async #commit(lease: Lease, work: Work, batch: InputBatch): Promise<number> {
     const startedAt = performance.now();
     try {

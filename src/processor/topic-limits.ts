@@ -1,4 +1,7 @@
-/** The size limits of the topics. Brokers refuse a whole produce request if one record batch is too large, so transactions are checked before. */
+/**
+ * The size limits of the topics. Brokers refuse a whole produce request if one record batch is too
+ * large, so transactions are checked before.
+ */
 
 import { AppError } from '../errors.ts';
 import type { Admin } from '../kafka/admin.ts';
@@ -63,10 +66,16 @@ export function describeExcess({ topic, bytes, limit }: Excess): string {
   return `a record batch of ${bytes} bytes for ${topic}: expected at most ${limit} (its max.message.bytes or segment.bytes)`;
 }
 
-/** More than headers, key and framing of one of our records take, except for the headers of another team's raw record. */
+/**
+ * More than headers, key and framing of one of our records take, except for the headers of another
+ * team's raw record.
+ */
 const framingBytes = 4_096;
 
-/** Returns a quick upper bound of the batch's size. Only a dead letter with larger headers can exceed it, and the broker refuses that. */
+/**
+ * Returns a quick upper bound of the batch's size. Only a dead letter with larger headers can
+ * exceed it, and the broker refuses that.
+ */
 function upperBound(messages: readonly OutputRecord[]): number {
   let bytes = framingBytes;
   for (const { value } of messages) bytes += framingBytes + (value?.length ?? 0);

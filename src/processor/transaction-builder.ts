@@ -1,4 +1,7 @@
-/** Builds one transaction: the outputs, the dead letters, the journal record, and the group's next offset. */
+/**
+ * Builds one transaction: the outputs, the dead letters, the journal record, and the group's next
+ * offset.
+ */
 
 import type { Encoder } from '../avro/encoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
@@ -70,15 +73,16 @@ export class TransactionBuilder {
   }
 
   /**
-   * Returns an event as a CloudEvent (1.0.2, Kafka binding, binary mode). ce_id is the publication id,
-   * with the voucher's number if a route explodes the event. A consumer may drop a repeated id.
+   * Returns an event as a CloudEvent (1.0.2, Kafka binding, binary mode). ce_id is the publication
+   * id, with the voucher's number if a route explodes the event. A consumer may drop a repeated id.
    */
   #outputRecord({ topic, route, event, id: eventId, key }: Output): OutputRecord {
     const { encoders, partitions } = this.#assembly;
     const subject = Buffer.from(event.publicationId);
     const partitionKey = key === undefined ? subject : Buffer.from(key);
     return {
-      // The input's partition keeps the number of transaction markers small. Another key must always lead to the same partition.
+      // The input's partition keeps the number of transaction markers small. Another key must
+      // always lead to the same partition.
       partition: key === undefined ? this.#partition : partitionOf(partitionKey, partitions),
       key: partitionKey,
       value: encoders.encode(topic)(event, this.#arena),

@@ -1,4 +1,7 @@
-/** To which topics an event goes. The built-in routes: one topic for each campaign type, one for no campaign, one for types not known here. Pure. */
+/**
+ * Routes events to topics. The built-in routes have one topic per campaign type, one for no
+ * campaign and one for unknown types. Pure.
+ */
 
 import type { CampaignType, PublicationSucceeded } from '../avro/records.ts';
 import type { Condition, RouteSpec, RoutesFile } from '../config/routes-file.ts';
@@ -6,22 +9,24 @@ import type { Catalog, PublicationTopic } from '../topics/catalog.ts';
 
 export type Destination = {
   readonly topic: string;
-  /** Name of the route that led there. */
+  /** Name of the route. */
   readonly route: string;
-  /** Whose id is the record's key. */
+  /** The entity whose id is the record's key. */
   readonly key: RouteSpec['key'];
-  /** One event for each voucher. */
+  /** Whether to send one event per voucher. */
   readonly isExploded: boolean;
 };
 
 export type Routes = {
-  /** Stands in the journal beside each batch that these routes decided, and in a header of each output. */
+  /** The version of the routes, recorded in the journal and in a header of each output. */
   readonly version: string;
-  /** None: the event is parked. */
+  /** Returns the destinations; none means a dead letter. */
   readonly destinationsOf: (event: PublicationSucceeded) => readonly Destination[];
 };
 
-/** PROMOTION campaigns have no codes to publish (voucherify docs); should one come, it is `other`. */
+/**
+ * PROMOTION campaigns have no codes to publish (voucherify docs). If one arrives, it is `other`.
+ */
 const byType: Readonly<Record<CampaignType, PublicationTopic>> = {
   DISCOUNT_COUPONS: 'discount-coupons',
   GIFT_VOUCHERS: 'gift-vouchers',
@@ -45,7 +50,7 @@ export function builtinRoutes({ publications }: Pick<Catalog, 'publications'>): 
   };
 }
 
-/** @param topicOf the full name of a topic, given its part after `publications.` */
+/** @param topicOf returns the full name of a topic for its part after `publications.` */
 export function compileRoutes(
   { match, routes, default: rest }: RoutesFile,
   version: string,
@@ -84,8 +89,9 @@ export function compileRoutes(
 }
 
 /**
- * Which routes may fit an event, by their numbers, in order, without asking each: a route that wants certain values of a field is found under them.
- * Of several such fields it is the one that tells most routes apart.
+ * Finds the routes that may match an event, by number and in order, without testing each. A route
+ * that needs certain values of a field is indexed by them. If there are several such fields, the
+ * one that distinguishes most routes is used.
  */
 function candidatesAmong(
   routes: readonly RouteSpec[],
@@ -125,7 +131,7 @@ function candidatesAmong(
   };
 }
 
-/** What an event has under a field: nothing, one value, or, for vouchers, several. */
+/** Returns the values of a field: none, one, or, for vouchers, several. */
 function reader(field: string): (event: PublicationSucceeded) => readonly string[] {
   const one = (value: string | null | undefined) =>
     value === null || value === undefined ? [] : [value];
@@ -176,13 +182,15 @@ function reader(field: string): (event: PublicationSucceeded) => readonly string
   }
 }
 
-/** The values of which a condition wants one; undefined where it wants something else. */
+/** Returns the values of which a condition needs one; undefined if it needs something else. */
 function valuesOf(condition: Condition): readonly string[] | undefined {
   if (Array.isArray(condition)) return condition.map(String);
   return typeof condition === 'object' ? undefined : [String(condition)];
 }
 
-/** Of several values one is enough; `not` holds where none fits. */
+/**
+ * Returns whether a condition holds. One of several values is enough; `not` holds if none matches.
+ */
 function predicate(condition: Condition): (values: readonly string[]) => boolean {
   if (Array.isArray(condition) || typeof condition !== 'object') {
     const wanted = new Set(valuesOf(condition));

@@ -1,4 +1,7 @@
-/** Every topic of a deployment, as data: name, schema, partitions, settings. Plan, start-up checks and the README all come from here. */
+/**
+ * Every topic of a deployment, as data: name, schema, partitions, settings. Plan, start-up checks
+ * and the README all come from here.
+ */
 
 import type { SchemaName } from '../avro/schemas.ts';
 import type { TopicsConfig } from '../config/config.ts';
@@ -6,7 +9,9 @@ import type { TopicsConfig } from '../config/config.ts';
 export type CatalogTopic = {
   readonly name: string;
   readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal' | 'reference';
-  /** Schema of the subject `<name>-value`; dead letters keep the raw record's bytes and have none. */
+  /**
+   * Schema of the subject `<name>-value`; dead letters keep the raw record's bytes and have none.
+   */
   readonly schema: SchemaName | undefined;
   readonly partitions: number;
   readonly config: Readonly<Record<string, string>>;
@@ -41,8 +46,8 @@ const forEver = -1;
 export type PublicationTopic = (typeof publicationTopics)[number];
 
 /**
- * Room for the largest body the bridge takes (8 MiB) with its headers and the reason of a dead letter. Kafka's default of 1 MiB would
- * refuse a body of the default limit.
+ * Room for the largest body the bridge takes (8 MiB) with its headers and the reason of a dead
+ * letter. Kafka's default of 1 MiB would refuse a body of the default limit.
  */
 const maxMessageBytes = String(9 * 1024 * 1024);
 
@@ -93,7 +98,8 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
         topic(name, 'publications', 'PublicationSucceeded', config.outputRetentionMs),
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
-      // Expiry drops whole segments: a segment of an eighth of the window keeps at most that much more than is needed.
+      // Expiry drops whole segments: a segment of an eighth of the window keeps at most that much
+      // more than is needed.
       topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs, {
         'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
       }),
@@ -113,7 +119,9 @@ export function publicationTopicsOf({ publications, routed }: Catalog): readonly
   return [...Object.values(publications), ...routed];
 }
 
-/** min.insync.replicas with so many replicas: one broker may fail, and nothing acknowledged is lost. */
+/**
+ * min.insync.replicas with so many replicas: one broker may fail, and nothing acknowledged is lost.
+ */
 export function leastInsync(replicas: number): number {
   return Math.max(1, Math.min(2, replicas - 1));
 }
@@ -123,7 +131,10 @@ export function subjectOf(topic: string): string {
   return `${topic}-value`;
 }
 
-/** The transactional id that guards a partition of the journal, and so all that is written for the same partition of raw. */
+/**
+ * The transactional id that guards a partition of the journal, and so all that is written for the
+ * same partition of raw.
+ */
 export function transactionalIdOf(
   { journal }: Pick<Catalog, 'journal'>,
   partition: number,

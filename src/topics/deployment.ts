@@ -1,4 +1,7 @@
-/** A running deployment as commands see it from outside: clients to read its topics, and what they are. */
+/**
+ * A running deployment as commands see it from outside: clients to read its topics, and what they
+ * are.
+ */
 
 import type { Registry } from '../avro/registry.ts';
 import type { Admin } from '../kafka/admin.ts';

@@ -1,4 +1,7 @@
-/** What must change so that the cluster's topics are those of the catalog. Pure: `apply.ts` carries it out. */
+/**
+ * What must change so that the cluster's topics are those of the catalog. Pure: `apply.ts` carries
+ * it out.
+ */
 
 import type { TopicSpec, TopicState } from '../kafka/admin.ts';
 import { type Catalog, type CatalogTopic, leastInsync } from './catalog.ts';
@@ -23,7 +26,10 @@ export type Change =
 type Existing = ReadonlyMap<string, TopicState>;
 type Cluster = { readonly brokerCount: number; readonly replicationFactor: number | undefined };
 
-/** At most 3 replicas unless configured: with min.insync.replicas 2, one broker may fail and nothing acknowledged is lost. */
+/**
+ * At most 3 replicas unless configured: with min.insync.replicas 2, one broker may fail and nothing
+ * acknowledged is lost.
+ */
 const usualReplicas = 3;
 
 export function planTopics(

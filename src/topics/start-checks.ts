@@ -1,4 +1,7 @@
-/** What both services check before they start: a topic that is missing or unfit would lose or repeat events later. */
+/**
+ * What both services check before they start: a topic that is missing or unfit would lose or repeat
+ * events later.
+ */
 
 import { AppError } from '../errors.ts';
 import type { TopicState } from '../kafka/admin.ts';
@@ -33,7 +36,9 @@ export function expectFit(problems: readonly string[]): void {
   throw new AppError('TOPIC_UNFIT', 'stop', lines.join('\n'));
 }
 
-/** Returns a problem if raw cannot take the bridge's largest body (BODY_MAX_BYTES) with its record. */
+/**
+ * Returns a problem if raw cannot take the bridge's largest body (BODY_MAX_BYTES) with its record.
+ */
 export function bodySizeProblems(
   { raw }: Catalog,
   existing: Existing,
@@ -49,7 +54,10 @@ export function bodySizeProblems(
 
 export type Access = { readonly read: readonly string[]; readonly write: readonly string[] };
 
-/** Operations that this client may not do: without them it would look ready, and fail at the first record. */
+/**
+ * Operations that this client may not do: without them it would look ready, and fail at the first
+ * record.
+ */
 export function accessProblems(
   { read, write }: Access,
   found: ReadonlyMap<string, Pick<TopicMetadata, 'mayRead' | 'mayWrite'>>,
@@ -69,13 +77,19 @@ export function accessProblems(
 /** Key, headers and framing of a raw record, or of a dead letter beyond its raw record. */
 const recordOverhead = 64 * 1024;
 
-/** Returns the size of the largest record batch that the topic takes; it must fit into a segment, too. */
+/**
+ * Returns the size of the largest record batch that the topic takes; it must fit into a segment,
+ * too.
+ */
 function largestBatch({ config }: TopicState): number {
   const bytes = [config['max.message.bytes'], config['segment.bytes']].map(Number);
   return Math.min(...bytes.filter((one) => !Number.isNaN(one)));
 }
 
-/** A 2xx says that losing one broker loses nothing: that takes two replicas in sync, of which the new leader is one. */
+/**
+ * A 2xx says that losing one broker loses nothing: that takes two replicas in sync, of which the
+ * new leader is one.
+ */
 function durabilityProblems({ topics }: Catalog, existing: Existing): readonly string[] {
   return topics.flatMap(({ name, role }) => {
     const state = existing.get(name);

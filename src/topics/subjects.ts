@@ -17,7 +17,11 @@ export function subjectsOf(catalog: Catalog): readonly Subject[] {
   );
 }
 
-/** Returns the registered id of each topic's schema; undefined if this build's schema is not registered. @throws AppError REGISTRY_UNAVAILABLE */
+/**
+ * Returns the registered id of each topic's schema; undefined if this build's schema is not
+ * registered.
+ * @throws AppError REGISTRY_UNAVAILABLE
+ */
 export async function lookUpIds(
   registry: Pick<Registry, 'idOf'>,
   catalog: Catalog,
@@ -31,7 +35,10 @@ export async function lookUpIds(
   return new Map(found);
 }
 
-/** Returns the ids if every schema is registered. @throws AppError SCHEMA_MISSING with every subject */
+/**
+ * Returns the ids if every schema is registered.
+ * @throws AppError SCHEMA_MISSING with every subject
+ */
 export function expectIds(
   ids: ReadonlyMap<string, number | undefined>,
   registryUrl: string,

@@ -1,4 +1,7 @@
-/** The history against the evidence: which of the product's claims hold, and who is guilty where one does not. Pure. */
+/**
+ * The history against the evidence: which of the product's claims hold, and who is guilty where one
+ * does not. Pure.
+ */
 
 import type { Outcome } from '../avro/records.ts';
 import { digestOf } from '../digest.ts';

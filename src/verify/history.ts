@@ -1,4 +1,7 @@
-/** The history of a load: what was sent, what the bridge acknowledged, and what is expected of it. Pure. */
+/**
+ * The history of a load: what was sent, what the bridge acknowledged, and what is expected of it.
+ * Pure.
+ */
 
 export type Expected =
   | { readonly kind: 'forwarded'; readonly topic: string }
@@ -10,7 +13,10 @@ export type Sent = {
   readonly expected: Expected;
   /** The position on raw of each acknowledged webhook, by the bridge's response. */
   readonly acknowledged: { readonly partition: number; readonly offset: number }[];
-  /** Webhooks that the bridge acknowledged from its spool: they reach raw later, at a position that it does not know yet. */
+  /**
+   * Webhooks that the bridge acknowledged from its spool: they reach raw later, at a position that
+   * it does not know yet.
+   */
   spooled: number;
   /** Webhooks that were refused or got no response: they may have been stored nevertheless. */
   refused: number;

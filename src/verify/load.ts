@@ -12,7 +12,9 @@ export type LoadOptions = Omit<RateOptions, 'post'> & {
   readonly topics: Catalog['publications'];
   /** Publication ids are `pub_<run>_<n>`, so that two runs on the same topics do not collide. */
   readonly run: string;
-  /** Per cent of webhooks that repeat an earlier publication: any of them, so some are far apart. */
+  /**
+   * Per cent of webhooks that repeat an earlier publication: any of them, so some are far apart.
+   */
   readonly repeatPercent: number;
   readonly random: () => number;
 };
@@ -57,7 +59,10 @@ const campaignTypes = [
   ['LUCKY_DRAW', 'other'],
 ] as const;
 
-/** Returns the webhook of a number, always the same. Of a hundred, one cannot be read and one is another event. */
+/**
+ * Returns the webhook of a number, always the same. Of a hundred, one cannot be read and one is
+ * another event.
+ */
 function webhook(
   publicationId: string,
   number: number,

@@ -60,7 +60,9 @@ export type Posting = {
   readonly done: Promise<void>;
 };
 
-/** Starts each post at its time, whether or not earlier ones have a response, up to `concurrency`. */
+/**
+ * Starts each post at its time, whether or not earlier ones have a response, up to `concurrency`.
+ */
 export function postAtRate(options: RateOptions): Posting {
   const { count, isEnough = () => true, concurrency, perSecond, post } = options;
   const startedAt = performance.now();

@@ -34,7 +34,10 @@ export async function readLog(reader: LogReader, range: Range): Promise<readonly
   return scanned;
 }
 
-/** The control record's key: version and type, two bytes each; 0 is ABORT, 1 is COMMIT (Kafka's ControlRecordType). */
+/**
+ * The control record's key: version and type, two bytes each; 0 is ABORT, 1 is COMMIT (Kafka's
+ * ControlRecordType).
+ */
 function isCommit(batch: BatchHeader): boolean {
   for (const { key } of batch.records()) return key?.readInt16BE(2) === 1;
   return false;

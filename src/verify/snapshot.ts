@@ -1,4 +1,7 @@
-/** Takes a snapshot of the topics and the group after a load: the logs themselves, and what a read_committed consumer sees. */
+/**
+ * Takes a snapshot of the topics and the group after a load: the logs themselves, and what a
+ * read_committed consumer sees.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Decoder } from '../avro/decoder.ts';
@@ -24,7 +27,10 @@ export type Snapshot = {
   readonly rawEnds: ReadonlyMap<number, number>;
   /** Records of transactions that are neither committed nor aborted. */
   readonly open: readonly RecordPosition[];
-  /** Aborted or open records that a read_committed reader saw, and committed ones that it did not see. */
+  /**
+   * Aborted or open records that a read_committed reader saw, and committed ones that it did not
+   * see.
+   */
   readonly shownWrongly: readonly RecordPosition[];
   readonly hiddenWrongly: readonly RecordPosition[];
   readonly abortedRecords: number;
@@ -56,7 +62,10 @@ async function eachPartition(
 
 export type Backlog = { readonly unprocessed: number; readonly openPartitions: number };
 
-/** Waits until raw is processed to its end and no transaction is open. Returns what is left after `timeoutMs`. */
+/**
+ * Waits until raw is processed to its end and no transaction is open. Returns what is left after
+ * `timeoutMs`.
+ */
 export async function settled(
   deployment: Deployment,
   timeoutMs: number,
@@ -97,7 +106,10 @@ type Logs = Pick<
   readonly committed: ReadonlyMap<string, readonly Found[]>;
 };
 
-/** Reads every log from its start offset on, by its markers and as a read_committed consumer sees it. */
+/**
+ * Reads every log from its start offset on, by its markers and as a read_committed consumer sees
+ * it.
+ */
 async function readLogs(deployment: Deployment, startOffsets: StartOffsets): Promise<Logs> {
   const { reader, catalog } = deployment;
   const rawEnds = new Map<number, number>();
@@ -129,7 +141,9 @@ async function readLogs(deployment: Deployment, startOffsets: StartOffsets): Pro
   return { open, shownWrongly, hiddenWrongly, rawEnds, committed, abortedRecords };
 }
 
-/** @param startOffsets the snapshot begins there; a partition without one begins at its log's start */
+/**
+ * @param startOffsets the snapshot begins there; a partition without one begins at its log's start
+ */
 export async function takeSnapshot(
   deployment: Deployment,
   startOffsets: StartOffsets,

@@ -30,7 +30,10 @@ type Address = {
   readonly country: string | null;
 };
 
-/** `data.customer` is the short form, `data.publication.customer` the long one; either may be absent. */
+/**
+ * `data.customer` is the short form, `data.publication.customer` the long one; either may be
+ * absent.
+ */
 export function readCustomer(
   short: Part | null,
   long: Part | null,

@@ -1,4 +1,7 @@
-/** What those ask who read a JSON text character by character. All of it is ASCII: a byte of UTF-8 says as much as a character. */
+/**
+ * What those ask who read a JSON text character by character. All of it is ASCII: a byte of UTF-8
+ * says as much as a character.
+ */
 
 export const quote = 0x22;
 export const backslash = 0x5c;

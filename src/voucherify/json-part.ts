@@ -1,4 +1,7 @@
-/** Reading values that nobody has checked yet: each function returns a checked value, or throws Invalid with the JSON path and what was expected. */
+/**
+ * Reading values that nobody has checked yet: each function returns a checked value, or throws
+ * Invalid with the JSON path and what was expected.
+ */
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -31,7 +34,10 @@ export function wellFormed(text: string): string {
   return text.isWellFormed() ? text : text.toWellFormed();
 }
 
-/** An id, well formed, and still another than every other id: lone surrogates stand as their escapes. */
+/**
+ * An id, well formed, and still another than every other id: lone surrogates stand as their
+ * escapes.
+ */
 export function wellFormedId(id: string): string {
   return id.isWellFormed() ? id : JSON.stringify(id).slice(1, -1);
 }
@@ -40,8 +46,9 @@ export function wellFormedId(id: string): string {
 export type Exact = () => JsonObject;
 
 /**
- * A part of the body and where it stands. The path is put together only when something is wrong. A value that is optional and cannot be understood
- * reads as null, and its path is among the faults: only what identity, order or routing needs may park an event.
+ * A part of the body and where it stands. The path is put together only when something is wrong. A
+ * value that is optional and cannot be understood reads as null, and its path is among the faults:
+ * only what identity, order or routing needs may park an event.
  */
 export class Part {
   readonly value: JsonObject;
@@ -198,7 +205,10 @@ export class Part {
     return items.filter((item) => typeof item === 'string').map(wellFormedId);
   }
 
-  /** A free-form object as text by key: strings as they are, other scalars as they were written, nested values as JSON, nulls left out. */
+  /**
+   * A free-form object as text by key: strings as they are, other scalars as they were written,
+   * nested values as JSON, nulls left out.
+   */
   map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
     const map: Record<string, string> = {};
     const part = this.part(key);
@@ -224,7 +234,10 @@ export class Part {
   }
 }
 
-/** Returns undefined if the value is nested too deeply for JSON.stringify, which is possible with JSON.parse's results. */
+/**
+ * Returns undefined if the value is nested too deeply for JSON.stringify, which is possible with
+ * JSON.parse's results.
+ */
 function jsonOf(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
@@ -249,9 +262,10 @@ const isoTime =
   /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 
 /**
- * ISO 8601 → milliseconds since 1970; undefined where the text is none. Without a zone it is UTC, as all times of Voucherify are. It sends three or
- * six fraction digits; beyond the third they are cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them than a
- * double counts.)
+ * ISO 8601 → milliseconds since 1970; undefined where the text is none. Without a zone it is UTC,
+ * as all times of Voucherify are. It sends three or six fraction digits; beyond the third they are
+ * cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them
+ * than a double counts.)
  */
 export function msOf(text: string): number | undefined {
   const [whole, day, minutes = '00:00', seconds = '00', fraction = '', zone = 'Z'] =

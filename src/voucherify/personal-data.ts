@@ -1,4 +1,7 @@
-/** Recognises personal data by its value: metadata, tracking ids and source ids may hold an e-mail address. Pure. */
+/**
+ * Recognises personal data by its value: metadata, tracking ids and source ids may hold an e-mail
+ * address. Pure.
+ */
 
 const email = /[^\s@<>"']+@[^\s@<>"']+\.[^\s@<>"'.]{2,}/;
 /** With its country: digits alone are an order number as likely. */

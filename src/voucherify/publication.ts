@@ -1,4 +1,7 @@
-/** A publication as Voucherify sends it, in any of its shapes → one typed Publication, or the Rejection that says where it is broken. */
+/**
+ * A publication as Voucherify sends it, in any of its shapes → one typed Publication, or the
+ * Rejection that says where it is broken.
+ */
 
 import { type Customer, readCustomer } from './customer.ts';
 import { Invalid, msOf, Part } from './json-part.ts';
@@ -25,9 +28,14 @@ export type Publication = {
   readonly vouchers: readonly Voucher[];
   readonly customer: Customer | null;
   readonly result: string | null;
-  /** Fields of the event that the webhook should have told and does not; a look-up may find them. */
+  /**
+   * Fields of the event that the webhook should have told and does not; a look-up may find them.
+   */
   readonly missing: readonly Missing[];
-  /** JSON paths of optional values that were not understood, and so are null. Complete once everything was read. */
+  /**
+   * JSON paths of optional values that were not understood, and so are null. Complete once
+   * everything was read.
+   */
   readonly unreadable: () => readonly string[];
   readonly envelope: Envelope;
 };
@@ -108,7 +116,10 @@ function readParts(data: Part, publication: Part, id: string, envelope: Envelope
   };
 }
 
-/** A short webhook names the campaign in its voucher only. Its type follows where the voucher's own leaves no choice. */
+/**
+ * A short webhook names the campaign in its voucher only. Its type follows where the voucher's own
+ * leaves no choice.
+ */
 function campaignOf({ all: [voucher] }: Vouchers): Campaign | null {
   if (!voucher || (voucher.campaignId === null && voucher.campaignName === null)) return null;
   return {

@@ -1,4 +1,6 @@
-/** Webhooks made from Voucherify's own sample bodies, for the demo, `voucherbus send` and the tests. */
+/**
+ * Webhooks made from Voucherify's own sample bodies, for the demo, `voucherbus send` and the tests.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -35,7 +37,10 @@ type Sample = Json & {
 
 const template = JSON.parse(sampleText('publication-succeeded')) as Sample;
 
-/** The voucher's kind that fits a campaign of this type, with values of the vendor's documented forms. */
+/**
+ * The voucher's kind that fits a campaign of this type, with values of the vendor's documented
+ * forms.
+ */
 const benefits: Readonly<Record<string, Json>> = {
   GIFT_VOUCHERS: {
     type: 'GIFT_VOUCHER',
@@ -54,7 +59,10 @@ const benefits: Readonly<Record<string, Json>> = {
   },
 };
 
-/** A publication.succeeded webhook as an object: the vendor's sample with ids of its own and the asked differences. */
+/**
+ * A publication.succeeded webhook as an object: the vendor's sample with ids of its own and the
+ * asked differences.
+ */
 export function sampleWebhook(variation: Variation = {}): Json {
   const { campaignType = 'DISCOUNT_COUPONS', voucherCount = 1, channel } = variation;
   const publicationId = variation.publicationId ?? randomPublicationId();

@@ -1,4 +1,7 @@
-/** Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in x-voucherify-signature (Introduction to webhooks, voucherify docs). */
+/**
+ * Voucherify's webhook signature: HMAC-SHA256 of the body, lower-case hex, in
+ * x-voucherify-signature (Introduction to webhooks, voucherify docs).
+ */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { backslash, isSpace, quote } from './json-bytes.ts';
@@ -20,15 +23,18 @@ export type Verification =
 
 const wrongSignature = { kind: 'wrong-signature' } as const;
 
-/** Returns whether the text has the form of a signature (64 hex digits). Checked before the body is read, to save work for forged requests. */
+/**
+ * Returns whether the text has the form of a signature (64 hex digits). Checked before the body is
+ * read, to save work for forged requests.
+ */
 export function isSignature(text: string | undefined): boolean {
   return text !== undefined && /^[0-9a-f]{64}$/.test(text);
 }
 
 /**
- * Tries every secret on the bytes as they came, then on the bytes without insignificant white space:
- * the vendor signs the compact text and does not say that it always sends it. The JSON is never
- * parsed and serialized again, because that would change numbers and escapes.
+ * Tries every secret on the bytes as they came, then on the bytes without insignificant white
+ * space: the vendor signs the compact text and does not say that it always sends it. The JSON is
+ * never parsed and serialized again, because that would change numbers and escapes.
  */
 export function verify(
   body: Buffer,

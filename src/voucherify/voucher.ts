@@ -70,8 +70,9 @@ type Unit = {
 };
 
 /**
- * The vendor's schema says `voucher`, its examples say `vouchers`; some distributions put it inside the publication. Where an event also names another
- * voucher (a reward that was paid for with a loyalty card), `vouchers_id` says which was published.
+ * The vendor's schema says `voucher`, its examples say `vouchers`; some distributions put it inside
+ * the publication. Where an event also names another voucher (a reward that was paid for with a
+ * loyalty card), `vouchers_id` says which was published.
  */
 export function readVouchers(data: Part, publication: Part): Vouchers {
   const found = [
@@ -91,7 +92,10 @@ export function readVouchers(data: Part, publication: Part): Vouchers {
   };
 }
 
-/** Chooses the vouchers that were published. @throws Invalid if `vouchers_id` names none of those found */
+/**
+ * Chooses the vouchers that were published.
+ * @throws Invalid if `vouchers_id` names none of those found
+ */
 function chosenFrom(
   found: readonly Part[],
   ids: readonly string[],
@@ -134,7 +138,8 @@ function impliedType(voucher: Part): string | null {
 }
 
 /**
- * @param fallback the campaign's description of its vouchers, for benefits that the voucher itself does not repeat
+ * @param fallback the campaign's description of its vouchers, for benefits that the voucher itself
+ * does not repeat
  * @param id where the publication names one voucher, and this may not say its own
  */
 function readVoucher(voucher: Part, fallback: Part | null, id: string | null): Voucher {

@@ -1,11 +1,17 @@
-/** The bytes of a webhook's body → which of Voucherify's shapes it is, and the few facts that routing and keys need. */
+/**
+ * The bytes of a webhook's body → which of Voucherify's shapes it is, and the few facts that
+ * routing and keys need.
+ */
 
 import { isUtf8 } from 'node:buffer';
 import { type Exact, isObject, type JsonObject, wellFormedId } from './json-part.ts';
 
 const publicationSucceeded = 'publication.succeeded';
 
-/** Facts of the envelope; undefined where the body does not say, or says it in more than 512 characters. */
+/**
+ * Facts of the envelope; undefined where the body does not say, or says it in more than 512
+ * characters.
+ */
 export type Envelope = {
   readonly eventType: string | undefined;
   readonly eventId: string | undefined;
@@ -55,7 +61,8 @@ export function readWebhook(body: Buffer): Webhook {
   const { type, data } = root;
   const envelope = envelopeOf(root);
   if (typeof type !== 'string' || !isObject(data)) {
-    // A distribution with "raw payload" sends what its author designed, at the root (Distribution webhooks, voucherify docs).
+    // A distribution with "raw payload" sends what its author designed, at the root (Distribution
+    // webhooks, voucherify docs).
     return isPublication(root)
       ? { kind: 'publication', envelope, data: root, path: '$', exact: exactly(body, isRoot) }
       : unreadable(
@@ -76,7 +83,10 @@ export function readWebhook(body: Buffer): Webhook {
 const isRoot = (root: JsonObject) => root;
 const isInEnvelope = ({ data }: JsonObject) => (isObject(data) ? data : {});
 
-/** Parses the body again, keeping numbers as written. Called only for metadata with numbers, which is rare. */
+/**
+ * Parses the body again, keeping numbers as written. Called only for metadata with numbers, which
+ * is rare.
+ */
 function exactly(body: Buffer, dataOf: (root: JsonObject) => JsonObject): Exact {
   let data: JsonObject | undefined;
   return () => {
@@ -85,7 +95,10 @@ function exactly(body: Buffer, dataOf: (root: JsonObject) => JsonObject): Exact 
   };
 }
 
-/** A reviver recurses, which JSON.parse alone does not: a body that is nested too deeply for it keeps JavaScript's numbers. */
+/**
+ * A reviver recurses, which JSON.parse alone does not: a body that is nested too deeply for it
+ * keeps JavaScript's numbers.
+ */
 function parseAsWritten(text: string): JsonObject {
   try {
     return JSON.parse(text, asWritten) as JsonObject;
@@ -134,9 +147,10 @@ function unreadable(
 }
 
 /**
- * Project webhooks name their event in `type`. In distribution webhooks `type` is free text; there event.type says
- * customer.publication.succeeded, and where it is absent the shape decides. voucher.published also carries a publication, but is
- * sent beside publication.succeeded, once for each voucher: it is another event.
+ * Project webhooks name their event in `type`. In distribution webhooks `type` is free text; there
+ * event.type says customer.publication.succeeded, and where it is absent the shape decides.
+ * voucher.published also carries a publication, but is sent beside publication.succeeded, once for
+ * each voucher: it is another event.
  */
 function carriesPublication(root: JsonObject, type: string, data: JsonObject): boolean {
   if (type === publicationSucceeded) return true;
@@ -148,7 +162,9 @@ function carriesPublication(root: JsonObject, type: string, data: JsonObject): b
     : isPublication(data);
 }
 
-/** Returns whether a distribution sent it: then `type` is free text, and event.type names the event. */
+/**
+ * Returns whether a distribution sent it: then `type` is free text, and event.type names the event.
+ */
 function isDistribution({ source }: JsonObject): boolean {
   return isObject(source) && source['object'] === 'distribution';
 }
@@ -192,8 +208,9 @@ export function envelopeFieldsOf(root: JsonObject): EnvelopeFields {
 }
 
 /**
- * Voucherify's ids have some forty characters. These facts stand several times in a record's key and headers: without a limit a verified body
- * within its own limit would make a record that Kafka refuses for ever.
+ * Voucherify's ids have some forty characters. These facts stand several times in a record's key
+ * and headers: without a limit a verified body within its own limit would make a record that Kafka
+ * refuses for ever.
  */
 const longestFact = 512;
 

@@ -25,7 +25,10 @@ type Taker = {
   lastSignMs: number;
 };
 
-/** A worker that has not taken a connection for so long hangs. It gets no more while there is another. */
+/**
+ * A worker that has not taken a connection for so long hangs. It gets no more while there is
+ * another.
+ */
 const hangsAfterMs = 200;
 
 export class ConnectionBalancer {
@@ -44,7 +47,8 @@ export class ConnectionBalancer {
   constructor(bind: Bind, hangsAfter = hangsAfterMs) {
     this.#bind = bind;
     this.#hangsAfterMs = hangsAfter;
-    // An accept may fail, for example without file descriptors. (`bind` reports a port that cannot be opened.)
+    // An accept may fail, for example without file descriptors. (`bind` reports a port that cannot
+    // be opened.)
     this.#server.on('error', () => undefined);
   }
 
@@ -60,7 +64,10 @@ export class ConnectionBalancer {
     }
   }
 
-  /** Call it when a worker has ended. (Its 'disconnect' may never come if a connection was on its way to it.) */
+  /**
+   * Call it when a worker has ended. (Its 'disconnect' may never come if a connection was on its
+   * way to it.)
+   */
   async onExit(worker: Worker): Promise<void> {
     // Its last messages come first, so that no other worker gets what it had taken.
     await someTurns();

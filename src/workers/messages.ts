@@ -10,7 +10,10 @@ export type ServiceFacts = Readonly<Record<string, unknown>>;
 export type ToWorker =
   /** Asks for a report. The response also shows that the worker's event loop turns. */
   | { readonly kind: 'query'; readonly query: number }
-  /** Stops gracefully; the second time, at once. (Not a signal: the system may send signals to the whole process group.) */
+  /**
+   * Stops gracefully; the second time, at once. (Not a signal: the system may send signals to the
+   * whole process group.)
+   */
   | { readonly kind: 'stop' }
   /** The port whose connections the worker gets from now on. */
   | { readonly kind: 'port'; readonly port: number }

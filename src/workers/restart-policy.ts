@@ -17,13 +17,17 @@ export type Restart =
 /** A worker that ran longer than this resets the crash counter. */
 const shortLifeMs = 60_000;
 
-/** After so many short lives in a row the whole process ends, so that whoever runs it notices and restarts it. */
+/**
+ * After so many short lives in a row the whole process ends, so that whoever runs it notices and
+ * restarts it.
+ */
 const maxShortLives = 5;
 
 const firstWaitMs = 1_000;
 
 export function restartPolicy(death: Death): Restart {
-  // What stops the first worker from starting stops all of them: a setting, a missing topic, a port.
+  // What stops the first worker from starting stops all of them: a setting, a missing topic, a
+  // port.
   if (!death.hasAnyRun && death.isByItself) return { kind: 'give-up' };
   const shortLives = death.livedMs < shortLifeMs ? death.shortLivesBefore + 1 : 0;
   if (shortLives > maxShortLives) return { kind: 'give-up' };

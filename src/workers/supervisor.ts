@@ -25,7 +25,10 @@ import { restartPolicy } from './restart-policy.ts';
 
 export type SupervisorOptions = {
   readonly count: number;
-  /** Returns the worker's environment, for its slot (from 1) and the last will of its predecessor in the slot. */
+  /**
+   * Returns the worker's environment, for its slot (from 1) and the last will of its predecessor in
+   * the slot.
+   */
   readonly environmentOf: (slot: number, lastWill: string | undefined) => NodeJS.ProcessEnv;
   /** Whether the service is ready if one worker is, or only if all are. */
   readonly readyWith: 'one' | 'all';
@@ -60,7 +63,10 @@ const pollEveryMs = 5_000;
 /** A query for metrics or readiness waits no longer for a busy worker; its last report is shown. */
 const responseTimeoutMs = 1_000;
 
-/** An event loop that has not turned for so long hangs. (Kubernetes' defaults allow as long: three probes, 10 s apart.) */
+/**
+ * An event loop that has not turned for so long hangs. (Kubernetes' defaults allow as long: three
+ * probes, 10 s apart.)
+ */
 const hangsAfterMs = 30_000;
 
 export class Supervisor {
@@ -72,7 +78,9 @@ export class Supervisor {
   #queries = 0;
   #isStopping = false;
   #hasAnyRun = false;
-  /** Counters of workers that have ended: without them sums would shrink, and look like a restart. */
+  /**
+   * Counters of workers that have ended: without them sums would shrink, and look like a restart.
+   */
   #past: MetricsSnapshot = [];
   #polling: NodeJS.Timeout | undefined;
 
@@ -237,7 +245,8 @@ async function end({ worker, isRunning }: Slot, killAfterMs: number): Promise<vo
   if (worker === undefined) return;
   const exited = once(worker, 'exit');
   send(worker, { kind: 'stop' });
-  // A worker that is still starting does not listen for the message, and the signal ends it. One that listens ignores the signal.
+  // A worker that is still starting does not listen for the message, and the signal ends it. One
+  // that listens ignores the signal.
   if (!isRunning) worker.process.kill('SIGTERM');
   const result = await settledWithin(exited, killAfterMs);
   if (result.kind === 'settled') return;

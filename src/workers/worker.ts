@@ -1,4 +1,7 @@
-/** A worker's side of the messages with its supervisor. (If the supervisor dies, node:cluster ends the worker at once.) */
+/**
+ * A worker's side of the messages with its supervisor. (If the supervisor dies, node:cluster ends
+ * the worker at once.)
+ */
 
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
@@ -79,7 +82,10 @@ export function setLastWill(text: string): Promise<void> {
   return tell({ kind: 'last-will', text });
 }
 
-/** Reports why this worker ends, so that the supervisor shows it once, however many workers fail in the same way. */
+/**
+ * Reports why this worker ends, so that the supervisor shows it once, however many workers fail in
+ * the same way.
+ */
 export function reportFailure(error: unknown): Promise<void> {
   const code = error instanceof AppError ? error.code : undefined;
   return tell({ kind: 'failed', failure: { text: shownOf(error), code } });

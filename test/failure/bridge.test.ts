@@ -1,4 +1,7 @@
-/** Whatever the bridge has acknowledged is on raw: under faults of brokers, the registry, its disk and itself. Nothing is answered too late. */
+/**
+ * Whatever the bridge has acknowledged is on raw: under faults of brokers, the registry, its disk
+ * and itself. Nothing is answered too late.
+ */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -68,7 +71,8 @@ test('the bridge is killed again and again at random moments, while Kafka and th
   let bridge = await deployment.start('bridge', world.env);
   const load = startLoad([bridge.url], 20);
   for (let round = 0; round < bounded(20, 60); round += 1) {
-    // Both, one, or none of them is there when the bridge comes back, and any of them may go or come while it runs.
+    // Both, one, or none of them is there when the bridge comes back, and any of them may go or
+    // come while it runs.
     await (random() < 0.5 ? world.openKafka() : world.shut('kafka'));
     await (random() < 0.7 ? world.openRegistry() : world.shut('registry'));
     await sleep(random() * 1_200);

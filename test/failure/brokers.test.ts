@@ -1,4 +1,7 @@
-/** Brokers die, hang, restart and hand partitions over while the flow runs: three brokers, replication factor 3, min.insync.replicas 2. */
+/**
+ * Brokers die, hang, restart and hand partitions over while the flow runs: three brokers,
+ * replication factor 3, min.insync.replicas 2.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -21,7 +24,10 @@ const load = { count: 20_000, concurrency: 40, perSecond: 1_500 };
 
 const onThree = () => aDeployment(partitions, { KAFKA_BROKERS: brokers.bootstrap });
 
-/** A flow through one bridge and two processors, at least until `faults` are over. Every publication once, whatever happened. */
+/**
+ * A flow through one bridge and two processors, at least until `faults` are over. Every publication
+ * once, whatever happened.
+ */
 async function whileFlowing(deployment: Deployment, faults: () => Promise<void>) {
   const bridge = await deployment.start('bridge');
   await Promise.all([deployment.start('processor'), deployment.start('processor')]);

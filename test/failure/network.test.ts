@@ -1,4 +1,7 @@
-/** The network between processor and broker delays, breaks, and delivers late what was given up: requests of the transaction above all. */
+/**
+ * The network between processor and broker delays, breaks, and delivers late what was given up:
+ * requests of the transaction above all.
+ */
 
 import { expect, test } from 'vitest';
 import { seeded } from '../../src/verify/history.ts';

@@ -1,4 +1,7 @@
-/** Group offsets and the journal do not agree, or a part of them is gone: right every time, or a refusal that says both. */
+/**
+ * Group offsets and the journal do not agree, or a part of them is gone: right every time, or a
+ * refusal that says both.
+ */
 
 import { afterEach, expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
@@ -22,7 +25,10 @@ afterEach(async () => {
 
 const load = { count: 20_000, concurrency: 40 };
 
-/** A flow of which a part is processed, and the processor stopped: the place to change things in between. */
+/**
+ * A flow of which a part is processed, and the processor stopped: the place to change things in
+ * between.
+ */
 async function stoppedHalfway(deployment: Deployment): Promise<Flow> {
   const bridge = await deployment.start('bridge');
   const { child } = await deployment.start('processor');
@@ -91,7 +97,8 @@ test('somebody truncated the journal: what came before is parked when it comes a
   const flow = await stoppedHalfway(deployment);
   await flow.sent;
   const { reader, catalog } = deployment;
-  // One that is not among those still to be processed: the flow's own repeats are created anew, so one of a forgotten id would pass before ours.
+  // One that is not among those still to be processed: the flow's own repeats are created anew, so
+  // one of a forgotten id would pass before ours.
   const position = await positionOf(deployment);
   const raw = await deployment.readAll(catalog.raw);
   const later = new Set(raw.filter(({ offset }) => offset >= position).map(({ key }) => `${key}`));

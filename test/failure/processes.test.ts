@@ -1,4 +1,7 @@
-/** The claim of the product: webhooks in, each publication out exactly once, whatever becomes of the processors in between. */
+/**
+ * The claim of the product: webhooks in, each publication out exactly once, whatever becomes of the
+ * processors in between.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -188,7 +191,8 @@ test('processors that join and leave again and again: every publication once, an
   }
   isEnough = true;
   await flow.check();
-  // Each round takes three of its six partitions away and brings them back; the other three keep their lease.
+  // Each round takes three of its six partitions away and brings them back; the other three keep
+  // their lease.
   const leases = await metric(steady.admin, 'voucherbus_leases_total{reason="assigned"}');
   expect(leases).toBeLessThanOrEqual(6 + rounds * 3);
 });

@@ -1,4 +1,7 @@
-/** Clocks that are wrong, topics that take less, a registry and topics that go away: waited for or parked as designed, nothing lost, nothing twice. */
+/**
+ * Clocks that are wrong, topics that take less, a registry and topics that go away: waited for or
+ * parked as designed, nothing lost, nothing twice.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';

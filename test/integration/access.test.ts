@@ -1,4 +1,7 @@
-/** A broker that demands tokens and allows what ACLs say: an outage of the token endpoint passes, a permission that is missing is named. */
+/**
+ * A broker that demands tokens and allows what ACLs say: an outage of the token endpoint passes, a
+ * permission that is missing is named.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';

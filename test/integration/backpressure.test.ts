@@ -1,4 +1,7 @@
-/** The bridge's memory stays bounded, and webhooks are still taken, under thousands of connections that mean it no good, and while Kafka takes nothing. */
+/**
+ * The bridge's memory stays bounded, and webhooks are still taken, under thousands of connections
+ * that mean it no good, and while Kafka takes nothing.
+ */
 
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,7 @@
-/** What the README tells consumers to write, written so: plain KafkaJS and a plain registry client, no code of ours. */
+/**
+ * What the README tells consumers to write, written so: plain KafkaJS and a plain registry client,
+ * no code of ours.
+ */
 
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import { Kafka, logLevel } from 'kafkajs';

@@ -1,4 +1,7 @@
-/** Whatever arrives is answered, or its connection closed, in time; nothing crashes, leaks, or gets into a log line; what is signed is on raw and processed. */
+/**
+ * Whatever arrives is answered, or its connection closed, in time; nothing crashes, leaks, or gets
+ * into a log line; what is signed is on raw and processed.
+ */
 
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';

@@ -1,4 +1,7 @@
-/** Offsets, letters and leases count only for the topics and the group they were made for: with others nothing goes on by itself. */
+/**
+ * Offsets, letters and leases count only for the topics and the group they were made for: with
+ * others nothing goes on by itself.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';

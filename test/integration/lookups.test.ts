@@ -1,4 +1,7 @@
-/** Look-ups at a server that behaves like the vendor's API; and events that are completed by them, under SIGKILL. */
+/**
+ * Look-ups at a server that behaves like the vendor's API; and events that are completed by them,
+ * under SIGKILL.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** schemas/bridge.openapi.yaml describes what the running bridge answers, all of it and nothing else. */
+/**
+ * schemas/bridge.openapi.yaml describes what the running bridge answers, all of it and nothing
+ * else.
+ */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

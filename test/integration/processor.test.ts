@@ -1,4 +1,6 @@
-/** The processor on a real broker: what passes, what is parked, and what it takes and gives back. */
+/**
+ * The processor on a real broker: what passes, what is parked, and what it takes and gives back.
+ */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEncoder } from '../../src/avro/encoder.ts';

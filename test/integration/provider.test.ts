@@ -1,4 +1,7 @@
-/** The vendor's rules against two bridges over an outage that is longer than its patience: the webhook stays enabled, and each publication comes once. */
+/**
+ * The vendor's rules against two bridges over an outage that is longer than its patience: the
+ * webhook stays enabled, and each publication comes once.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

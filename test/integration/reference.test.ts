@@ -1,4 +1,7 @@
-/** The company's own data on campaigns: put, carried by events with its version, changed while processors run, and what routes decide by. */
+/**
+ * The company's own data on campaigns: put, carried by events with its version, changed while
+ * processors run, and what routes decide by.
+ */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

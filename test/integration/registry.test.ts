@@ -1,4 +1,7 @@
-/** A server that answers at SCHEMA_REGISTRY_URL but is not a registry: no answer of it is believed, and no request waits for ever. */
+/**
+ * A server that answers at SCHEMA_REGISTRY_URL but is not a registry: no answer of it is believed,
+ * and no request waits for ever.
+ */
 
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';

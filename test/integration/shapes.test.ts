@@ -1,4 +1,7 @@
-/** Every shape that the vendor sends, through a real bridge and a real processor: on raw as it came, then where the oracle says. */
+/**
+ * Every shape that the vendor sends, through a real bridge and a real processor: on raw as it came,
+ * then where the oracle says.
+ */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Decoder } from '../../src/avro/decoder.ts';

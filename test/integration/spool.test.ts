@@ -1,4 +1,7 @@
-/** A bridge with a spool outlives Kafka: what it acknowledged is on raw in the end, once or more, in the order in which it came. */
+/**
+ * A bridge with a spool outlives Kafka: what it acknowledged is on raw in the end, once or more, in
+ * the order in which it came.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -9,7 +9,10 @@ import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
 
 const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });
 
-/** On the dead-letter topic, whose records need no schema: committed "a", aborted "b", committed "c", and "d" of a transaction that stays open. */
+/**
+ * On the dead-letter topic, whose records need no schema: committed "a", aborted "b", committed
+ * "c", and "d" of a transaction that stays open.
+ */
 async function threeFates({ client, catalog, prefix }: Deployment) {
   const topic = catalog.deadLetters;
   const offsets = { group: prefix, topic: catalog.raw, partition: 0, offset: 0 };

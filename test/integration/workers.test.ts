@@ -1,4 +1,7 @@
-/** One command, several workers: they share the work, die and are replaced, are seen as one, and end as one. */
+/**
+ * One command, several workers: they share the work, die and are replaced, are seen as one, and end
+ * as one.
+ */
 
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,7 @@
-/** Mutants: small faults, planted one at a time into a copy of src. The tests named with each must fail. */
+/**
+ * Mutants: small faults, planted one at a time into a copy of src. The tests named with each must
+ * fail.
+ */
 
 export type Mutant = {
   readonly name: string;
@@ -10,7 +13,10 @@ export type Mutant = {
   readonly caughtBy: readonly string[];
 };
 
-/** Returns the file with the fault in it. @throws Error if the text to replace does not occur exactly once: the source has changed */
+/**
+ * Returns the file with the fault in it.
+ * @throws Error if the text to replace does not occur exactly once: the source has changed
+ */
 export function plant(text: string, { name, file, edits }: Mutant): string {
   return edits.reduce((changed, [find, replace]) => {
     const times = changed.split(find).length - 1;
@@ -270,7 +276,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'while the coordinator is unreachable, every heartbeat succeeds, also in a rebalance',
     file: 'kafka/kafkajs-patches/consumer-group.ts',
-    edits: [['if (!isCoordinatorAway(error) || isOverdue) throw error;', '']],
+    edits: [['if (!isCoordinatorUnavailable(error) || isOverdue) throw error;', '']],
     caughtBy: unit('kafka/kafkajs-patches/consumer-group'),
   },
   {
@@ -363,7 +369,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the bytes of a broken connection stay in front of the next response',
     file: 'kafka/kafkajs-patches/connection.ts',
-    edits: [['    forgetReceived(connection);\n', '']],
+    edits: [['    assemblers.delete(connection);\n', '']],
     caughtBy: unit('kafka/kafkajs-patches/connection'),
   },
   {

@@ -1,6 +1,6 @@
 /**
- * `make mutants`: plants each fault of mutants.ts in a copy of the project and runs the tests that must notice. Exit code 0: every one was noticed.
- * A part of a name as argument runs those alone.
+ * `make mutants`: plants each fault of mutants.ts in a copy of the project and runs the tests that
+ * must notice. Exit code 0: every one was noticed. A part of a name as argument runs those alone.
  */
 
 import { execFile, spawn } from 'node:child_process';

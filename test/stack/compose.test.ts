@@ -1,4 +1,7 @@
-/** Starts what we ship, as users do: the image from the Dockerfile, in the stack of docker-compose.yml, through the Makefile. Needs a Docker engine. */
+/**
+ * Starts what we ship, as users do: the image from the Dockerfile, in the stack of
+ * docker-compose.yml, through the Makefile. Needs a Docker engine.
+ */
 
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

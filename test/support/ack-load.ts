@@ -1,4 +1,7 @@
-/** Posts webhooks without end and remembers each body that a bridge has acknowledged: all of these must be on raw in the end. */
+/**
+ * Posts webhooks without end and remembers each body that a bridge has acknowledged: all of these
+ * must be on raw in the end.
+ */
 
 import { Decoder } from '../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
@@ -59,7 +62,10 @@ export function startLoad(
   };
 }
 
-/** Waits until every acknowledged body stands on raw, byte for byte. @throws Error, after a minute, with how many do not */
+/**
+ * Waits until every acknowledged body stands on raw, byte for byte.
+ * @throws Error, after a minute, with how many do not
+ */
 export async function allOnRaw(
   { acknowledged }: Load,
   { readAll, catalog, registry }: Deployment,

@@ -1,6 +1,7 @@
 /**
- * Loaded into a service with NODE_OPTIONS=--import: moves its clock. CLOCK is a list of `after ms:offset ms`, the first from the start on,
- * for example 0:3600000,8000:-3600000. The product knows nothing of it; timers keep their pace.
+ * Loaded into a service with NODE_OPTIONS=--import: moves its clock. CLOCK is a list of `after
+ * ms:offset ms`, the first from the start on, for example 0:3600000,8000:-3600000. The product
+ * knows nothing of it; timers keep their pace.
  */
 
 const { CLOCK = '0:0' } = process.env;

@@ -1,6 +1,7 @@
 /**
- * The one seam to brokers and a registry, for the tests, the demo and the benchmarks (design: "Where Kafka comes from"):
- * what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else the jars. Whoever uses it cannot tell which.
+ * The one seam to brokers and a registry, for the tests, the demo and the benchmarks (design:
+ * "Where Kafka comes from"): what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else
+ * the jars. Whoever uses it cannot tell which.
  */
 
 import { containers } from './containers.ts';
@@ -14,7 +15,10 @@ export type Cluster = AsyncDisposable & {
   readonly origin: string;
 };
 
-/** One broker and a registry. @throws Error that says in one sentence what to install, where no way is open */
+/**
+ * One broker and a registry.
+ * @throws Error that says in one sentence what to install, where no way is open
+ */
 export async function startCluster(say: Say): Promise<Cluster> {
   const brokers = process.env['KAFKA_BROKERS'];
   const registryUrl = process.env['SCHEMA_REGISTRY_URL'];
@@ -40,14 +44,20 @@ export async function startCluster(say: Say): Promise<Cluster> {
   };
 }
 
-/** Three brokers that a test may kill: never those of KAFKA_BROKERS. Replication factor 3, min.insync.replicas 2 for Kafka's own topics. */
+/**
+ * Three brokers that a test may kill: never those of KAFKA_BROKERS. Replication factor 3,
+ * min.insync.replicas 2 for Kafka's own topics.
+ */
 export async function startThreeBrokers(say: Say): Promise<Brokers> {
   const means = await openWay(say);
   say(`starting three brokers: ${means.origin}`);
   return means.startBrokers(3);
 }
 
-/** One broker that demands a token of each client, and allows what its ACLs say; the registry is the shared one. */
+/**
+ * One broker that demands a token of each client, and allows what its ACLs say; the registry is the
+ * shared one.
+ */
 export async function startSecuredBroker(say: Say): Promise<Brokers> {
   const means = await openWay(say);
   say(`starting a broker with OAUTHBEARER: ${means.origin}`);

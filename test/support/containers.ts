@@ -1,4 +1,7 @@
-/** Kafka and the registry in containers, through testcontainers. KAFKA_IMAGE and REGISTRY_IMAGE replace the official images. */
+/**
+ * Kafka and the registry in containers, through testcontainers. KAFKA_IMAGE and REGISTRY_IMAGE
+ * replace the official images.
+ */
 
 import {
   GenericContainer,

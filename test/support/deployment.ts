@@ -1,4 +1,7 @@
-/** A deployment of its own for one test: topics and schemas under a fresh prefix on the shared cluster, and the means to look at them. */
+/**
+ * A deployment of its own for one test: topics and schemas under a fresh prefix on the shared
+ * cluster, and the means to look at them.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,7 +41,10 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
   const reader = new LogReader(client);
   const children: Child[] = [];
 
-  /** Every committed record of a topic, partition by partition, once no transaction is open: a commit is answered before its markers are written. */
+  /**
+   * Every committed record of a topic, partition by partition, once no transaction is open: a
+   * commit is answered before its markers are written.
+   */
   const readAll = async (
     topic: string,
   ): Promise<readonly (ReadRecord & { partition: number })[]> => {

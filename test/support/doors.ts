@@ -1,4 +1,7 @@
-/** The shared cluster and registry behind doors that can be shut, which is how they go away without going away for others. */
+/**
+ * The shared cluster and registry behind doors that can be shut, which is how they go away without
+ * going away for others.
+ */
 
 import { freePort } from './ports.ts';
 import { type Proxy as Door, startProxy } from './proxy.ts';

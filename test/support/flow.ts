@@ -1,4 +1,7 @@
-/** A stream of webhooks with known publications through a running deployment, and the judgement afterwards: each exactly once, on its topic. */
+/**
+ * A stream of webhooks with known publications through a running deployment, and the judgement
+ * afterwards: each exactly once, on its topic.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
@@ -16,7 +19,10 @@ export type Flow = {
   readonly sent: Promise<void>;
   /** Waits until everything on raw is processed, then judges everything that was written. */
   readonly verdict: () => Promise<Verdict>;
-  /** The same, and fails with the whole verdict where it is not exactly once, or where the bridge refused a webhook and was not allowed to. */
+  /**
+   * The same, and fails with the whole verdict where it is not exactly once, or where the bridge
+   * refused a webhook and was not allowed to.
+   */
   readonly check: (options?: { readonly mayRefuse: boolean }) => Promise<Verdict>;
 };
 
@@ -66,7 +72,10 @@ export function startFlow(deployment: Deployment, url: string, options: FlowOpti
   };
 }
 
-/** The seed of this run: SEED from the environment, else a new one. Printed, so that a failure can be played again. */
+/**
+ * The seed of this run: SEED from the environment, else a new one. Printed, so that a failure can
+ * be played again.
+ */
 export function seedOf(): number {
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   process.stderr.write(`· SEED=${seed}\n`);

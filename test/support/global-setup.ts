@@ -1,4 +1,7 @@
-/** One cluster for all suites of a run: begun by the first, ended by the last. The tests find it in KAFKA_BROKERS and SCHEMA_REGISTRY_URL. */
+/**
+ * One cluster for all suites of a run: begun by the first, ended by the last. The tests find it in
+ * KAFKA_BROKERS and SCHEMA_REGISTRY_URL.
+ */
 
 import { type Cluster, startCluster } from './cluster.ts';
 

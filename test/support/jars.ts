@@ -1,4 +1,7 @@
-/** The same Kafka and registry from their jars (Maven Central), as two Java processes on loopback. Needs Java 17 or newer, Maven and tar. */
+/**
+ * The same Kafka and registry from their jars (Maven Central), as two Java processes on loopback.
+ * Needs Java 17 or newer, Maven and tar.
+ */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, existsSync, globSync, openSync, readFileSync } from 'node:fs';
@@ -119,7 +122,10 @@ async function maven(args: readonly string[]): Promise<void> {
   }
 }
 
-/** As kafka-server-start.sh and kafka-run-class.sh of 4.3.1 start it: with less, its collections of garbage are most of what a p99 shows. */
+/**
+ * As kafka-server-start.sh and kafka-run-class.sh of 4.3.1 start it: with less, its collections of
+ * garbage are most of what a p99 shows.
+ */
 const asKafkaStarts = [
   '-Xms1G',
   '-Xmx1G',

@@ -1,6 +1,7 @@
 /**
- * Loaded into a processor with NODE_OPTIONS=--import: kills it with SIGKILL at one place of a transaction, KILL_AT, once it has begun KILL_TRANSACTION of them.
- * The product knows nothing of it.
+ * Loaded into a processor with NODE_OPTIONS=--import: kills it with SIGKILL at one place of a
+ * transaction, KILL_AT, once it has begun KILL_TRANSACTION of them. The product knows nothing of
+ * it.
  */
 
 import { createRequire } from 'node:module';
@@ -29,7 +30,8 @@ if (place) {
   prototype.endTxn = async function patched(args) {
     if (place === 'after-offsets' && isDue()) die();
     const answered = endTxn.call(this, args);
-    // The request is written within this turn or the next; the broker may or may not have begun to write its markers.
+    // The request is written within this turn or the next; the broker may or may not have begun to
+    // write its markers.
     if (place === 'commit-sent' && isDue()) setTimeout(die, 1);
     const answer = await answered;
     if (place === 'commit-answered' && isDue()) die();

@@ -1,4 +1,7 @@
-/** Topics and schemas under a prefix, made in this process: what the tests' deployments and the benchmarks stand on. */
+/**
+ * Topics and schemas under a prefix, made in this process: what the tests' deployments and the
+ * benchmarks stand on.
+ */
 
 import { catalogOf } from '../../src/app/routes-file.ts';
 import { connectRegistry } from '../../src/avro/registry.ts';
@@ -14,7 +17,10 @@ import { lookUpIds, subjectsOf } from '../../src/topics/subjects.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @param env with TOPIC_PREFIX and PARTITIONS; the cluster is that of KAFKA_BROKERS and SCHEMA_REGISTRY_URL */
+/**
+ * @param env with TOPIC_PREFIX and PARTITIONS; the cluster is that of KAFKA_BROKERS and
+ * SCHEMA_REGISTRY_URL
+ */
 export async function prepared(env: Environment) {
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
   const catalog = catalogOf(config.topics);

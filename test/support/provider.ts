@@ -1,6 +1,7 @@
 /**
- * Voucherify as a sender of webhooks, by its own rules (Introduction to webhooks, voucherify docs): an answer in 10 seconds or none, any 2xx is a
- * success, twelve retries at fixed times after the first attempt, and after the twelfth failure the webhook is disabled: nothing is sent to it any
+ * Voucherify as a sender of webhooks, by its own rules (Introduction to webhooks, voucherify docs):
+ * an answer in 10 seconds or none, any 2xx is a success, twelve retries at fixed times after the
+ * first attempt, and after the twelfth failure the webhook is disabled: nothing is sent to it any
  * more. Hours pass on a clock of its own, as fast as the answers come.
  */
 
@@ -23,7 +24,10 @@ type Options = {
   readonly urls: readonly string[];
   /** The body of a publication for one subscription: the send-out's id is different in each. */
   readonly bodyFor: (publicationId: string, subscription: number) => Buffer;
-  /** Whether an answer that came reaches the provider; one that does not is a failure to it, and a repeat to us. */
+  /**
+   * Whether an answer that came reaches the provider; one that does not is a failure to it, and a
+   * repeat to us.
+   */
   readonly hears: () => boolean;
 };
 

@@ -1,4 +1,7 @@
-/** A TCP proxy that does to chosen requests to a broker what networks do; or, before the registry, only is there or not. */
+/**
+ * A TCP proxy that does to chosen requests to a broker what networks do; or, before the registry,
+ * only is there or not.
+ */
 
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +34,10 @@ export type Proxy = AsyncDisposable & {
 type Order = { readonly api: number; readonly fault: Fault; readonly done: () => void };
 
 type Options = {
-  /** Kafka's frames are understood; any other protocol is passed on as it comes, and `inject` does nothing. */
+  /**
+   * Kafka's frames are understood; any other protocol is passed on as it comes, and `inject` does
+   * nothing.
+   */
   readonly isKafka: boolean;
   /** 0 takes a free one. */
   readonly port?: number;

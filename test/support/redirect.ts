@@ -1,6 +1,7 @@
 /**
- * Loaded into a service with NODE_OPTIONS=--import: its connections to one port go to another, where a proxy listens. REDIRECT is `from:to`.
- * (Brokers tell clients their own address, so a proxy that is only configured would be left after the first answer.)
+ * Loaded into a service with NODE_OPTIONS=--import: its connections to one port go to another,
+ * where a proxy listens. REDIRECT is `from:to`. (Brokers tell clients their own address, so a proxy
+ * that is only configured would be left after the first answer.)
  */
 
 import net from 'node:net';

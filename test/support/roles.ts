@@ -1,4 +1,7 @@
-/** Which broker plays which role, whether all replicas are in sync, and who should lead: what a test of brokers' faults asks. */
+/**
+ * Which broker plays which role, whether all replicas are in sync, and who should lead: what a test
+ * of brokers' faults asks.
+ */
 
 import { createCluster, request } from '../../src/kafka/cluster.ts';
 import { ByteWriter, stringSize } from '../../src/kafka/protocol/bytes.ts';
@@ -42,7 +45,10 @@ export async function brokerOf(
   return brokers.nodes.find(({ id }) => id === node) as Broker;
 }
 
-/** Until every partition has all its replicas again: with two of three gone, nothing could be acknowledged. */
+/**
+ * Until every partition has all its replicas again: with two of three gone, nothing could be
+ * acknowledged.
+ */
 export async function isWhole({ client, catalog }: Deployment): Promise<void> {
   const kafka = client.admin();
   await kafka.connect();

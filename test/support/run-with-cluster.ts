@@ -1,4 +1,7 @@
-/** run-with-cluster.ts <command…>: runs a command with KAFKA_BROKERS and SCHEMA_REGISTRY_URL set to a cluster that lives as long as it does. */
+/**
+ * run-with-cluster.ts <command…>: runs a command with KAFKA_BROKERS and SCHEMA_REGISTRY_URL set to
+ * a cluster that lives as long as it does.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,7 @@
 /**
- * Every shape in which Voucherify sends something, and what becomes of it: the oracle. Sources: the vendor's own examples (src/voucherify/samples),
- * and bodies derived from its published schemas and its pages on project settings and distribution webhooks (docs.voucherify.io, 2026-08).
+ * Every shape in which Voucherify sends something, and what becomes of it: the oracle. Sources: the
+ * vendor's own examples (src/voucherify/samples), and bodies derived from its published schemas and
+ * its pages on project settings and distribution webhooks (docs.voucherify.io, 2026-08).
  */
 
 import { sampleText, sampleWebhook } from '../../src/voucherify/sample.ts';

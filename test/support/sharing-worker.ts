@@ -1,4 +1,7 @@
-/** A worker behind a SharedPort: it answers every request with its process id, and leaves the port when it is told to. */
+/**
+ * A worker behind a SharedPort: it answers every request with its process id, and leaves the port
+ * when it is told to.
+ */
 
 import { createServer } from 'node:http';
 import { takeConnections } from '../../src/workers/worker.ts';

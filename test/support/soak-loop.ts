@@ -1,4 +1,7 @@
-/** `make soak MINUTES=60`: the whole failure suite, unbounded, again and again with new seeds until the time is over or something fails. */
+/**
+ * `make soak MINUTES=60`: the whole failure suite, unbounded, again and again with new seeds until
+ * the time is over or something fails.
+ */
 
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';

@@ -1,4 +1,7 @@
-/** CI runs a bounded selection of the faults; `make soak` (SOAK is set) runs all of them, longer and again and again. */
+/**
+ * CI runs a bounded selection of the faults; `make soak` (SOAK is set) runs all of them, longer and
+ * again and again.
+ */
 
 import { test } from 'vitest';
 

@@ -1,4 +1,7 @@
-/** An HTTP server that behaves like Voucherify's REST API: it knows every campaign and customer but those named absent, and can be slow, busy or broken. */
+/**
+ * An HTTP server that behaves like Voucherify's REST API: it knows every campaign and customer but
+ * those named absent, and can be slow, busy or broken.
+ */
 
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

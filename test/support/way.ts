@@ -6,8 +6,8 @@ export type Say = (line: string) => void;
 export type Way = (say: Say) => Promise<Means | undefined>;
 
 /**
- * `oauth`: clients must present an (unsecured) JWT by OAUTHBEARER, again every few seconds, and may do what an ACL allows their subject; `admin` may
- * do everything.
+ * `oauth`: clients must present an (unsecured) JWT by OAUTHBEARER, again every few seconds, and may
+ * do what an ACL allows their subject; `admin` may do everything.
  */
 export type Access = 'open' | 'oauth';
 
@@ -25,7 +25,10 @@ export type Brokers = AsyncDisposable & {
   readonly nodes: readonly Broker[];
 };
 
-/** One broker, as a fault test sees it. Each call settles when it has happened, `start` when the process runs (not yet when it serves). */
+/**
+ * One broker, as a fault test sees it. Each call settles when it has happened, `start` when the
+ * process runs (not yet when it serves).
+ */
 export type Broker = {
   readonly id: number;
   /** SIGKILL. */
@@ -60,7 +63,10 @@ export function accessSettings(access: Access, listener: string): Readonly<Recor
 
 export const securityOf = (access: Access) => (access === 'open' ? 'PLAINTEXT' : 'SASL_PLAINTEXT');
 
-/** Settings that depend on the number of brokers; with three, a dead one is noticed after 3 s instead of 9. */
+/**
+ * Settings that depend on the number of brokers; with three, a dead one is noticed after 3 s
+ * instead of 9.
+ */
 export function brokerSettings(count: 1 | 3): Readonly<Record<string, string>> {
   const common = {
     'offsets.topic.replication.factor': String(count),

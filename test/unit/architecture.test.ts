@@ -1,10 +1,16 @@
-/** Holds the architecture (docs/architecture.md): modules, layers, owners of packages, and pure files. */
+/**
+ * Holds the architecture (docs/architecture.md): modules, layers, owners of packages, and pure
+ * files.
+ */
 
 import { globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** A file imports from its own module and from lower layers only: not upwards, and not from another module of its layer. */
+/**
+ * A file imports from its own module and from lower layers only: not upwards, and not from another
+ * module of its layer.
+ */
 const layers = [
   ['main.ts'],
   ['cli'],
@@ -36,7 +42,10 @@ const owners: Record<string, readonly string[]> = {
   'node:cluster': ['workers', 'app'],
 };
 
-/** Pure files take values, including the time, and return values. They read no clock, no file and no network. */
+/**
+ * Pure files take values, including the time, and return values. They read no clock, no file and no
+ * network.
+ */
 const pure = [
   'bridge/fast-path/request-parser.ts',
   'bridge/problems.ts',

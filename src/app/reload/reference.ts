@@ -65,7 +65,8 @@ export class ReloadedReference {
     while (!signal.aborted) {
       await sleep(pollEveryMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      // While Kafka is unreachable, the few events that can still be processed use what was read before.
+      // While Kafka is unreachable, the few events that can still be processed use what was read
+      // before.
       await this.#catchUp().catch((error: unknown) =>
         this.#context.log.warn({ err: error }, 'the reference data could not be read on'),
       );

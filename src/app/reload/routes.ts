@@ -1,4 +1,7 @@
-/** The routes, reloaded when ROUTES_FILE changes. A file that is invalid, or leads to a topic that does not exist, changes nothing and is reported. */
+/**
+ * The routes, reloaded when ROUTES_FILE changes. A file that is invalid, or leads to a topic that
+ * does not exist, changes nothing and is reported.
+ */
 
 import type { Registry } from '../../avro/registry.ts';
 import { SerialQueue } from '../../concurrency/serial-queue.ts';

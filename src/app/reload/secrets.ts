@@ -1,4 +1,7 @@
-/** The sources and their secrets, reloaded when WEBHOOK_SECRETS_FILE changes: a rotation, or a new source, needs no restart. */
+/**
+ * The sources and their secrets, reloaded when WEBHOOK_SECRETS_FILE changes: a rotation, or a new
+ * source, needs no restart.
+ */
 
 import type { WebhookConfig } from '../../config/config.ts';
 import { type Sources, sourcesOf } from '../../config/sources.ts';

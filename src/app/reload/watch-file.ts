@@ -2,7 +2,10 @@
 
 import { unwatchFile, watchFile } from 'node:fs';
 
-/** Polls, because a mounted secret or ConfigMap is replaced through links, which other ways of watching do not notice. */
+/**
+ * Polls, because a mounted secret or ConfigMap is replaced through links, which other ways of
+ * watching do not notice.
+ */
 const pollEveryMs = 2_000;
 
 /** @returns a function that stops watching */

@@ -91,7 +91,10 @@ export class FastPathConnection {
     });
   };
 
-  /** Contains a mistake of ours: one request must not end those of others, and the vendor sends it again. */
+  /**
+   * Contains a mistake of ours: one request must not end those of others, and the vendor sends it
+   * again.
+   */
   #guard(act: () => void): void {
     try {
       act();
@@ -231,7 +234,10 @@ export class FastPathConnection {
     this.#socket.end();
   };
 
-  /** The client closed the connection before its body was complete: there is no one to respond to, and nothing to store. */
+  /**
+   * The client closed the connection before its body was complete: there is no one to respond to,
+   * and nothing to store.
+   */
   readonly #abort = () => {
     if (!this.#partial) return;
     this.#context.metrics.webhooks.count(this.#partial.source, 'aborted');

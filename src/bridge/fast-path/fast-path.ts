@@ -1,4 +1,7 @@
-/** The only entrance to the fast path: a quicker way for the requests that webhook senders usually write (README.md). HTTP_FAST_PATH=off disables it. */
+/**
+ * The only entrance to the fast path: a quicker way for the requests that webhook senders usually
+ * write (README.md). HTTP_FAST_PATH=off disables it.
+ */
 
 import type { Socket } from 'node:net';
 import type { BridgeConfig } from '../../config/config.ts';
@@ -18,7 +21,10 @@ export function acceptOnFastPath(
   new FastPathConnection(socket, context, connections, toNode);
 }
 
-/** Returns the reader of the envelope's fields: the quick scanner, or with the fast path off a whole JSON.parse. */
+/**
+ * Returns the reader of the envelope's fields: the quick scanner, or with the fast path off a whole
+ * JSON.parse.
+ */
 export function fieldReader({
   httpFastPath,
 }: Pick<BridgeConfig, 'httpFastPath'>): (body: Buffer) => EnvelopeFields {

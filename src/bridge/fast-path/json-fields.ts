@@ -1,6 +1,6 @@
 /**
- * The wanted members of a JSON text, in three fifths of the time of JSON.parse and without its garbage: the rest is passed over, and not checked
- * beyond where it ends.
+ * The wanted members of a JSON text, in three fifths of the time of JSON.parse and without its
+ * garbage: the rest is passed over, and not checked beyond where it ends.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -20,7 +20,10 @@ const fieldsShape = {
   data: { publication: { id: 'text' } },
 } as const;
 
-/** The envelope's facts alone, in two thirds of the time: the rest of the body is neither kept nor checked. */
+/**
+ * The envelope's facts alone, in two thirds of the time: the rest of the body is neither kept nor
+ * checked.
+ */
 export function readEnvelopeFields(body: Buffer): EnvelopeFields {
   const root = isUtf8(body) ? parseOnly(body, fieldsShape) : undefined;
   return isObject(root) ? envelopeFieldsOf(root) : readWebhook(body).envelope;
@@ -29,7 +32,10 @@ export function readEnvelopeFields(body: Buffer): EnvelopeFields {
 /** What is wanted of a value: its text, or members of it, whose names are ASCII. */
 export type Shape = 'text' | { readonly [key: string]: Shape };
 
-/** null: there is something else there. A member that is not there is not here either; of several with the same name the last counts. */
+/**
+ * null: there is something else there. A member that is not there is not here either; of several
+ * with the same name the last counts.
+ */
 export type Wanted = string | null | { readonly [key: string]: Wanted };
 
 /** As much of the text as has the shape; undefined where it is seen not to be JSON. */
@@ -43,7 +49,8 @@ export function parseOnly(text: Buffer, shape: Shape): Wanted | undefined {
   }
 }
 
-// Not imported: a constant of another module is read anew for each byte, which takes as long as all the rest.
+// Not imported: a constant of another module is read anew for each byte, which takes as long as all
+// the rest.
 const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
@@ -53,7 +60,9 @@ const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 
-/** By how much a byte outside of strings makes it deeper: one look-up in place of four comparisons. */
+/**
+ * By how much a byte outside of strings makes it deeper: one look-up in place of four comparisons.
+ */
 const deeper = new Int8Array(256);
 deeper[openBrace] = deeper[openBracket] = 1;
 deeper[closeBrace] = deeper[closeBracket] = -1;

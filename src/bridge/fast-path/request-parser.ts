@@ -1,6 +1,7 @@
 /**
- * A request as a webhook's sender writes it, read at once: a POST over HTTP/1.1 with its length, and with nothing that changes how it is to be read.
- * What is read here is what Node's server reads (a property test holds both against each other); what it would refuse, or might, is not plain.
+ * A request as a webhook's sender writes it, read at once: a POST over HTTP/1.1 with its length,
+ * and with nothing that changes how it is to be read. What is read here is what Node's server reads
+ * (a property test holds both against each other); what it would refuse, or might, is not plain.
  */
 
 import { signatureHeader } from '../../voucherify/signature.ts';
@@ -27,7 +28,10 @@ const lineEnd = ascii('\r\n');
 const slash = 0x2f;
 const colon = 0x3a;
 
-/** For each byte what it is in such a part of the head, or 0 where it has no place there (RFC 9112, 3 and 5, without what is obsolete there). */
+/**
+ * For each byte what it is in such a part of the head, or 0 where it has no place there (RFC 9112,
+ * 3 and 5, without what is obsolete there).
+ */
 type Alphabet = Uint8Array;
 
 const alphabetOf = (characters: string): Alphabet => {
@@ -55,7 +59,10 @@ const notPlain = ['expect', 'proxy-connection', 'transfer-encoding', 'upgrade'];
 const connection = read.length;
 const known = [...read, 'connection', ...notPlain].map(ascii);
 
-/** @param bytes of a connection, from where a request begins; the body need not be there yet. Undefined: it is not plain, or not known to be. */
+/**
+ * @param bytes of a connection, from where a request begins; the body need not be there yet.
+ * Undefined: it is not plain, or not known to be.
+ */
 export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
   const urlFrom = post.length;
   const urlTo = endOf(visible, bytes, urlFrom);

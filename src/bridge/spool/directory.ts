@@ -8,10 +8,16 @@ import { AppError } from '../../errors.ts';
 const directoryMode = 0o700;
 const fileMode = 0o600;
 
-/** A directory of our own inside SPOOL_DIR, because Kubernetes mounts volumes that every user may write to. */
+/**
+ * A directory of our own inside SPOOL_DIR, because Kubernetes mounts volumes that every user may
+ * write to.
+ */
 const privateName = 'private';
 
-/** Returns a directory that only this user can read and write: the given one, or `private` in it. @throws AppError SPOOL_UNUSABLE if another user owns it */
+/**
+ * Returns a directory that only this user can read and write: the given one, or `private` in it.
+ * @throws AppError SPOOL_UNUSABLE if another user owns it
+ */
 export async function openPrivateDirectory(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: directoryMode });
   const inner = join(directory, privateName);
@@ -37,7 +43,10 @@ export async function syncDirectory(directory: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-/** Writes all bytes. A single write may stop in the middle of a disk's last free block, and tells so only by its count. */
+/**
+ * Writes all bytes. A single write may stop in the middle of a disk's last free block, and tells so
+ * only by its count.
+ */
 export async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let from = 0; from < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, from, bytes.length - from, position + from);

@@ -1,4 +1,7 @@
-/** The format of a spool segment: frames of length, CRC-32C and payload. Tells torn and damaged frames from whole ones. Pure. */
+/**
+ * The format of a spool segment: frames of length, CRC-32C and payload. Tells torn and damaged
+ * frames from whole ones. Pure.
+ */
 
 import { crc32c } from '../../kafka/protocol/crc32c.ts';
 import type { Verified } from '../../voucherify/signature.ts';

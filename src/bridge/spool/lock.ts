@@ -11,8 +11,9 @@ import { AppError } from '../../errors.ts';
 const longestPath = 107;
 
 /**
- * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on this machine, and a dead one's can be told by
- * knocking. (Process ids say nothing across containers, in each of which the bridge is number 1.)
+ * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on
+ * this machine, and a dead one's can be told by knocking. (Process ids say nothing across
+ * containers, in each of which the bridge is number 1.)
  * @throws AppError SPOOL_UNUSABLE, where another bridge has it
  */
 export async function takeLock(path: string, host: HostCheck = thisHost): Promise<Server> {
@@ -34,8 +35,9 @@ const thisHost: HostCheck = { name: hostname(), signEveryMs: 4_000 };
 const silentSigns = 3;
 
 /**
- * A socket says nothing to another host that has the same volume. So the owner's name stands beside it, in a file whose time it renews; a newcomer from
- * elsewhere watches that for a while. (By whether it changes: the clocks of two hosts and of the volume may disagree.)
+ * A socket says nothing to another host that has the same volume. So the owner's name stands beside
+ * it, in a file whose time it renews; a newcomer from elsewhere watches that for a while. (By
+ * whether it changes: the clocks of two hosts and of the volume may disagree.)
  */
 async function expectNoOtherHost(path: string, { name, signEveryMs }: HostCheck): Promise<void> {
   const ownerPath = ownerOf(path);
@@ -84,13 +86,17 @@ async function takeHere(path: string): Promise<Server> {
   }
 }
 
-/** A process that dies during a takeover must not block the lock: its directory is removed after this time. */
+/**
+ * A process that dies during a takeover must not block the lock: its directory is removed after
+ * this time.
+ */
 const takeoverLimitMs = 10_000;
 const lookAgainMs = 50;
 
 /**
- * Two bridges that start at once may both find the socket of a dead one. If both removed the file, the second would remove the new socket of the first,
- * and both would own the spool. Creating a directory is atomic: only its creator removes the file, after checking again.
+ * Two bridges that start at once may both find the socket of a dead one. If both removed the file,
+ * the second would remove the new socket of the first, and both would own the spool. Creating a
+ * directory is atomic: only its creator removes the file, after checking again.
  */
 async function removeDead(path: string): Promise<void> {
   const takeover = `${path}.takeover`;
@@ -123,7 +129,8 @@ function listenAt(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', reject);
-    // exclusive: of several workers each holds its own, and loses it when it dies; else node:cluster would have the supervisor hold it.
+    // exclusive: of several workers each holds its own, and loses it when it dies; else
+    // node:cluster would have the supervisor hold it.
     server.listen({ path, exclusive: true }, () => resolve(server.unref()));
   });
 }

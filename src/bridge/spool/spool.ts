@@ -29,7 +29,10 @@ export type SpoolState = {
   readonly oldestMs: number | undefined;
   /** Webhooks that Kafka refuses for good, kept in `*.refused` files. */
   readonly refused: number;
-  /** Frames and files that could not be read since the start. The files are kept: as *.damaged, or unchanged for the next start. */
+  /**
+   * Frames and files that could not be read since the start. The files are kept: as *.damaged, or
+   * unchanged for the next start.
+   */
   readonly damaged: number;
 };
 
@@ -78,7 +81,10 @@ export class Spool {
     this.#nextNumber = found.last + 1;
   }
 
-  /** Takes the directory, and finds what an earlier bridge left there. @throws AppError SPOOL_UNUSABLE */
+  /**
+   * Takes the directory, and finds what an earlier bridge left there.
+   * @throws AppError SPOOL_UNUSABLE
+   */
   static async open(options: SpoolOptions): Promise<Spool> {
     try {
       const directory = await openPrivateDirectory(options.directory);
@@ -106,13 +112,17 @@ export class Spool {
 
   /**
    * Settles when the webhooks are on disk.
-   * @throws AppError SPOOL_FULL or SPOOL_UNUSABLE (disk full, read-only, broken): none of them is kept
+   * @throws AppError SPOOL_FULL or SPOOL_UNUSABLE (disk full, read-only, broken): none of them is
+   * kept
    */
   append(webhooks: readonly ReceivedWebhook[]): Promise<void> {
     return this.#queue.run(() => this.#write(webhooks));
   }
 
-  /** Appends only if others are waiting. Returns whether they were: the last of them may just be leaving. */
+  /**
+   * Appends only if others are waiting. Returns whether they were: the last of them may just be
+   * leaving.
+   */
   appendBehindOthers(webhooks: readonly ReceivedWebhook[]): Promise<boolean> {
     return this.#queue.run(async () => {
       if (this.isEmpty) return false;
@@ -121,7 +131,11 @@ export class Spool {
     });
   }
 
-  /** Writes webhooks that Kafka refuses for good into a file of their own, so that no other waits for them. Returns its path. @throws AppError SPOOL_UNUSABLE */
+  /**
+   * Writes webhooks that Kafka refuses for good into a file of their own, so that no other waits
+   * for them. Returns its path.
+   * @throws AppError SPOOL_UNUSABLE
+   */
   async setAside(webhooks: readonly ReceivedWebhook[]): Promise<string> {
     const { directory } = this.#options;
     const path = join(directory, `${this.#nextName()}${refusedSuffix}`);
@@ -145,8 +159,8 @@ export class Spool {
    * Sends the oldest segment, in order, and deletes it. A segment with damaged frames is kept under
    * another name, after the rest of it was sent. While the last few webhooks are sent, nothing is
    * appended: what comes then can follow them to Kafka, or there would always be one more.
-   * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE if it cannot be read (its
-   * file stays for the next start) or cannot be deleted (the next call only deletes it)
+   * @throws what `send` throws: the segment stays. AppError SPOOL_UNUSABLE if it cannot be read
+   * (its file stays for the next start) or cannot be deleted (the next call only deletes it)
    */
   async drainOldest(send: Send): Promise<void> {
     const isDone = await this.#queue.run(async () => {
@@ -188,7 +202,8 @@ export class Spool {
       segment.webhooks += webhooks.length;
       if (segment.bytes >= segmentBytes) await this.#closeFile();
     } catch (error) {
-      // A half-written frame must not precede later ones: it is cut off, and the next append begins a new segment.
+      // A half-written frame must not precede later ones: it is cut off, and the next append begins
+      // a new segment.
       await this.#file?.truncate(this.#segments.at(-1)?.bytes).catch(() => undefined);
       await this.#closeFile().catch(() => undefined);
       throw unusable(`cannot write to SPOOL_DIR ${directory}: ${messageOf(error)}`, error);
@@ -219,7 +234,8 @@ export class Spool {
     if (!segment.isSent && webhooks.length > 0) await send(webhooks, append);
     segment.isSent = true;
     try {
-      // A torn last frame was never acknowledged. It cannot be told from a damaged one, so it is kept as well.
+      // A torn last frame was never acknowledged. It cannot be told from a damaged one, so it is
+      // kept as well.
       if (damaged > 0 || goodBytes < length) {
         await rename(path, `${path}.damaged`);
         this.#damaged += Math.max(1, damaged);
@@ -232,7 +248,10 @@ export class Spool {
     this.#segments.shift();
   }
 
-  /** Skips a segment that cannot be read, so that the others continue. @throws AppError SPOOL_UNUSABLE */
+  /**
+   * Skips a segment that cannot be read, so that the others continue.
+   * @throws AppError SPOOL_UNUSABLE
+   */
   async #read(segment: Segment, path: string) {
     try {
       const bytes = await readFile(path);

@@ -1,6 +1,6 @@
 /**
- * KafkaJS's decoding of fetched records, replaced. Its own makes a Buffer of every header of every record, asked for or not, and spreads a
- * batch's records over the call stack, which a large batch overflows. Here headers are read when they are asked for, one of them without the others.
+ * Replaces `protocol/requests/fetch/v4/decodeMessages`. Headers are decoded when they are read. The
+ * memory of the fetch response is released by `forgetMessages`.
  */
 
 import { release, retain } from '../../buffers/lifetime.ts';
@@ -14,7 +14,7 @@ type Decoder = {
 
 type HeaderValue = Buffer | null | (Buffer | null)[];
 
-/** What KafkaJS filters by offset and hands on to eachBatch. */
+/** The message that KafkaJS filters by offset and passes to eachBatch. */
 class Message {
   readonly offset: string;
   readonly key: Buffer | null;
@@ -36,7 +36,10 @@ class Message {
     return String(this.#record.timestampMs);
   }
 
-  /** As KafkaJS has them: a name that stands several times has a list. Without a prototype: a header may be named `constructor`. */
+  /**
+   * In KafkaJS's form: a repeated name has a list of values. The object has no prototype, because a
+   * header may be named `constructor`.
+   */
   get headers(): Record<string, HeaderValue> {
     const headers: Record<string, HeaderValue> = Object.create(null);
     for (const [name, value] of this.#record.headers) {
@@ -52,7 +55,7 @@ class Message {
   }
 }
 
-/** Has the signature of kafkajs/src/protocol/requests/fetch/v4/decodeMessages. Formats before 2 are not written any more (Kafka 4 refuses them). */
+/** Decodes record batches of format 2. Kafka 4 does not write earlier formats. */
 export async function decodeMessages(decoder: Decoder): Promise<readonly Message[]> {
   const length = decoder.readInt32();
   if (length <= 0 || !decoder.canReadBytes(length)) return [];
@@ -69,10 +72,12 @@ export async function decodeMessages(decoder: Decoder): Promise<readonly Message
   return messages;
 }
 
-/** What lists of messages were read from. Those of several partitions share an answer. */
+/**
+ * The bytes that a list of messages was decoded from. Several partitions share one fetch response.
+ */
 const origins = new WeakMap<object, Buffer>();
 
-/** Nothing of these messages, as `decodeMessages` made them, is read any more, but their offsets. */
+/** Releases the bytes of these messages. Only their offsets may be read afterwards. */
 export function forgetMessages(messages: object): void {
   const bytes = origins.get(messages);
   origins.delete(messages);

@@ -1,27 +1,52 @@
-/** The repairs replace parts of one exact KafkaJS: with any other version they would break silently, so nothing starts. */
+/**
+ * Access to KafkaJS's internal modules. The patches are for exactly one version; with any other
+ * they would break silently, so nothing starts.
+ */
 
 import { createRequire } from 'node:module';
 import { AppError } from '../../errors.ts';
 
-/** KafkaJS is CommonJS; its parts are reached by their path. */
-export const requirePart = createRequire(import.meta.url);
-
+const require = createRequire(import.meta.url);
 const supportedVersion = '2.2.4';
 
-export function checkVersion(): void {
-  const { version } = requirePart('kafkajs/package.json') as { version: string };
-  if (version !== supportedVersion) {
-    throw new AppError(
-      'ASSUMPTION_BROKEN',
-      'stop',
-      `kafkajs is ${version}: the repairs in src/kafka/repairs are for exactly ${supportedVersion}`,
-    );
-  }
+/**
+ * Returns the exports of a module of KafkaJS, for example `network/connection`. The caller names
+ * their type.
+ */
+export function internalModule<T>(path: string): T {
+  return require(`kafkajs/src/${path}`) as T;
 }
 
-/** Puts `replacement` in the place of a part's exports. Works only before another part has read them. */
-export function replacePart(path: string, replacement: unknown): void {
-  requirePart(path);
-  const module = requirePart.cache[requirePart.resolve(path)];
-  if (module) module.exports = replacement;
+/** Returns the prototype of the class that a module exports. */
+export function prototypeOf<T>(path: string): T {
+  return internalModule<{ readonly prototype: T }>(path).prototype;
+}
+
+/** @throws AppError ASSUMPTION_BROKEN */
+export function checkVersion(): void {
+  const { version } = require('kafkajs/package.json') as { version: string };
+  if (version === supportedVersion) return;
+  const text = `kafkajs is ${version}: the patches in src/kafka/kafkajs-patches are for exactly ${supportedVersion}`;
+  throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
+}
+
+/**
+ * Replaces the exports of a module. Modules that have read the exports before would keep the old
+ * ones.
+ * @throws AppError ASSUMPTION_BROKEN if another module has loaded it before
+ */
+export function replaceModule(path: string, exports: unknown): void {
+  const name = require.resolve(`kafkajs/src/${path}`);
+  const readers = Object.values(require.cache).filter((one) =>
+    one?.children.some(({ filename }) => filename === name),
+  );
+  const isOurs = (reader: NodeJS.Module | undefined) => !reader?.filename?.includes('kafkajs');
+  const early = readers.find((reader) => !isOurs(reader));
+  if (early) {
+    const text = `kafkajs/src/${path} was loaded by ${early.filename} before it was replaced: expected replaceModule first`;
+    throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
+  }
+  require(name);
+  const module = require.cache[name];
+  if (module) module.exports = exports;
 }

@@ -1,14 +1,14 @@
 /**
- * KafkaJS's produce path, replaced. Its own loses records when a leader moves: on a retry it sends only to brokers that have not answered, so
- * when broker A refuses a partition that has moved to B, and B has already answered, those records are never sent and send() resolves
- * (tulios/kafkajs #1303; seen inside committed transactions). Here partitions are chosen once, one AddPartitionsToTxn names all of them, each
- * partition's own acknowledgement is checked, and only the unacknowledged are sent again, with the same sequence numbers, so that the broker
- * drops what it already has.
+ * Replaces `producer/sendMessages`. Each record's partition is chosen once, one AddPartitionsToTxn
+ * names all partitions, each partition's own acknowledgement is checked, and only unacknowledged
+ * batches are sent again, with the same sequence numbers, so that the broker drops what it already
+ * has.
  */
 
 import { type Broker, type Cluster, errorOfCode, leaderIdOf, request } from '../cluster.ts';
 import { ByteReader, ByteWriter, stringSize } from '../protocol/bytes.ts';
 import { planRecordBatch, type WritableRecord } from '../protocol/record-batch-writer.ts';
+import type { KafkaError } from './internals.ts';
 
 type Partitioner = (choice: {
   topic: string;
@@ -53,7 +53,7 @@ type PartitionBatch = {
   readonly topic: string;
   readonly partition: number;
   readonly records: Message[];
-  /** Given at the first attempt and kept, so that the broker knows a repeat. */
+  /** Set at the first attempt and kept, so that the broker recognises a repeat. */
   sequence: number | undefined;
 };
 
@@ -61,7 +61,7 @@ type Acknowledged = {
   readonly topicName: string;
   readonly partition: number;
   readonly errorCode: number;
-  /** Offset of the parcel's first record; -1 where the broker had it already. */
+  /** Offset of the batch's first record; -1 if the broker had the batch already. */
   readonly baseOffset: string;
 };
 
@@ -69,7 +69,6 @@ const duplicateSequence = 46;
 const produceApi = { key: 0, version: 7, name: 'Produce' };
 const defaultTimeoutMs = 30_000;
 
-/** Has the signature of kafkajs/src/producer/sendMessages. */
 export function createSendMessages(context: Context) {
   return async (options: SendOptions): Promise<readonly Acknowledged[]> => {
     const acknowledged: Acknowledged[] = [];
@@ -77,7 +76,7 @@ export function createSendMessages(context: Context) {
     return context.retrier(async (bail) => {
       try {
         batches ??= await plan(context, options);
-        const pending = notIn(acknowledged, batches);
+        const pending = unacknowledged(batches, acknowledged);
         const failures = await sendPending(context, options, pending, acknowledged);
         if (acknowledged.length === batches.length) return acknowledged;
         throw failures.find((failure) => !isRetriable(failure)) ?? failures[0];
@@ -89,8 +88,11 @@ export function createSendMessages(context: Context) {
   };
 }
 
-/** Those of the parcels that are still to be sent. */
-function notIn(acknowledged: readonly Acknowledged[], batches: readonly PartitionBatch[]) {
+/** Returns the batches that are not acknowledged. */
+function unacknowledged(
+  batches: readonly PartitionBatch[],
+  acknowledged: readonly Acknowledged[],
+): readonly PartitionBatch[] {
   if (acknowledged.length === 0) return batches;
   const done = new Set(acknowledged.map(({ topicName, partition }) => `${topicName} ${partition}`));
   return batches.filter(({ topic, partition }) => !done.has(`${topic} ${partition}`));
@@ -107,7 +109,7 @@ async function plan(
     await cluster.addMultipleTargetTopics(topics);
     await cluster.refreshMetadataIfNecessary();
   } catch (error) {
-    // Kafka's answer names no topic, and who reads the log at night should not have to guess among all.
+    // Kafka's response names no topic. The reader of the log should not have to guess.
     if (error instanceof Error && !error.message.includes(topics[0] ?? '')) {
       error.message = `${error.message} (asked for ${topics.join(', ')})`;
     }
@@ -131,7 +133,7 @@ async function plan(
   return [...planned.values()].flatMap((batches) => [...batches.values()]);
 }
 
-/** One attempt at everything not yet acknowledged: one request to each leader, all at once. Answers what failed. */
+/** Sends all pending batches once: one request per leader, in parallel. Returns the failures. */
 async function sendPending(
   { cluster, eosManager }: Context,
   options: SendOptions,
@@ -176,7 +178,10 @@ function byTopic(batches: readonly PartitionBatch[]): Map<string, PartitionBatch
   return Map.groupBy(batches, ({ topic }) => topic);
 }
 
-/** One Produce request. The lock keeps one request of an idempotent producer in flight to a broker, so that sequences arrive in order. */
+/**
+ * Sends one Produce request. The lock allows an idempotent producer one request in flight per
+ * broker, so that sequences arrive in order.
+ */
 async function produce(
   eosManager: EosManager,
   leader: Broker,
@@ -257,13 +262,11 @@ function decodeResponse(body: Buffer): readonly Acknowledged[] {
     .flat();
 }
 
-type KafkaError = { name?: string; retriable?: boolean; host?: string; port?: number };
-
 function isRetriable(error: unknown): boolean {
   return (error as KafkaError).retriable !== false;
 }
 
-/** Makes the next attempt see the cluster as it is now, or ends the attempts. Errors of the refresh itself are for the next attempt to meet. */
+/** Refreshes the metadata for the next attempt, or ends the attempts. */
 async function recover(cluster: Cluster, error: unknown, bail: (error: unknown) => void) {
   const { name, host, port } = error as KafkaError;
   if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
@@ -274,6 +277,6 @@ async function recover(cluster: Cluster, error: unknown, bail: (error: unknown) 
     if (!cluster.isConnected()) await cluster.connect();
     await cluster.refreshMetadata();
   } catch {
-    // The cluster cannot be reached: the next attempt meets the same and counts it.
+    // The cluster cannot be reached: the next attempt fails in the same way, and is counted.
   }
 }

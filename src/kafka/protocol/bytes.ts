@@ -1,11 +1,14 @@
-/** Kafka's primitive types, written and read: big-endian integers, length-prefixed strings, zig-zag varints. */
+/**
+ * Reads and writes Kafka's primitive types: big-endian integers, length-prefixed strings, zig-zag
+ * varints.
+ */
 
 /** Writes into a buffer of known size. */
 export class ByteWriter {
   readonly buffer: Buffer;
   position: number;
 
-  /** @param head bytes that are left free before it, for another */
+  /** @param head bytes to leave free at the start */
   constructor(size: number, head = 0) {
     this.buffer = Buffer.allocUnsafe(head + size);
     this.position = head;
@@ -37,7 +40,7 @@ export class ByteWriter {
     return this.int16(Buffer.byteLength(value)).text(value);
   }
 
-  /** In UTF-8, without its length. */
+  /** Writes UTF-8 without a length. */
   text(value: string): this {
     this.position += this.buffer.write(value, this.position);
     return this;
@@ -139,7 +142,7 @@ export class ByteReader {
     return this.buffer.toString('utf8', this.position - length, this.position);
   }
 
-  /** A slice, not a copy; null where the length is -1. */
+  /** Returns a slice, not a copy; null if the length is -1. */
   bytes(length: number): Buffer | null {
     if (length < 0) return null;
     this.position += length;
@@ -175,7 +178,7 @@ export class ByteReader {
     return Array.from({ length: Math.max(0, this.unsignedVarint() - 1) }, read);
   }
 
-  /** The tagged fields that end a flexible structure: none of them is known here. */
+  /** Skips the tagged fields that end a flexible structure. We need none of them. */
   skipTags(): void {
     for (let left = this.unsignedVarint(); left > 0; left -= 1) {
       this.unsignedVarint();

@@ -4,10 +4,16 @@ import { createRequire } from 'node:module';
 
 type Native = { readonly crc32c: (bytes: Buffer) => number };
 
-/** By the processor's own instruction, ten times as fast; undefined on a platform for which @node-rs/crc32 has no binary. */
+/**
+ * The CPU's own instruction, ten times as fast; undefined on a platform for which @node-rs/crc32
+ * has no binary.
+ */
 const native = loadNative();
 
-/** Not by a top-level await: whoever imports this would begin later than KafkaJS, which is to be mended before its first line runs. */
+/**
+ * Loads it without a top-level await: importing modules would start later than KafkaJS, which must
+ * be patched before its first line runs.
+ */
 function loadNative(): Native | undefined {
   const require = createRequire(import.meta.url);
   try {
@@ -17,14 +23,16 @@ function loadNative(): Native | undefined {
   }
 }
 
-/** The checksum of the bytes from `start` to before `end`. */
+/** Returns the checksum of the bytes from `start` to before `end`. */
 export function crc32c(buffer: Buffer, start = 0, end = buffer.length): number {
   return native ? native.crc32c(buffer.subarray(start, end)) : plainCrc32c(buffer, start, end);
 }
 
 const polynomial = 0x82f63b78;
 
-/** Eight tables of 256 entries, one behind the other: table k advances a byte by k more zero bytes. */
+/**
+ * Eight tables of 256 entries, one after the other: table k advances a byte by k more zero bytes.
+ */
 const tables = new Int32Array(8 * 256);
 for (let byte = 0; byte < 256; byte += 1) {
   let crc = byte;
@@ -40,7 +48,7 @@ for (let index = 256; index < 8 * 256; index += 1) {
 const table = (index: number) => tables[index] as number;
 const byteAt = (buffer: Buffer, index: number) => buffer[index] as number;
 
-/** In JavaScript, eight bytes a step (750 MB/s where KafkaJS does 440). */
+/** Computes the checksum in JavaScript, eight bytes per step (750 MB/s; KafkaJS: 440). */
 export function plainCrc32c(buffer: Buffer, start = 0, end = buffer.length): number {
   let crc = -1;
   let i = start;

@@ -1,4 +1,7 @@
-/** The partition of a key, as Java's client and KafkaJS's DefaultPartitioner choose it: murmur2 with seed 0x9747b28c. KafkaJS computes it in BigInts. */
+/**
+ * Chooses the partition of a key like Java's client and KafkaJS's DefaultPartitioner: murmur2 with
+ * seed 0x9747b28c. KafkaJS computes it with BigInts.
+ */
 
 const seed = 0x9747b28c;
 const factor = 0x5bd1e995;

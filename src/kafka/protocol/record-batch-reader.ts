@@ -1,4 +1,4 @@
-/** Reads Kafka's record batches, format 2. `encode-batch.ts` writes them. */
+/** Reads Kafka's record batches, format 2. `record-batch-writer.ts` writes them. */
 
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { ByteReader } from './bytes.ts';
@@ -7,7 +7,7 @@ const codecMask = 0x07;
 const logAppendTimeBit = 0x08;
 const transactionalBit = 0x10;
 const controlBit = 0x20;
-/** Bytes from the base offset to the number of records, that number included. */
+/** Bytes from the base offset up to and including the number of records. */
 const overhead = 61;
 
 export type HeaderPairs = readonly (readonly [name: string, value: Buffer | null])[];
@@ -15,11 +15,14 @@ export type HeaderPairs = readonly (readonly [name: string, value: Buffer | null
 type Base = {
   readonly baseOffset: number;
   readonly firstTimestamp: number;
-  /** The broker's time, for all records, where the topic says LogAppendTime. */
+  /** The broker's time of all records if the topic uses LogAppendTime. */
   readonly appendedAt: number | undefined;
 };
 
-/** A record as it was read. Key and value are slices of the fetched bytes; headers are read when they are asked for. */
+/**
+ * A decoded record. Key and value are slices of the fetched bytes; headers are decoded when they
+ * are read.
+ */
 export class ReadRecord {
   readonly offset: number;
   readonly timestampMs: number;
@@ -66,7 +69,7 @@ export class ReadRecord {
   }
 }
 
-/** Names that are asked for are few, and chosen by us. */
+/** The names that callers read are few, and chosen by us. */
 const asked = new Map<string, Buffer>();
 
 function bytesOf(name: string): Buffer {
@@ -89,7 +92,10 @@ export type BatchHeader = {
   readonly records: () => Iterable<ReadRecord>;
 };
 
-/** The whole batches of a fetch, in order; one that is cut off at the end is left for the next fetch. */
+/**
+ * Yields the complete batches of a fetch, in order. A batch that is cut off at the end is left for
+ * the next fetch.
+ */
 export function* readBatches(buffer: Buffer): Iterable<BatchHeader> {
   for (let at = 0; at + overhead <= buffer.length; ) {
     const batch = readBatch(buffer, at);
@@ -130,9 +136,10 @@ function readBatch(buffer: Buffer, at: number): BatchHeader {
 type AbortedTransaction = { readonly producerId: bigint; readonly firstOffset: number };
 
 /**
- * Visits the committed records of fetched batches, from `from` on; answers where the next fetch starts. Unlike KafkaJS's filter this follows
- * the protocol: aborted transactions are taken in the order of their first offsets whatever order the broker lists them in, several of one
- * producer are told apart, and only a marker in a control batch ends one.
+ * Visits the committed records of fetched batches, from `from` on. Returns where the next fetch
+ * starts. Unlike KafkaJS's filter this follows the protocol: it takes aborted transactions in the
+ * order of their first offsets, in whatever order the broker lists them, distinguishes several of
+ * one producer, and ends one only at the marker in a control batch.
  */
 export function readCommitted(
   buffer: Buffer,
@@ -158,7 +165,7 @@ export function readCommitted(
   return next;
 }
 
-/** A control record's key holds its version and its type, two bytes each; type 0 is ABORT. */
+/** The key of a control record has its version and its type, two bytes each. Type 0 is ABORT. */
 function isAbortMarker(batch: BatchHeader): boolean {
   for (const { key } of batch.records()) return key?.readInt16BE(2) === 0;
   return false;

@@ -1,6 +1,7 @@
 /**
- * Writes Kafka's record batch, format 2: measured first, then written straight into the request. KafkaJS's own encoder takes six times the CPU.
- * Between the two nothing is made of the records, for a collection of garbage would have to copy it. `decode-batch.ts` reads them.
+ * Writes Kafka's record batches, format 2: measures them first, then writes them straight into the
+ * request. KafkaJS's encoder takes six times the CPU. No object is created between the two passes,
+ * because a garbage collection would have to copy it. `record-batch-reader.ts` reads them.
  */
 
 import { ByteWriter, varintSize, varlongSize } from './bytes.ts';
@@ -8,7 +9,7 @@ import { crc32c } from './crc32c.ts';
 
 type HeaderValue = Buffer | string | null | undefined;
 
-/** A record as KafkaJS takes it; a header with several values is written once for each. */
+/** A record in KafkaJS's form. A header with several values is written once per value. */
 export type WritableRecord = {
   readonly key?: Buffer | string | null;
   readonly value: Buffer | string | null;
@@ -27,7 +28,7 @@ export type BatchOptions = {
 };
 
 const transactionalBit = 0x10;
-/** Bytes from the base offset to the number of records, that number included. */
+/** Bytes from the base offset up to and including the number of records. */
 const overhead = 61;
 /** The checksum covers everything from the attributes on. */
 const attributesAt = 21;
@@ -40,7 +41,10 @@ type Sized = {
   readonly size: number;
 };
 
-/** How many bytes the batch of these records will take: what brokers compare with max.message.bytes. */
+/**
+ * Returns how many bytes the batch of these records takes, which brokers compare with
+ * max.message.bytes.
+ */
 export function recordBatchSize(records: readonly WritableRecord[], nowMs: number): number {
   return layOut(records, nowMs).size;
 }
@@ -55,7 +59,7 @@ function layOut(records: readonly WritableRecord[], nowMs: number) {
   return { timestamps, first, sized, size };
 }
 
-/** A batch that is measured, and can be written where there is room for it. */
+/** Measures a batch. The result writes it. */
 export type PlannedBatch = {
   readonly size: number;
   readonly writeTo: (out: ByteWriter) => void;
@@ -116,7 +120,10 @@ function fieldSize(value: HeaderValue): number {
   return varintSize(length) + length;
 }
 
-/** Header names repeat from record to record; how they are written is kept. Bounded: names that strangers chose could be many. */
+/**
+ * The encoded header names, which repeat from record to record. Bounded, because foreign records
+ * may have many names.
+ */
 const nameFields = new Map<string, Buffer>();
 
 function nameField(name: string): Buffer {

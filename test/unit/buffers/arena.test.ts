@@ -1,4 +1,7 @@
-/** What is encoded into a space is what is encoded into memory of its own, until the space is given back. */
+/**
+ * What is encoded into a space is what is encoded into memory of its own, until the space is given
+ * back.
+ */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** Checks the Markdown pages: links lead somewhere, and every command is run by a test or by CI, or is marked as an example. */
+/**
+ * Checks the Markdown pages: links lead somewhere, and every command is run by a test or by CI, or
+ * is marked as an example.
+ */
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

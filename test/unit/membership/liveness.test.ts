@@ -1,4 +1,7 @@
-/** Real processes with real admin servers, which live, hang, die, or are hidden behind a network. They wait for each other: all at once. */
+/**
+ * Real processes with real admin servers, which live, hang, die, or are hidden behind a network.
+ * They wait for each other: all at once.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

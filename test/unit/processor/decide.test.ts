@@ -158,7 +158,8 @@ test('OLDER_THAN_WINDOW=forward lets it pass', () => {
 });
 
 test("age is counted in the partition's time: a webhook long under way is not younger for having been stamped early", () => {
-  // Received 14 days after its creation, but appended to raw only when the partition had come to day 16: a bridge's spool.
+  // Received 14 days after its creation, but appended to raw only when the partition had come to
+  // day 16: a bridge's spool.
   const created = now - 16 * day;
   const ahead = arrived(0, { publicationId: 'pub_2' }, now);
   const late = arrived(1, { createdAt: new Date(created).toISOString() }, created + 14 * day);

@@ -1,4 +1,7 @@
-/** The law of the dedup window (design: "No repeat ever passes, whatever the delays"), played with random delays, spools, lags, clocks and restarts. */
+/**
+ * The law of the dedup window (design: "No repeat ever passes, whatever the delays"), played with
+ * random delays, spools, lags, clocks and restarts.
+ */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -31,7 +34,10 @@ const fraction = (max: number) => fc.integer({ min: 0, max: Math.floor(max * win
 
 /** One publication, delivered once or several times. */
 const delivery = fc.record({
-  /** From the creation to the bridge: the vendor re-sends for 14 days, people press "Retry" later than that. */
+  /**
+   * From the creation to the bridge: the vendor re-sends for 14 days, people press "Retry" later
+   * than that.
+   */
   delay: fc.oneof(fraction(0.1), fraction(3)),
   /** From the bridge to raw: what waits in a spool while Kafka is away. */
   spooled: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fraction(0.4)),

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sign, verify, withoutWhitespace } from '../../../src/voucherify/signature.ts';
 
-/** Published by the vendor: Introduction to webhooks (docs.voucherify.io) and the tests of its Node SDK. */
+/**
+ * Published by the vendor: Introduction to webhooks (docs.voucherify.io) and the tests of its Node
+ * SDK.
+ */
 const vectors = [
   ['secretKey', '{"a":1}', 'a17d2ac229d1ebbb5f10e839c7985c4818e5986eab297f7e5979196d4d7d3ed2'],
   [

@@ -1,4 +1,7 @@
-/** A supervisor's port and real workers behind it, which answer with their process id, hang, die and leave. */
+/**
+ * A supervisor's port and real workers behind it, which answer with their process id, hang, die and
+ * leave.
+ */
 
 import cluster, { type Worker } from 'node:cluster';
 import { on, once } from 'node:events';
@@ -121,7 +124,8 @@ test.concurrent('a worker that leaves is given no more; with the last one the po
   const early = connections(6);
   await new Promise((resolve) => process.nextTick(resolve)); // they have begun
   second.process.kill('SIGTERM');
-  // A supervisor that is held up finds the word of the last worker beside connections that it has yet to accept.
+  // A supervisor that is held up finds the word of the last worker beside connections that it has
+  // yet to accept.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
   context.expect(shares(await early, [first, second])).toEqual([0, 6]);
   await vi.waitFor(async () => context.expect((await exchange(url, [get])).answers).toEqual([]));

@@ -27,7 +27,10 @@ type Store = (webhooks: readonly ReceivedWebhook[]) => Promise<readonly StoredWe
 const storing: Store = async (webhooks) =>
   webhooks.map((_, offset) => ({ kind: 'stored', partition: 1, offset: 40 + offset }));
 
-/** A server all of whose connections begin on the fast path. Node's server behind it responds with 299 and the body. */
+/**
+ * A server all of whose connections begin on the fast path. Node's server behind it responds with
+ * 299 and the body.
+ */
 async function aServer({ store = storing, responseTimeoutMs = 5_000, maxRequests = 100 } = {}) {
   const behind = createHttpServer(async (request, response) => {
     const pieces: Buffer[] = [];

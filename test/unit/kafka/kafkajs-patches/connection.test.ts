@@ -1,14 +1,23 @@
-/** KafkaJS's own connection and broker classes, mended, against small TCP servers that misbehave. */
+/**
+ * KafkaJS's connection, authenticator and broker, patched, against small TCP servers that
+ * misbehave.
+ */
 
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { isSilent, patchConnection } from '../../../../src/kafka/kafkajs-patches/connection.ts';
-import { patchRequest } from '../../../../src/kafka/kafkajs-patches/request.ts';
+import { patchBroker } from '../../../../src/kafka/kafkajs-patches/broker.ts';
+import { joinWrites, patchConnection } from '../../../../src/kafka/kafkajs-patches/connection.ts';
+import { patchSaslAuthenticator } from '../../../../src/kafka/kafkajs-patches/sasl-authenticator.ts';
+import { isSilent } from '../../../../src/kafka/kafkajs-patches/silent-brokers.ts';
 
 const require = createRequire(import.meta.url);
-patchRequest();
 patchConnection();
+patchSaslAuthenticator();
+patchBroker();
 const Connection = require('kafkajs/src/network/connection');
 const ConnectionPool = require('kafkajs/src/network/connectionPool');
 const Broker = require('kafkajs/src/broker');
@@ -20,11 +29,11 @@ const logger = { ...silence, namespace: () => logger };
 
 let server: Server;
 let sockets: Socket[];
-/** What the server does with each request. */
+/** Handles a request at the server. */
 let onRequest: (correlationId: number, socket: Socket) => void;
 
-/** An answer of four bytes, the correlation id and a number. */
-const answer = (correlationId: number, value: number) => {
+/** A response with the correlation id and a number. */
+const response = (correlationId: number, value: number) => {
   const bytes = Buffer.alloc(12);
   bytes.writeInt32BE(8, 0);
   bytes.writeInt32BE(correlationId, 4);
@@ -34,7 +43,7 @@ const answer = (correlationId: number, value: number) => {
 
 beforeEach(async () => {
   sockets = [];
-  // It keeps its own end open: only the client's closing counts.
+  // The server keeps its end open, so that only the client's close counts.
   server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     socket.on('error', () => {});
@@ -71,7 +80,7 @@ const ask = (connection: { send(request: object): Promise<unknown> }) =>
     },
   });
 
-/** A step of SASL: KafkaJS itself reads its answer, with the length before it. */
+/** Sends a SASL step, whose response KafkaJS reads with its length. */
 const authenticate = (connection: { sendAuthRequest(step: object): Promise<unknown> }) =>
   connection.sendAuthRequest({
     request: { encode: async () => Buffer.alloc(12) },
@@ -83,29 +92,29 @@ const authenticate = (connection: { sendAuthRequest(step: object): Promise<unkno
 
 const tick = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test('an answer that was cut off does not spoil the answers of the next connection', async () => {
+test('a truncated response does not spoil the responses of the next connection', async () => {
   const connection = new Connection(options());
   await connection.connect();
-  onRequest = (id, socket) => socket.end(answer(id, 1).subarray(0, 7));
+  onRequest = (id, socket) => socket.end(response(id, 1).subarray(0, 7));
   await expect(ask(connection)).rejects.toThrow();
-  onRequest = (id, socket) => socket.write(answer(id, 2));
+  onRequest = (id, socket) => socket.write(response(id, 2));
   await connection.connect();
   expect(await ask(connection)).toBe(2);
   await connection.disconnect();
 });
 
-test('an answer that was cut off while the client authenticates does not spoil the next attempt', async () => {
+test('a truncated response to a SASL step does not spoil the next attempt', async () => {
   const connection = new Connection(options());
   await connection.connect();
-  onRequest = (id, socket) => socket.end(answer(id, 1).subarray(0, 7));
+  onRequest = (id, socket) => socket.end(response(id, 1).subarray(0, 7));
   await expect(authenticate(connection)).rejects.toThrow();
-  onRequest = (id, socket) => socket.write(answer(id, 2));
+  onRequest = (id, socket) => socket.write(response(id, 2));
   await connection.connect();
   expect(await authenticate(connection)).toBe(2);
   await connection.disconnect();
 });
 
-test('two who find the connection closed open one socket', async () => {
+test('two requests that find the connection closed open one socket', async () => {
   const connection = new Connection(options());
   await Promise.all([connection.connect(), connection.connect()]);
   await tick(20);
@@ -113,12 +122,12 @@ test('two who find the connection closed open one socket', async () => {
   await connection.disconnect();
 });
 
-test('who closes late does not close the socket that another is opening', async () => {
+test('a late close does not close the socket that is being opened', async () => {
   const connection = new Connection(options());
   const opening = connection.connect();
   await connection.disconnect();
   await opening;
-  onRequest = (id, socket) => socket.write(answer(id, 3));
+  onRequest = (id, socket) => socket.write(response(id, 3));
   expect(await ask(connection)).toBe(3);
   await connection.disconnect();
 });
@@ -131,7 +140,7 @@ test('a closed connection is closed at both ends', async () => {
   expect(connection.socket.destroyed).toBe(true);
 });
 
-test('a request that is not answered in time closes the connection, and the broker counts as silent until it answers', async () => {
+test('a request that times out closes the connection, and the broker is silent until it responds', async () => {
   const connection = new Connection(options());
   await connection.connect();
   onRequest = () => {};
@@ -139,25 +148,26 @@ test('a request that is not answered in time closes the connection, and the brok
   expect(connection.isConnected()).toBe(false);
   expect(isSilent(connection)).toBe(true);
   await connection.connect();
-  onRequest = (id, socket) => socket.write(answer(id, 4));
+  onRequest = (id, socket) => socket.write(response(id, 4));
   await ask(connection);
   expect(isSilent(connection)).toBe(false);
   await connection.disconnect();
 });
 
-test('a broker that takes the connection and does not answer is not connected, by the error after which KafkaJS asks another', async () => {
+test('a broker that accepts connections and does not respond is not connected', async () => {
   const broker = new Broker({ connectionPool: new ConnectionPool(options()), logger });
   onRequest = () => {};
   await expect(broker.connect()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
   expect(broker.isConnected()).toBe(false);
 });
 
-test('an authentication that is under way when the connection closes ends, and the next one is a new one', async () => {
+test('an authentication ends when the connection closes, and the next one starts anew', async () => {
   onRequest = () => {};
   const sasl = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: 't' }) };
   const connection = new Connection({ ...options(), sasl });
   connection.setVersions({ 17: { minVersion: 0, maxVersion: 1 } });
-  // Somewhere among these the request is sent after closing has found nothing under way, and before the connection counts as closed.
+  // In one of these rounds the request is sent after closing has found nothing in flight, and
+  // before the connection counts as closed.
   for (let turns = 0; turns < 16; turns += 1) {
     await connection.connect();
     const authenticating = connection.authenticate();
@@ -168,8 +178,9 @@ test('an authentication that is under way when the connection closes ends, and t
   }
 });
 
-test('a broker that goes away during an authentication is no refusal of the credentials', async () => {
-  // Answers the handshake with the mechanism, and cuts the connection at the next request.
+test('a connection lost during an authentication is not a refusal of the credentials', async () => {
+  // The server responds to the handshake with the mechanism, and cuts the connection at the next
+  // request.
   onRequest = (correlationId, socket) => {
     if (correlationId > 0) {
       socket.destroy();
@@ -194,4 +205,28 @@ test('a broker that goes away during an authentication is no refusal of the cred
   await connection.connect();
   const error = await connection.authenticate().catch((one: Error) => one);
   expect(error.name).toBe('KafkaJSConnectionClosedError');
+});
+
+test('the writes of one turn of the event loop leave in one write, in order', async () => {
+  const writes: Buffer[][] = [];
+  const socket = new Writable({
+    write: (chunk, _encoding, done) => {
+      writes.push([chunk]);
+      done();
+    },
+    writev: (chunks, done) => {
+      writes.push(chunks.map(({ chunk }) => chunk));
+      done();
+    },
+  });
+  joinWrites(socket);
+  socket.write(Buffer.from('a'));
+  // Like the two requests to a coordinator: one is sent some promises after the other.
+  for (let i = 0; i < 5; i += 1) await undefined;
+  socket.write(Buffer.from('b'));
+  await setImmediate();
+  socket.write(Buffer.from('c'));
+  socket.end();
+  await finished(socket);
+  expect(writes.map((list) => list.map(String))).toEqual([['a', 'b'], ['c']]);
 });

@@ -5,11 +5,11 @@ import { patchRequestQueue } from '../../../../src/kafka/kafkajs-patches/request
 const require = createRequire(import.meta.url);
 const path = 'kafkajs/src/network/requestQueue';
 
-/** A queue of KafkaJS's class as it is on disk, with nothing to do, watched for a while. */
-function timersOfIdleQueue(mend: boolean): number {
+/** Counts the timers of an idle queue, from a fresh copy of KafkaJS's class. */
+function timersOfIdleQueue(isPatched: boolean): number {
   delete require.cache[require.resolve(path)];
   const RequestQueue = require(path);
-  if (mend) patchRequestQueue();
+  if (isPatched) patchRequestQueue();
   vi.useFakeTimers();
   const set = vi.spyOn(globalThis, 'setTimeout');
   try {
@@ -37,16 +37,19 @@ test("KafkaJS's own idle queue wakes again and again", () => {
   expect(timersOfIdleQueue(false)).toBeGreaterThan(10);
 });
 
-/** Whether a request that is not answered times out within a few checks, when the wall clock was moved after it was sent. */
+/**
+ * Returns whether a request without response times out within a few checks, if the wall clock is
+ * moved after it was sent.
+ */
 async function timesOut(
-  mend: boolean,
+  isPatched: boolean,
   requestTimeout: number,
   movedByMs: number,
 ): Promise<boolean> {
   delete require.cache[require.resolve(path)];
   delete require.cache[require.resolve(`${path}/socketRequest`)];
   const RequestQueue = require(path);
-  if (mend) patchRequestQueue();
+  if (isPatched) patchRequestQueue();
   const logger = { namespace: () => ({ debug: () => {}, error: () => {} }) };
   const queue = new RequestQueue({
     maxInFlightRequests: null,
@@ -79,12 +82,12 @@ async function timesOut(
 
 const hour = 3_600_000;
 
-test('a clock that is moved neither times a request out nor keeps one from timing out', async () => {
+test('moving the clock neither times a request out nor prevents a time-out', async () => {
   expect(await timesOut(true, 10_000, hour)).toBe(false);
   expect(await timesOut(true, 100, -hour)).toBe(true);
 });
 
-test("KafkaJS's own queue believes the clock", async () => {
+test("KafkaJS's own queue depends on the clock", async () => {
   expect(await timesOut(false, 10_000, hour)).toBe(true);
   expect(await timesOut(false, 100, -hour)).toBe(false);
 });

@@ -1,4 +1,7 @@
-/** The repair of tulios/kafkajs #1303, on a stub of KafkaJS's cluster: the leader of a partition moves between two attempts. */
+/**
+ * The repair of tulios/kafkajs #1303, on a stub of KafkaJS's cluster: the leader of a partition
+ * moves between two attempts.
+ */
 
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
