@@ -22,7 +22,7 @@ RUN node src/main.ts help >/dev/null
 
 FROM ${RUNTIME_IMAGE}
 ENV NODE_ENV=production \
-    # Far less than V8's own choice, and no slower (make bench). The supervisor gives its workers the same.
+    # Smaller than V8's default, and as fast (make bench). The supervisor gives its workers the same.
     NODE_OPTIONS=--max-semi-space-size=4 \
     NODE_COMPILE_CACHE=/var/cache/voucherbus
 WORKDIR /app
@@ -31,10 +31,10 @@ COPY --from=build /runtime/node /usr/local/bin/node
 COPY --from=build --chown=1000:1000 /runtime/var/spool /var/spool
 COPY --from=build --chown=1000:1000 /var/cache/voucherbus /var/cache/voucherbus
 COPY --from=build /app /app
-# By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+# By number, so that Kubernetes' runAsNonRoot knows that it is not root.
 USER 1000:1000
 EXPOSE 8080 9464
-# Alive, not ready: an engine that restarts what is unhealthy must not restart a service because Kafka is away.
+# Alive, not ready: an engine that restarts what is unhealthy must not restart a service because Kafka is unreachable.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/usr/local/bin/node", "src/main.ts", "health", "--live"]
 # Node itself is process 1, so that SIGTERM reaches it.
 ENTRYPOINT ["/usr/local/bin/node", "src/main.ts"]

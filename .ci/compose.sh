@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make up` may meet: compose 2 as docker's plugin (Debian 12 has none, so Debian 13's, a static binary), and docker-compose 1.29.
+# Installs the versions that `make up` may use: compose 2 as docker's plugin (Debian 12 has none, so Debian 13's, a static binary), and docker-compose 1.29.
 set -euo pipefail
 docker-compose version >/dev/null 2>&1 || {
   apt-get update -qq

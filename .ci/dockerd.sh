@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dockerd.sh start | stop: a Docker engine of our own where none answers. Both are idempotent; stop ends only what start began.
+# dockerd.sh start | stop: a Docker engine of our own if none responds. Both are idempotent; stop ends only what start began.
 set -euo pipefail
 run=/run/voucherbus-dockerd
 pidfile=$run/dockerd.pid

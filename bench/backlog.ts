@@ -25,20 +25,20 @@ const contestants = ['voucherbus', 'Kafka Streams', 'script'] as const;
 
 const measures = {
   perSecond: {
-    label: 'events a second',
+    label: 'events per second',
     digits: 0,
     better: 'more',
     aim: { floor: 0.6, goal: 1 },
   },
   cpuMicros: {
-    label: 'CPU µs an event',
+    label: 'CPU µs per event',
     digits: 1,
     better: 'less',
     aim: { floor: 1.5, goal: 1 },
   },
-  perSecondWithStart: { label: 'events a second, with the start', digits: 0, better: 'more' },
+  perSecondWithStart: { label: 'events per second, with the start', digits: 0, better: 'more' },
   cpuMicrosWithStart: {
-    label: 'CPU µs an event, with the start',
+    label: 'CPU µs per event, with the start',
     digits: 1,
     better: 'less',
     aim: { floor: 1.5, goal: 0.7 },
@@ -165,7 +165,7 @@ async function untilEmpty(group: string, { client }: Setting): Promise<void> {
   await admin.disconnect();
 }
 
-/** A fast wrong answer is no answer: each publication once, and none missing. */
+/** A fast wrong result is no result: each publication once, and none missing. */
 async function check(
   name: Contestant,
   count: number,

@@ -25,7 +25,7 @@ export type Peer = 'Vert.x' | 'HTTP_FAST_PATH=off';
 type Name = 'voucherbus' | Peer;
 const measures = {
   perSecond: {
-    label: 'webhooks a second',
+    label: 'webhooks per second',
     digits: 0,
     better: 'more',
     aim: { floor: 0.8, goal: 1 },
@@ -33,7 +33,7 @@ const measures = {
   p50Ms: { label: 'p50, ms', digits: 2, better: 'less' },
   p99Ms: { label: 'p99, ms', digits: 2, better: 'less', aim: { floor: 1, goal: 0.7 } },
   cpuMicros: {
-    label: 'CPU µs a request',
+    label: 'CPU µs per request',
     digits: 1,
     better: 'less',
     aim: { floor: 2, goal: 1.2 },
@@ -107,7 +107,7 @@ async function measure(name: Name, track: Track): Promise<Run> {
     const result = await load(url, measuredSeconds);
     const cpu = cpuOf(child) - before.cpu;
     const stored = (await recordsOn(topics[name])) - before.records;
-    // A fast wrong answer is no answer.
+    // A fast wrong result is no result.
     if (result.others > 0 || stored < result.ok) {
       throw new Error(
         `${name}: ${result.ok} acknowledged, ${stored} stored, ${result.others} refused`,

@@ -100,7 +100,7 @@ ${parts.join('\n')}
 }
 
 export type Curve = {
-  /** What grows. */
+  /** The size that grows. */
   readonly of: string;
   /** Each with its value in each run. */
   readonly points: readonly { readonly at: number; readonly values: readonly number[] }[];

@@ -164,7 +164,7 @@ for (const curve of curves.filter(({ key }) => wanted.includes(key))) {
       values: samples.map(({ cpuMicros }) => cpuMicros),
     })),
   }));
-  writeFileSync(new URL('flat.svg', folder), curvesOf(lines, 'CPU µs an event'));
+  writeFileSync(new URL('flat.svg', folder), curvesOf(lines, 'CPU µs per event'));
 }
 await rm(work, { recursive: true });
 process.exit(0);

@@ -18,7 +18,7 @@ const contestants = ['voucherbus', 'script'] as const;
 
 /**
  * By function and file; the first that fits. avsc and kafka/protocol/bytes.ts stand in both
- * directions: whoever called them decides.
+ * directions: their caller decides.
  */
 const steps = [
   ['garbage collection', /^\(garbage collector\)/],

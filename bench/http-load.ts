@@ -1,6 +1,6 @@
 /**
  * A closed loop of signed webhooks over keep-alive connections, in a process of its own so that its
- * CPU is not the bridge's. It parses as little of the answers as it can. `node bench/http-load.ts
+ * CPU is not the bridge's. It parses as little of the responses as it can. `node bench/http-load.ts
  * URL SECRET CONNECTIONS SECONDS` prints one line of JSON.
  */
 
@@ -34,7 +34,7 @@ let next = 0;
 let isOver = false;
 
 /**
- * One request after the other: an answer is over where its head, and the body that it announces,
+ * One request after the other: a response ends where its head, and the body that it announces,
  * are.
  */
 function loop(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * From raw to visible at 100 and 1,000 events a second, and the silence after a crash, beside Kafka
- * Streams.
+ * The delay from raw to visible at 100 and 1,000 events per second, and the silence after a crash,
+ * beside Kafka Streams.
  */
 
 import type { ChildProcess } from 'node:child_process';
@@ -37,7 +37,7 @@ const latencyMeasures = {
 } as const satisfies Record<string, Measure>;
 
 export async function benchLatency(runs: number): Promise<Race> {
-  // The broker is a JVM too: whoever came first would wait for its compiler.
+  // The broker is a JVM too: the first contestant would wait for its compiler.
   for (const name of contestants) {
     await using stage = await aStage();
     await stage.start(name, quick);
@@ -101,7 +101,7 @@ export async function benchCrash(runs: number): Promise<Race> {
     return { silenceMs: maxMs };
   });
   return {
-    title: `One of two instances is killed (SIGKILL) at 500 events a second, session time-out 6 s for both: the worst delay of any event; medians (and all) of ${runs} runs in turns. Every event was seen, once`,
+    title: `One of two instances is killed (SIGKILL) at 500 events per second, session time-out 6 s for both: the worst delay of any event; medians (and all) of ${runs} runs in turns. Every event was seen, once`,
     contestants,
     measures: crashMeasures,
     runs: results,
@@ -151,7 +151,7 @@ function probe({ setting }: Lane, rate: number, seconds: number, warmSeconds: nu
   });
   const done = once(child, 'close').then(() => {
     const result = JSON.parse(lines.at(-1) ?? '{}') as ProbeResult;
-    // A fast wrong answer is no answer.
+    // A fast wrong result is no result.
     if (result.seen !== result.sent || result.repeats > 0) {
       throw new Error(`of ${result.sent} events ${result.seen} were seen, ${result.repeats} twice`);
     }

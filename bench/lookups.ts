@@ -15,13 +15,13 @@ import { prepare, type Setting, say } from './setting.ts';
 
 const partitions = 6;
 const delayMs = 100;
-/** So long at the ideal rate. */
+/** Seconds at the ideal rate. */
 const seconds = 12;
 
 const measures = {
-  at10: { label: 'look-ups a second, LOOKUP_CONCURRENCY 10', digits: 0, better: 'more' },
-  at50: { label: 'look-ups a second, LOOKUP_CONCURRENCY 50', digits: 0, better: 'more' },
-  at200: { label: 'look-ups a second, LOOKUP_CONCURRENCY 200', digits: 0, better: 'more' },
+  at10: { label: 'look-ups per second, LOOKUP_CONCURRENCY 10', digits: 0, better: 'more' },
+  at50: { label: 'look-ups per second, LOOKUP_CONCURRENCY 50', digits: 0, better: 'more' },
+  at200: { label: 'look-ups per second, LOOKUP_CONCURRENCY 200', digits: 0, better: 'more' },
 } as const satisfies Record<string, Measure>;
 
 type Run = Values<keyof typeof measures>;
@@ -60,7 +60,7 @@ export async function benchLookups(): Promise<Race> {
     const perSecond = (vendor.asked.length - from) / ((performance.now() - startedAt) / 1_000);
     await stopProcess(child);
     await setting.admin.close();
-    say(`${concurrency} at once: ${Math.round(perSecond)} a second`);
+    say(`${concurrency} at once: ${Math.round(perSecond)} per second`);
     ours[0] = { ...ours[0], [key]: perSecond };
     ideals[0] = { ...ideals[0], [key]: ideal };
   }

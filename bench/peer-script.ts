@@ -88,7 +88,7 @@ function flatten(envelope: any, receivedAt: number) {
 const decodeRaw = (value: Buffer) => schemas.RawWebhook.type.fromBuffer(value.subarray(5));
 const parse = (body: Buffer) => JSON.parse(body.toString());
 const encodeOutput = (output: object) => frame(Number(OUT_ID), out.toBuffer(output));
-// A process that ends by itself writes its profile.
+// A process that ends without a signal writes its profile.
 process.once('SIGTERM', () => process.exit(0));
 
 async function producerOf(partition: number) {

@@ -22,7 +22,7 @@ export async function startPeer(
   java ??= await built();
   const args = [
     ...['-Xms512m', '-Xmx1g', '-XX:+UseParallelGC', '--enable-native-access=ALL-UNNAMED'],
-    // Whoever gets nowhere is seen by the figures; after a kill Streams writes pages.
+    // A peer that makes no progress shows in the figures; after a kill Streams writes pages.
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=off',
     ...['-cp', `${file('peers/target/peers.jar')}:${file('peers/target/lib')}/*`],
     `peers.${name}`,

@@ -12,7 +12,7 @@ function treeOf(pid: number): readonly number[] {
   return [pid, ...children.split(' ').filter(Boolean).map(Number).flatMap(treeOf)];
 }
 
-/** Seconds of CPU, user and system (100 ticks a second on Linux), of the whole tree. */
+/** Seconds of CPU, user and system (100 ticks per second on Linux), of the whole tree. */
 export function cpuOf({ pid }: Measured): number {
   const ticks = treeOf(pid ?? -1).map((one) => {
     const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];

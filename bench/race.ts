@@ -1,6 +1,6 @@
 /**
- * What a benchmark answers: contestants, what was measured of each in each run, and what we promise
- * of the ratio.
+ * The result of a benchmark: contestants, what was measured of each in each run, and what we
+ * promise of the ratio.
  */
 
 import { median, spreadOf } from './setting.ts';
@@ -8,9 +8,9 @@ import { median, spreadOf } from './setting.ts';
 export type Measure = {
   readonly label: string;
   readonly digits: number;
-  /** What a good one is. */
+  /** Whether more or less is better. */
   readonly better: 'more' | 'less';
-  /** Of ours to the first peer: what must be, and what we are after. */
+  /** Ratios of ours to the first peer: the floor and the goal. */
   readonly aim?: { readonly floor: number; readonly goal: number };
 };
 
@@ -108,7 +108,7 @@ export type Sample = {
   readonly memoryMb: number;
 };
 
-/** What `make flat` measures: how the cost of an event changes with one size. */
+/** The result of `make flat`: how the cost of an event changes with one size. */
 export type Curve = {
   readonly of: string;
   readonly date: string;
@@ -129,6 +129,6 @@ export function curveTableOf({ of, points }: Curve): readonly string[] {
     ];
     return `| ${cells.join(' | ')} |`;
   });
-  const head = `| ${of} | CPU µs an event | start until every partition is at work, s | largest memory, MB |`;
+  const head = `| ${of} | CPU µs per event | start until every partition is at work, s | largest memory, MB |`;
   return [head, '|--:|--:|--:|--:|', ...lines];
 }

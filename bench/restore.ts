@@ -23,7 +23,7 @@ const perWrite = 1_000;
 const contestants = ['voucherbus', 'KafkaJS into a Map'] as const;
 type Name = (typeof contestants)[number];
 
-/** How many ids a journal record holds: a backlog's, a busy hour's, a quiet one's. */
+/** How many ids per journal record holds: a backlog's, a busy hour's, a quiet one's. */
 export const idsPerRecord = [
   ['at500', 500],
   ['at20', 20],
@@ -31,14 +31,14 @@ export const idsPerRecord = [
 ] as const;
 
 export const timesByRecord = {
-  at500: { label: '500 ids a journal record, s', digits: 2, better: 'less' },
-  at20: { label: '20 ids a journal record, s', digits: 2, better: 'less' },
-  at1: { label: 'one id a journal record, s', digits: 2, better: 'less' },
+  at500: { label: '500 ids per journal record, s', digits: 2, better: 'less' },
+  at20: { label: '20 ids per journal record, s', digits: 2, better: 'less' },
+  at1: { label: 'one id per journal record, s', digits: 2, better: 'less' },
 } as const satisfies Record<string, Measure>;
 
 const measures = {
   ...timesByRecord,
-  bytesPerId: { label: 'bytes of memory an id', digits: 0, better: 'less' },
+  bytesPerId: { label: 'bytes of memory per id', digits: 0, better: 'less' },
 } as const satisfies Record<string, Measure>;
 
 type Run = Values<keyof typeof measures>;

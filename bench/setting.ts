@@ -1,5 +1,5 @@
 /**
- * What every benchmark shares: topics and schemas of a prefix of its own on the cluster of the
+ * The setting of every benchmark: topics and schemas of a prefix of its own on the cluster of the
  * environment, and how it speaks.
  */
 
@@ -21,7 +21,7 @@ export async function prepare(
   return { env, ...(await prepared(env)) };
 }
 
-/** Of raw, over all partitions: how many records the group is past. */
+/** Returns how many records of raw the group has processed, over all partitions. */
 export async function committed(group: string, { admin, catalog }: Setting): Promise<number> {
   return sumOf(await admin.committedOffsets(group, catalog.raw));
 }

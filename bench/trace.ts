@@ -44,7 +44,7 @@ export async function benchTrace(ids: number): Promise<Race> {
     await setting.admin.close();
   }
   return {
-    title: `\`voucherbus trace\` of one publication among ${ids} in the journal, ${partitions} partitions, from the command to its answer, start of the process included; medians (and all) of ${runs} runs`,
+    title: `\`voucherbus trace\` of one publication among ${ids} in the journal, ${partitions} partitions, from the command to its result, start of the process included; medians (and all) of ${runs} runs`,
     contestants: ['voucherbus'],
     measures: timesByRecord,
     runs: { voucherbus: results as Values<keyof typeof timesByRecord>[] },

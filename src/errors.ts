@@ -1,11 +1,11 @@
 /**
- * A failing world, with the one fact its handler needs. Bad data is never an AppError: it is a
- * value (a Rejection, a dead letter).
+ * A failure of the world around us, with its recovery. Bad data is never an AppError: it is a value
+ * (a Rejection, a dead letter).
  */
 
 /**
- * retriable: the same call may succeed later. fenced: another owner has taken over; give up what
- * you hold. fatal: repeating it cannot help; stop, say why, let an operator act.
+ * retry: the same call may succeed later. give-up-lease: another owner has taken over; give up what
+ * you hold. stop: repeating cannot help; stop and let an operator act.
  */
 export type Recovery = 'retry' | 'give-up-lease' | 'stop';
 
@@ -37,15 +37,15 @@ export class AppError extends Error {
     this.recovery = recovery;
   }
 
-  /** The property by which KafkaJS decides whether to try again or to end the consumer. */
+  /** KafkaJS reads this property to decide whether to retry or to end the consumer. */
   get retriable(): boolean {
     return this.recovery !== 'stop';
   }
 }
 
 /**
- * What a command that failed shows: the stack only of what is not ours, for that is a broken
- * assumption.
+ * Formats the error of a failed command. The stack is included only for foreign errors, because
+ * these are broken assumptions.
  */
 export function shownOf(error: unknown): string {
   return error instanceof AppError || !(error instanceof Error)
@@ -53,7 +53,7 @@ export function shownOf(error: unknown): string {
     : String(error.stack);
 }
 
-/** What to show of an error that is not ours: its message, never its stack. */
+/** Returns the message of an error, never its stack. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

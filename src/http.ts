@@ -1,6 +1,6 @@
-/** Reading the response of somebody else's HTTP server, which may send more than it should. */
+/** Reads responses of foreign HTTP servers, which may send too much. */
 
-/** The body as text. @throws Error above the limit: the rest is not read */
+/** Returns the body as text. @throws Error above the limit: the rest is not read */
 export async function textOf(response: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;

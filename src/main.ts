@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * voucherbus <command>: finds the command, runs it, and turns what it throws into one message and
- * an exit code.
+ * voucherbus <command>: finds the command, runs it, and turns an error into one message and an exit
+ * code.
  */
 
 import { readFileSync } from 'node:fs';
@@ -64,6 +64,6 @@ async function help(name: string): Promise<number> {
 }
 
 // Halves the start-up time. Node's default is the shared temporary directory, where another user
-// could plant code; if the home directory is not writable, nothing is cached.
+// could plant code. If the home directory is not writable, nothing is cached.
 enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
 process.exit(await main(process.argv.slice(2)));

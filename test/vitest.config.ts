@@ -15,7 +15,14 @@ const onCluster = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          // Many of these tests wait for timers and sockets: more workers than cores are faster.
+          maxWorkers: 4,
+        },
+      },
       {
         test: {
           name: 'integration',

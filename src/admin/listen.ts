@@ -1,13 +1,10 @@
-/** Binds a server to its port, or says which setting to change. */
+/** Binds a server to its port. The error names the setting to change. */
 
 import type { Server } from 'node:net';
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 
-/**
- * Answers the port in use, which the system has chosen where 0 was asked.
- * @throws AppError PORT_UNAVAILABLE
- */
+/** Returns the port, which the system chose if it was 0. @throws AppError PORT_UNAVAILABLE */
 export function listen(
   server: Server,
   port: number,
@@ -23,8 +20,8 @@ export function listen(
     server.once('error', fail);
     server.listen(port, host, () => {
       server.off('error', fail);
-      // An accept that fails must not end the process, nor go unseen. (If no file descriptor is
-      // left, libuv closes the connection without a word: the bridge warns of that at its start.)
+      // A failed accept must neither end the process nor be silent. (Without a file descriptor,
+      // libuv closes the connection silently: the bridge warns of that at its start.)
       server.on('error', sayingSo(log, setting));
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : port);

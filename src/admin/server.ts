@@ -1,4 +1,4 @@
-/** /livez, /readyz, /metrics and /alive on a port of their own, away from the public one. */
+/** Serves /livez, /readyz, /metrics and /alive on a port of its own, apart from the public one. */
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -12,15 +12,15 @@ export const alivePath = '/alive';
 
 export type AdminServer = {
   readonly port: number;
-  /** What it answers on /alive. */
+  /** The name in the response to /alive. */
   readonly name: string;
   readonly close: () => Promise<void>;
 };
 
-/** What is shown: one process, or several workers as one. */
+/** The source of status and metrics: one process, or several workers as one. */
 export type Shown = {
   readonly status: () => Status | Promise<Status>;
-  /** In Prometheus' text format. */
+  /** Returns Prometheus' text format. */
   readonly metrics: () => Promise<string>;
 };
 
@@ -39,7 +39,7 @@ export async function startAdminServer(
       response.once('close', () => {
         watchers -= 1;
       });
-      // Without an end: that is its meaning (`alive.ts`).
+      // The response never ends, on purpose (`membership/liveness.ts`).
       response.writeHead(200, { 'content-type': 'text/plain' });
       response.write(`${name}\n`);
       return;
@@ -64,8 +64,8 @@ export async function startAdminServer(
 }
 
 /**
- * Members of a group hold one each; a group has at most as many as raw has partitions, with two for
- * each while one replaces another.
+ * The members of a group hold one connection each. A group has at most as many members as raw has
+ * partitions, and twice as many while one member replaces another.
  */
 const maxWatchers = 512;
 const maxConnections = maxWatchers + 128;

@@ -1,6 +1,6 @@
 /**
- * voucherbus commands as processes of their own: started with an environment, watched until their
- * log says a line, stopped or killed.
+ * Runs voucherbus commands as child processes: starts them with an environment, waits for a log
+ * line, stops or kills them.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,17 +15,17 @@ type LogLine = Readonly<Record<string, unknown>>;
 
 export type Child = {
   readonly pid: number;
-  /** Everything it said so far, logs and messages. */
+  /** Returns all logs and messages so far. */
   readonly output: () => string;
   /**
-   * The first log line, past or coming, that has this message.
-   * @throws Error with the output, where the process ends before
+   * Returns the first log line, past or future, with this message.
+   * @throws Error with the output if the process ends before
    */
   readonly said: (message: string) => Promise<LogLine>;
   readonly kill: (signal: NodeJS.Signals) => void;
-  /** The exit code; null where a signal ended it. */
+  /** Resolves with the exit code; null after a signal. */
   readonly exited: Promise<number | null>;
-  /** SIGTERM, and its end. */
+  /** Sends SIGTERM, and waits until the process has ended. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 

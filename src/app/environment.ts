@@ -1,4 +1,4 @@
-/** Configuration from the process's environment, for the command that asks. */
+/** Reads the configuration from the process's environment. */
 
 import { readFileSync } from 'node:fs';
 import type { Config, Group } from '../config/config.ts';
@@ -14,7 +14,7 @@ export function isEnvironmentSet(name: string): boolean {
   return Boolean(process.env[name]);
 }
 
-/** Of package.json, which stands beside src in a checkout and in the image. */
+/** The version in package.json, which is beside src in a checkout and in the image. */
 export const version: string = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 ).version;

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Log } from '../observability/log.ts';
 
-/** For the admin port, Kafka, the spool and Node itself. */
+/** Files for the admin port, Kafka, the spool and Node itself. */
 const otherFiles = 1_200;
 
 /**

@@ -1,7 +1,7 @@
 /** A command's output streams and file access. */
 
 export type Io = {
-  /** One line for whoever reads the command's result. */
+  /** Prints one line of the command's result. */
   readonly out: (line: string) => void;
   /** One line of progress or trouble. */
   readonly err: (line: string) => void;

@@ -1,4 +1,4 @@
-/** The file that ROUTES_FILE names: read, checked, compiled. */
+/** Reads, checks and compiles the file that ROUTES_FILE names. */
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { type Catalog, createCatalog } from '../topics/catalog.ts';
 
 export type ReadRoutes = {
   readonly routes: Routes;
-  /** Of this file's topics. */
+  /** The parts of the topic names after `publications.`. */
   readonly catalog: Catalog;
 };
 
-/** @throws AppError CONFIG_INVALID, with every problem and its line */
+/** @throws AppError CONFIG_INVALID with every problem and its line */
 export function routesOf(path: string | undefined, config: TopicsConfig): ReadRoutes {
   if (path === undefined) {
     const catalog = createCatalog(config);
@@ -38,7 +38,10 @@ export function routesOf(path: string | undefined, config: TopicsConfig): ReadRo
   };
 }
 
-/** The topics of a deployment, with those of its routes file. @throws AppError CONFIG_INVALID */
+/**
+ * Returns the topics of a deployment, including those of its routes file.
+ * @throws AppError CONFIG_INVALID
+ */
 export function catalogOf(config: TopicsConfig): Catalog {
   return routesOf(config.routesFile, config).catalog;
 }

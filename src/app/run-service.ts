@@ -24,7 +24,7 @@ import {
 import { version } from './environment.ts';
 import { runUntilStopped } from './shutdown.ts';
 
-/** What a service gets from its process: alone, or as one of several workers. */
+/** The parts of its process that a service uses: alone, or as one of several workers. */
 export type WorkerContext = {
   /** The worker's slot, from 1. */
   readonly number: number;
@@ -127,7 +127,7 @@ async function runAsWorker({ run }: Service, of: number): Promise<number> {
 /** Longer than each step of a worker's own shutdown may take. */
 const killAfterMs = 40_000;
 
-/** For all steps of a worker together. */
+/** Time limit of all steps of a worker together. */
 const stopLimitMs = 42_000;
 
 async function supervise(

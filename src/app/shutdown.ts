@@ -22,7 +22,7 @@ const interrupted = 130;
 /**
  * Waits for SIGTERM or SIGINT (in a worker, for the supervisor's message), then runs the steps.
  * @param announce says that the service runs, once it can be stopped
- * @param ended rejects when the service cannot continue: the steps run all the same, then it is
+ * @param ended rejects when the service cannot continue: the steps run nevertheless, then it is
  * thrown
  * @returns the exit code
  */

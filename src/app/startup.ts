@@ -1,5 +1,5 @@
 /**
- * What both services do before they run: wait for Kafka and the registry, check the topics, look up
+ * Prepares both services: they wait for Kafka and the registry, check the topics, look up
  * the schemas.
  */
 

@@ -1,4 +1,4 @@
-/** What the handling of every webhook needs from the bridge. */
+/** The parts of the bridge that handling a webhook needs. */
 
 import type { BridgeConfig } from '../config/config.ts';
 import type { Sources } from '../config/sources.ts';

@@ -34,7 +34,7 @@ export const problems = {
     kind: 'problem',
     slug: 'wrong-signature',
     status: 401,
-    title: 'The signature fits none of the configured secrets',
+    title: 'The signature matches none of the configured secrets',
   },
   senderNotAllowed: {
     kind: 'problem',

@@ -18,7 +18,7 @@ export type Receipt = {
 };
 
 /**
- * What is kept of a request, in memory or in the spool, until it is stored. It needs neither Kafka
+ * A received webhook, as kept in memory or in the spool until it is stored. It needs neither Kafka
  * nor the registry.
  */
 export type ReceivedWebhook = { readonly verified: Verified; readonly receipt: Receipt };

@@ -1,6 +1,6 @@
 /**
  * Memory for values that are encoded now and sent soon. It is allocated in slabs, and all of it is
- * released at once by whoever has sent the values: `TransactionalProducer.commit` and
+ * released at once by the sender of the values: `TransactionalProducer.commit` and
  * `Writer.write`. V8 would free it much later (`lifetime.ts`).
  */
 

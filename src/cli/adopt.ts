@@ -1,5 +1,5 @@
 /**
- * `voucherbus adopt`: accepts that topics or the consumer group are not the ones for which the
+ * `voucherbus adopt`: accepts that the topics or the consumer group differ from those for which the
  * journal was written.
  */
 
@@ -16,13 +16,13 @@ import { parseOrUsage } from './options.ts';
 const usage = `voucherbus adopt [--execute]
   The journal says for which topics (by Kafka's topic ids), which consumer group and how many partitions it was written, and processors refuse to
   go on with others. This command shows what differs, and with --execute makes the journal belong to what is there now:
-  - raw was deleted and made again, restored, mirrored or truncated: everything that is on it is read from its beginning. Ids are kept: what was
+  - raw was recreated, restored, mirrored or truncated: it is read from its beginning. Ids are kept: what was
     forwarded before is a duplicate.
-  - an output, dead-letter, journal or reference topic was made again, or CONSUMER_GROUP has another name: the position stays as it is.
+  - an output, dead-letter, journal or reference topic was recreated, or CONSUMER_GROUP was renamed: the position stays the same.
   Stop the processors first. Exit code 0: nothing differs, or it was adopted. 1: something differs.`;
 
 export const command: Command = {
-  summary: 'accepts topics that were made again, or another consumer group',
+  summary: 'accepts recreated topics, or another consumer group',
   usage,
   run: async (args, io) => {
     const parsed = parseOrUsage(io, usage, () => {
@@ -50,7 +50,7 @@ export const command: Command = {
     for (const group of new Set([deployment.group, ...plans.flatMap((plan) => plan.group ?? [])])) {
       await expectNoMembers(deployment, group);
     }
-    // All of them: a partition without a journal yet says to whom it belongs from now on, too.
+    // All partitions: one without a journal records its deployment from now on, too.
     for (const { partition } of plans) show(await adopt(deployment, partition, now), io);
     io.out('done: start the processors');
     return 0;

@@ -5,6 +5,6 @@ import type { Io } from '../app/io.ts';
 export type Command = {
   readonly summary: string;
   readonly usage: string;
-  /** Answers the exit code. @throws AppError, which main.ts shows as one message */
+  /** Returns the exit code. @throws AppError, which main.ts prints as one message */
   readonly run: (args: readonly string[], io: Io) => Promise<number>;
 };

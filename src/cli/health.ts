@@ -1,5 +1,5 @@
 /**
- * `voucherbus health`: asks the service on this host whether it is ready. The image's HEALTHCHECK
+ * `voucherbus health`: reports whether the service on this host is ready. The image's HEALTHCHECK
  * and the compose file use it.
  */
 
@@ -12,7 +12,7 @@ import { parseOrUsage } from './options.ts';
 
 const usage = `voucherbus health [--live] [--wait SECONDS]
   --live  asks /livez in place of /readyz: whether the process answers at all
-  --wait  asks again until the answer is yes, for at most so many seconds
+  --wait  repeats until it is ready, for at most this many seconds
 Asks the admin port (ADMIN_PORT, ADMIN_HOST) of the bridge or processor that runs on this host. Exit code 0: yes. 1: no.`;
 
 const options = {
@@ -36,7 +36,7 @@ export const command: Command = {
     });
     if (!parsed) return 2;
     const { adminHost, adminPort } = configOf(['operation'], io).operation;
-    // 0.0.0.0 and :: are where a server listens, not where one is reached.
+    // A server listens on 0.0.0.0 or ::, but cannot be reached there.
     const host = ['0.0.0.0', '::'].includes(adminHost) ? '127.0.0.1' : adminHost;
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${adminPort}${parsed.path}`;
     for (const deadline = performance.now() + parsed.waitMs; ; ) {

@@ -1,4 +1,4 @@
-/** `voucherbus routes`: checks a routes file, and shows beforehand what it would change. */
+/** `voucherbus routes`: checks a routes file, and shows what it would change. */
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -74,7 +74,7 @@ function candidate(file: string | undefined, topics: Topics): ReadRoutes {
 
 async function check(file: string | undefined, io: Io): Promise<number> {
   const { topics } = configOf(['topics'], io);
-  // Before Kafka is asked: a mistake in the file needs no connection to be found.
+  // Before connecting to Kafka: mistakes in the file need no connection.
   const { routes, catalog } = candidate(file, topics);
   io.out(`the routes are valid (version ${routes.version})`);
   const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
@@ -89,7 +89,7 @@ async function check(file: string | undefined, io: Io): Promise<number> {
 async function tryOut({ file, last, sample, isJson }: ParsedArguments, io: Io): Promise<number> {
   const { topics } = configOf(['topics'], io);
   const tried = candidate(file, topics);
-  // Without FILE it is the file in force that is tried: against the built-in routes.
+  // Without FILE the current file is compared with the built-in routes.
   const inForce = routesOf(file === undefined ? undefined : topics.routesFile, topics);
   const compared = compare(eventsOf(await bodies()), inForce.routes, tried.routes);
   if (isJson) io.out(JSON.stringify(compared, null, 2));

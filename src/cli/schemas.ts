@@ -1,5 +1,5 @@
 /**
- * `voucherbus schemas check | register`: holds the registry's subjects against this version's
+ * `voucherbus schemas check | register`: compares the registry's subjects with this version's
  * schemas, and registers them.
  */
 

@@ -1,4 +1,4 @@
-/** `voucherbus setup`: topics apply and schemas register in one go, for a step of a deployment. */
+/** `voucherbus setup`: runs topics apply and schemas register, as one step of a deployment. */
 
 import type { Command } from './command.ts';
 import { command as schemas } from './schemas.ts';

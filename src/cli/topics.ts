@@ -1,6 +1,6 @@
 /**
- * `voucherbus topics plan | apply`: compares the cluster's topics with the catalog, and makes them
- * agree.
+ * `voucherbus topics plan | apply`: compares the cluster's topics with the catalog, and applies the
+ * changes.
  */
 
 import { configOf } from '../app/environment.ts';

@@ -27,7 +27,7 @@ const options = {
 } as const;
 
 export const command: Command = {
-  summary: 'tells what became of a publication, an event or a voucher',
+  summary: 'shows what happened to a publication, an event or a voucher',
   usage,
   run: async (args, io) => {
     const parsed = parse(args, io);

@@ -279,7 +279,7 @@ const processor = {
   olderThanWindow: setting(
     'OLDER_THAN_WINDOW',
     kind.oneOf('park', 'forward'),
-    'What happens to an event that is too old to be told from a repeat: park it in the dead letters, or forward it (risking a repeat)',
+    'What happens to an event that is too old to be distinguished from a repeat: park makes it a dead letter, forward forwards it (risking a repeat)',
     { default: 'park' },
   ),
   personalData: setting(

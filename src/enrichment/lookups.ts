@@ -25,7 +25,7 @@ export type LookupOptions = {
   /** How long a request may wait for the vendor's rate limit. */
   readonly maxWaitMs: number;
   /**
-   * What happens to an event that still lacks something: it is forwarded with `complete: false`, or
+   * The handling of an event that still lacks something: it is forwarded with `complete: false`, or
    * it waits with its partition.
    */
   readonly onFailure: 'forward-incomplete' | 'wait';

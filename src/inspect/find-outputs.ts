@@ -113,7 +113,7 @@ async function findFrom(
   const found: ReadRecord[] = [];
   for await (const record of reader.records({ ...range, maxBytes: 1024 * 1024 })) {
     if (isWanted(record)) found.push(record);
-    // The records of one transaction are neighbours.
+    // The records of one transaction are adjacent.
     else if (found.length > 0 || record.timestampMs > atMs + longestRetryMs) break;
   }
   return found;

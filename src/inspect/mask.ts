@@ -1,15 +1,15 @@
 /**
- * Masks personal data in a webhook's body: everything but the id under a person, and elsewhere each
- * value that looks personal. Pure.
+ * Masks personal data in a webhook's body: everything except the id under a person, and elsewhere
+ * each value that looks personal. Pure.
  */
 
 import { masked, personalKind } from '../voucherify/personal-data.ts';
 
-/** Under these the vendor tells of a person. */
+/** Members under which the vendor describes a person. */
 const people: ReadonlySet<string> = new Set(['customer', 'holder', 'referrer', 'personal']);
 const shownKeys: ReadonlySet<string> = new Set(['id', 'object']);
 
-/** JSON, indented; or, where it is none, only how long it is. */
+/** Returns indented JSON; if the body is not JSON, only its length. */
 export function maskedBody(body: Buffer): string {
   try {
     return JSON.stringify(maskPeople(JSON.parse(body.toString())), null, 2);
@@ -25,14 +25,14 @@ function maskPeople(value: unknown): unknown {
   );
 }
 
-/** Values that look personal, wherever they stand; the keys say nothing. */
+/** Masks values that look personal, anywhere; the keys are not used. */
 export function maskValues<T>(value: T): T {
   const maskOne = (one: unknown): unknown =>
     typeof one === 'string' ? maskText(one) : eachMember(one, (_, member) => maskOne(member));
   return maskOne(value) as T;
 }
 
-/** A text in which something personal stands is masked whole. */
+/** Masks a whole text if any part of it looks personal. */
 export function maskText(text: string): string {
   return personalKind(text) === undefined ? text : masked;
 }

@@ -1,4 +1,4 @@
-/** Reference data as people keep it: a CSV with a column campaignId, or JSON. Pure. */
+/** Reads reference data from a CSV file with a column campaignId, or from JSON. Pure. */
 
 import { parse } from 'csv-parse/sync';
 
@@ -46,7 +46,7 @@ function row(value: unknown, position: string): Row {
   }
   const attributes: Record<string, string> = {};
   for (const [name, attribute] of Object.entries(rest)) {
-    // An empty cell of a table says nothing.
+    // An empty cell is no attribute.
     if (attribute === '' || attribute === null) continue;
     attributes[name] = typeof attribute === 'string' ? attribute : JSON.stringify(attribute);
   }

@@ -104,7 +104,7 @@ export function describeDifference(difference: Difference, { raw, journal }: Cor
         difference.topic === raw
           ? 'the positions in the journal belong to another log'
           : 'what was written to it before is not there any more';
-      return `${difference.topic} has the topic id ${difference.found}, expected ${difference.expected}: it was deleted and made again, or the cluster was restored or mirrored, so ${consequence}. ${adoptCommand}`;
+      return `${difference.topic} has the topic id ${difference.found}, expected ${difference.expected}: it was recreated, or the cluster was restored or mirrored, so ${consequence}. ${adoptCommand}`;
     }
   }
 }
@@ -127,7 +127,7 @@ export function ownerProblems(
   }
   if (owner.identity.equals(noIdentity) || owner.identity.equals(found.identity)) return [];
   return [
-    `${core.journal} was written by another deployment (identity ${owner.identity.toString('hex')}, expected ${found.identity.toString('hex')}): the journal or ${core.raw} was deleted and made again. ${adoptCommand}`,
+    `${core.journal} was written by another deployment (identity ${owner.identity.toString('hex')}, expected ${found.identity.toString('hex')}): the journal or ${core.raw} was recreated. ${adoptCommand}`,
   ];
 }
 

@@ -28,7 +28,7 @@ export type RestoreOptions = {
   readonly committed: number | undefined;
   /** The current deployment, to which the journal must belong. */
   readonly found: { readonly identity: Buffer; readonly deployment: DeploymentIdentity };
-  /** Awaited several times a second: heartbeats, progress. */
+  /** Awaited several times per second: heartbeats, progress. */
   readonly onProgress: (progress: Progress) => Promise<void>;
 };
 

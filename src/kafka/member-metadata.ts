@@ -1,5 +1,5 @@
 /**
- * What a processor tells about itself when it joins its group. Kafka keeps it as the member's user
+ * The identity that a processor sends when it joins its group. Kafka keeps it as the member's user
  * data, and returns it to every client that describes the group.
  */
 

@@ -116,6 +116,6 @@ function leaderIn(reader: ByteReader): { readonly partition: number; readonly le
 
 function withoutIds(): AppError {
   const text =
-    'the brokers do not tell topic ids (Metadata version 12): expected Kafka 2.8 or newer. Without them a topic that was deleted and made again cannot be told from the one before';
+    'the brokers do not send topic ids (Metadata version 12): expected Kafka 2.8 or newer. Without them a recreated topic cannot be distinguished from the earlier one';
   return new AppError('KAFKA_REFUSED', 'stop', text);
 }

@@ -5,7 +5,7 @@
 
 export type Status = {
   readonly isReady: boolean;
-  /** By part: 'ready', or the reason why it is not. */
+  /** State by part: 'ready', or the reason why it is not. */
   readonly parts: Readonly<Record<string, string>>;
 };
 

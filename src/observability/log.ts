@@ -41,12 +41,11 @@ export function createLog(
 }
 
 /**
- * Standard output, written at once. (pino's own destination repeats a write to a reader that is
- * gone for ever, at exit too: the service would not end.) Without a reader the lines are lost, not
- * the service.
+ * Writes to standard output at once. (pino's own destination repeats a write to a closed reader
+ * forever, also at exit, so the service would not end.) Without a reader the lines are lost.
  */
 function stdout(): NodeJS.WritableStream {
-  // Once, however many logs a process creates.
+  // Once per process, however many logs it creates.
   if (!process.stdout.listeners('error').includes(ignore)) process.stdout.on('error', ignore);
   return process.stdout;
 }
@@ -54,8 +53,8 @@ function stdout(): NodeJS.WritableStream {
 const ignore = () => undefined;
 
 /**
- * An error as facts. The stack only of what neither we nor KafkaJS made: that is a broken
- * assumption.
+ * Serializes an error. The stack is included only for errors that are neither ours nor KafkaJS's,
+ * because these are broken assumptions.
  */
 function errorFacts(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };

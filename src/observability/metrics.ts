@@ -1,15 +1,16 @@
 /**
- * Every metric, in one place: the names are Prometheus', the label values are closed lists
- * (conventions of the README, "Metrics").
+ * Declares every metric. The names follow Prometheus' conventions, and label values are closed
+ * lists.
  */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** `aggregator` says what several workers together have: without one, the sum. */
+/** Metrics of several workers are added, unless `aggregator` says otherwise. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table of declarations
 export function createMetrics(build: { readonly version: string }) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -42,7 +43,7 @@ export function createMetrics(build: { readonly version: string }) {
       labelNames: ['outcome'],
     }),
     webhookSeconds: new Histogram({
-      ...named('webhook_duration_seconds', 'From the first byte to the answer'),
+      ...named('webhook_duration_seconds', 'From the first byte to the response'),
       buckets: seconds,
     }),
     webhooksInFlight: new Gauge(named('webhooks_in_flight', 'Webhooks not yet answered')),
@@ -105,7 +106,7 @@ export function createMetrics(build: { readonly version: string }) {
       labelNames: ['outcome'],
     }),
     transactionSeconds: new Histogram({
-      ...named('transaction_duration_seconds', 'From begin to the answer to EndTxn'),
+      ...named('transaction_duration_seconds', 'From the begin to the response to EndTxn'),
       buckets: seconds,
     }),
     transactionRecords: new Histogram({
@@ -155,7 +156,7 @@ export function createMetrics(build: { readonly version: string }) {
   return metrics;
 }
 
-/** What /metrics is, by Prometheus' exposition format. */
+/** The content type of /metrics: Prometheus' exposition format. */
 export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
 type Named = { readonly name: string; readonly help: string; readonly registers: Registry[] };

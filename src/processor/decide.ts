@@ -1,5 +1,5 @@
 /**
- * Decides what becomes of each record of a batch: the whole business. Pure; the clock, the routes
+ * Decides what happens to each record of a batch: the whole business. Pure; the clock, the routes
  * and the state are values.
  */
 
@@ -99,7 +99,7 @@ function decideOne(
 
 /**
  * Returns whether this is the first redrive of the letter: a letter that was redriven twice passes
- * once, whatever becomes of it.
+ * once, whatever the decision.
  */
 function isFirstRedrive({ letter }: Redrive, forwarded: Set<string>, state: State): boolean {
   const name = `redrive ${letter}`;

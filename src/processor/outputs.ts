@@ -1,4 +1,4 @@
-/** An event and where it goes → the records that leave. Pure. */
+/** Builds the output records of an event. Pure. */
 
 import type { PublicationSucceeded } from '../avro/records.ts';
 import type { Destination, Routes } from '../routing/routes.ts';
@@ -7,9 +7,9 @@ export type Output = {
   readonly topic: string;
   readonly route: string;
   readonly event: PublicationSucceeded;
-  /** ce_id: the publication id; of an exploded event with the voucher's number, from 0. */
+  /** ce_id: the publication id; for an exploded event, with the voucher's number from 0. */
   readonly id: string;
-  /** Undefined: the publication id, on the partition on which the event came. */
+  /** Undefined: the publication id, and the partition of the input. */
   readonly key: string | undefined;
 };
 
@@ -28,7 +28,7 @@ export function outputsOf(event: PublicationSucceeded, routes: Routes): readonly
   });
 }
 
-/** An event that lacks the id is keyed as usual. */
+/** If the event does not have the id, the publication id is used. */
 function keyOf({ customer, campaign }: PublicationSucceeded, { key }: Destination) {
   switch (key) {
     case 'customer':

@@ -1,9 +1,9 @@
-/** Carries a plan out, change by change. */
+/** Carries out a plan, change by change. */
 
 import type { Admin } from '../kafka/admin.ts';
 import type { Change } from './plan.ts';
 
-/** Applies one change; a refused one is left alone. @throws AppError */
+/** Applies one change. A refused change is skipped. @throws AppError */
 export async function applyChange(admin: Admin, change: Change): Promise<void> {
   switch (change.kind) {
     case 'create':

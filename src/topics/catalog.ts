@@ -1,6 +1,6 @@
 /**
- * Every topic of a deployment, as data: name, schema, partitions, settings. Plan, start-up checks
- * and the README all come from here.
+ * Describes every topic of a deployment: name, schema, partitions, settings. Plan and start checks
+ * use it.
  */
 
 import type { SchemaName } from '../avro/schemas.ts';
@@ -10,7 +10,7 @@ export type CatalogTopic = {
   readonly name: string;
   readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal' | 'reference';
   /**
-   * Schema of the subject `<name>-value`; dead letters keep the raw record's bytes and have none.
+   * Schema of the subject `<name>-value`. Dead letters keep the raw record's bytes and have none.
    */
   readonly schema: SchemaName | undefined;
   readonly partitions: number;
@@ -21,11 +21,11 @@ export type Catalog = {
   readonly raw: string;
   readonly deadLetters: string;
   readonly journal: string;
-  /** Undefined where CAMPAIGN_REFERENCE is off. */
+  /** Undefined if CAMPAIGN_REFERENCE is off. */
   readonly reference: string | undefined;
-  /** Topic by the part of its name after `publications.`: discount-coupons … other. */
+  /** Topic names by their part after `publications.`: discount-coupons … other. */
   readonly publications: Readonly<Record<PublicationTopic, string>>;
-  /** Topics that only the routes file names. */
+  /** Topics that are only in the routes file. */
   readonly routed: readonly string[];
   readonly windowMs: number;
   readonly topics: readonly CatalogTopic[];
@@ -40,18 +40,18 @@ const publicationTopics = [
   'other',
 ] as const;
 
-/** Kafka's retention.ms for it. */
+/** Returns Kafka's retention.ms. */
 const forEver = -1;
 
 export type PublicationTopic = (typeof publicationTopics)[number];
 
 /**
- * Room for the largest body the bridge takes (8 MiB) with its headers and the reason of a dead
- * letter. Kafka's default of 1 MiB would refuse a body of the default limit.
+ * Space for the largest body that the bridge accepts (8 MiB) with its headers and the reason of a
+ * dead letter. Kafka's default of 1 MiB would refuse a body of the default limit.
  */
 const maxMessageBytes = String(9 * 1024 * 1024);
 
-/** @param suffixes of the topics to which the routes file leads: what follows `publications.` */
+/** @param suffixes parts after `publications.` of the topics in the routes file */
 export function createCatalog(config: TopicsConfig, suffixes: readonly string[] = []): Catalog {
   const { prefix, partitions, dedupWindowMs } = config;
   const raw = `${prefix}.webhooks.raw`;
@@ -98,8 +98,8 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
         topic(name, 'publications', 'PublicationSucceeded', config.outputRetentionMs),
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
-      // Expiry drops whole segments: a segment of an eighth of the window keeps at most that much
-      // more than is needed.
+      // Retention deletes whole segments: a segment of an eighth of the window keeps at most that
+      // much more than needed.
       topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs, {
         'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
       }),
@@ -114,26 +114,27 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
   };
 }
 
-/** Every topic that may get events. */
+/** Returns every topic that may receive events. */
 export function publicationTopicsOf({ publications, routed }: Catalog): readonly string[] {
   return [...Object.values(publications), ...routed];
 }
 
 /**
- * min.insync.replicas with so many replicas: one broker may fail, and nothing acknowledged is lost.
+ * Returns min.insync.replicas for the replication factor: one broker may fail, and nothing
+ * acknowledged is lost.
  */
 export function leastInsync(replicas: number): number {
   return Math.max(1, Math.min(2, replicas - 1));
 }
 
-/** The subject of a topic's values (TopicNameStrategy). */
+/** Returns the subject of a topic's values (TopicNameStrategy). */
 export function subjectOf(topic: string): string {
   return `${topic}-value`;
 }
 
 /**
- * The transactional id that guards a partition of the journal, and so all that is written for the
- * same partition of raw.
+ * Returns the transactional id that guards a partition of the journal, and so everything that is
+ * written for the same partition of raw.
  */
 export function transactionalIdOf(
   { journal }: Pick<Catalog, 'journal'>,

@@ -1,6 +1,6 @@
 /**
- * What must change so that the cluster's topics are those of the catalog. Pure: `apply.ts` carries
- * it out.
+ * Computes the changes that make the cluster's topics those of the catalog. Pure: `apply.ts`
+ * carries them out.
  */
 
 import type { TopicSpec, TopicState } from '../kafka/admin.ts';
@@ -20,7 +20,7 @@ export type Change =
       readonly config: Readonly<Record<string, string>>;
       readonly before: Readonly<Record<string, string | undefined>>;
     }
-  /** Nothing that a command should do by itself. */
+  /** A change that a person must make. */
   | { readonly kind: 'refuse'; readonly topic: string; readonly reason: string };
 
 type Existing = ReadonlyMap<string, TopicState>;
@@ -73,7 +73,7 @@ function planConfig({ name, config }: CatalogTopic, state: TopicState): readonly
   return [{ kind: 'set-config', topic: name, config: Object.fromEntries(changed), before }];
 }
 
-/** One line for people. */
+/** Returns one line for people. */
 export function describeChange(change: Change): string {
   switch (change.kind) {
     case 'create':
@@ -92,7 +92,7 @@ export function describeChange(change: Change): string {
 }
 
 function days(ms: string | undefined): string {
-  if (ms === '-1') return 'for ever, compacted';
+  if (ms === '-1') return 'forever, compacted';
   const value = Number(ms) / 86_400_000;
   return Number.isInteger(value) ? `${value} d` : `${ms} ms`;
 }

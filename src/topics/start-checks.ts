@@ -1,6 +1,6 @@
 /**
- * What both services check before they start: a topic that is missing or unfit would lose or repeat
- * events later.
+ * Checks of both services before they start: a missing or unfit topic would lose or repeat events
+ * later.
  */
 
 import { AppError } from '../errors.ts';
@@ -10,7 +10,7 @@ import { type Catalog, leastInsync } from './catalog.ts';
 
 type Existing = ReadonlyMap<string, TopicState>;
 
-/** Every problem, as a sentence with both values; empty where all is well. */
+/** Returns every problem as a sentence with both values; empty if there is none. */
 export function topicProblems(catalog: Catalog, existing: Existing): readonly string[] {
   const missing = catalog.topics
     .filter(({ name }) => !existing.has(name))
@@ -55,8 +55,8 @@ export function bodySizeProblems(
 export type Access = { readonly read: readonly string[]; readonly write: readonly string[] };
 
 /**
- * Operations that this client may not do: without them it would look ready, and fail at the first
- * record.
+ * Returns the operations that this client may not do: without them it would seem ready, and fail at
+ * the first record.
  */
 export function accessProblems(
   { read, write }: Access,
@@ -74,7 +74,9 @@ export function accessProblems(
   return [...lacks(read, 'READ'), ...lacks(write, 'WRITE')];
 }
 
-/** Key, headers and framing of a raw record, or of a dead letter beyond its raw record. */
+/**
+ * Size of the key, headers and framing of a raw record, or of a dead letter beyond its raw record.
+ */
 const recordOverhead = 64 * 1024;
 
 /**
@@ -87,8 +89,8 @@ function largestBatch({ config }: TopicState): number {
 }
 
 /**
- * A 2xx says that losing one broker loses nothing: that takes two replicas in sync, of which the
- * new leader is one.
+ * Checks that losing one broker loses nothing, as a 2xx promises: that takes two replicas in sync,
+ * of which the new leader is one.
  */
 function durabilityProblems({ topics }: Catalog, existing: Existing): readonly string[] {
   return topics.flatMap(({ name, role }) => {
@@ -144,7 +146,7 @@ function partitionProblems(
     if (name === journal && own !== count) {
       return [`${name} has ${own} partitions: expected ${count}, as many as ${raw}`];
     }
-    // Records leave on the partition on which they came.
+    // Output records go to the partition of their input.
     return own < count
       ? [`${name} has ${own} partitions: expected at least ${count}, as ${raw} has`]
       : [];

@@ -1,6 +1,6 @@
 /**
- * The history against the evidence: which of the product's claims hold, and who is guilty where one
- * does not. Pure.
+ * Checks the history of the load against the snapshot of the logs: which invariants hold, and the
+ * violations of the others. Pure.
  */
 
 import type { Outcome } from '../avro/records.ts';
@@ -11,7 +11,7 @@ import type { Snapshot } from './snapshot.ts';
 
 type Invariant = {
   readonly invariant: string;
-  /** Nothing, where it holds. Ids and places, with what is wrong. */
+  /** Empty if the invariant holds. Otherwise ids and positions, with what is wrong. */
   readonly violations: readonly string[];
 };
 
@@ -21,7 +21,10 @@ export type Verdict = {
   readonly counts: Readonly<Record<string, number>>;
 };
 
-/** @param areTopicsOurs nobody else sends here, so whatever is not in the history was invented */
+/**
+ * @param areTopicsOurs whether only this run writes to the topics, so that an unknown record was
+ * invented
+ */
 export function check(history: History, snapshot: Snapshot, areTopicsOurs: boolean): Verdict {
   const facts = index(snapshot);
   const invariants = [
@@ -72,7 +75,7 @@ function index({ raw, outputs, deadLetters, journal }: Snapshot) {
   const entries = new Map<string, IndexedEntry[]>();
   for (const { partition, record } of journal) {
     for (const { offset, outcome, label, digest } of record.entries) {
-      // Beside the decision, not instead of it.
+      // This entry is in addition to the decision.
       if (outcome === 'REDRIVEN') continue;
       const at = key(partition, record.from + offset);
       const entry = { outcome, label: record.labels[label] ?? '', digest: digest.toString('hex') };
@@ -109,7 +112,7 @@ function acknowledgedIsStored(
   return { invariant, violations: [...violations, ...lost] };
 }
 
-/** What was refused may have been stored all the same: then it too comes once. */
+/** A refused webhook may have been stored nevertheless: then it must be forwarded once, too. */
 function onceOnItsTopic(history: History, { outputsById, rawById }: IndexedSnapshot): Invariant {
   const violations = [...history].flatMap(([id, { expected }]) => {
     const found = outputsById.get(id) ?? [];

@@ -9,17 +9,20 @@ import { textOf } from '../http.ts';
 import { isObject, type JsonObject } from './json-part.ts';
 
 export type ApiOptions = {
-  /** For example https://api.voucherify.io; each region and each dedicated cluster has its own. */
+  /**
+   * Base URL, for example https://api.voucherify.io; each region and each dedicated cluster has its
+   * own.
+   */
   readonly url: string;
   readonly appId: string;
   readonly appToken: string;
-  /** For one request. */
+  /** Time-out of one request. */
   readonly timeoutMs: number;
 };
 
 export type LookupResult =
   | { readonly kind: 'found'; readonly value: JsonObject }
-  /** The vendor does not know it. */
+  /** The vendor does not know the id. */
   | { readonly kind: 'absent' }
   /** The rate limit is reached until this time, in milliseconds since 1970. */
   | { readonly kind: 'limited'; readonly untilMs: number }

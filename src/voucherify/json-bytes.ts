@@ -1,6 +1,6 @@
 /**
- * What those ask who read a JSON text character by character. All of it is ASCII: a byte of UTF-8
- * says as much as a character.
+ * Byte constants and predicates for scanning JSON. All of it is ASCII, so bytes of UTF-8 can be
+ * compared like characters.
  */
 
 export const quote = 0x22;

@@ -1,11 +1,11 @@
 /**
- * Reading values that nobody has checked yet: each function returns a checked value, or throws
- * Invalid with the JSON path and what was expected.
+ * Reads values that are not checked yet: each function returns a checked value, or throws Invalid
+ * with the JSON path and what was expected.
  */
 
 export type JsonObject = { readonly [key: string]: unknown };
 
-/** Bad data, inside this room only: `readPublication` turns it into a Rejection. */
+/** Bad data, inside this module only: `readPublication` turns it into a Rejection. */
 export class Invalid extends Error {
   readonly path: string;
 
@@ -19,36 +19,36 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What stands there, by kind and never by content: the value may be personal data. */
+/** Describes a value by its kind, never by its content, which may be personal data. */
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'nothing';
   return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
 }
 
-/** 2^53 - 2: avsc refuses the last safe integer too. */
+/** 2^53 - 2, because avsc refuses the last safe integer too. */
 const longest = Number.MAX_SAFE_INTEGER - 1;
 
-/** Lone surrogates have no UTF-8: another reader would refuse the whole record. */
+/** Replaces lone surrogates, which have no UTF-8: another reader would refuse the whole record. */
 export function wellFormed(text: string): string {
   return text.isWellFormed() ? text : text.toWellFormed();
 }
 
 /**
- * An id, well formed, and still another than every other id: lone surrogates stand as their
- * escapes.
+ * Returns an id as well-formed text that differs from every other id: lone surrogates are replaced
+ * by their escapes.
  */
 export function wellFormedId(id: string): string {
   return id.isWellFormed() ? id : JSON.stringify(id).slice(1, -1);
 }
 
-/** The same JSON with each number that JavaScript would change kept as its text (JSON.rawJSON). */
+/** Serializes JSON with each number that JavaScript would change as its text (JSON.rawJSON). */
 export type Exact = () => JsonObject;
 
 /**
- * A part of the body and where it stands. The path is put together only when something is wrong. A
- * value that is optional and cannot be understood reads as null, and its path is among the faults:
- * only what identity, order or routing needs may park an event.
+ * A part of the body and its path. The path is formatted only when something is wrong. An optional
+ * value that cannot be understood reads as null, and its path is added to the faults: only values
+ * that identity, order or routing need may turn an event into a dead letter.
  */
 export class Part {
   readonly value: JsonObject;
@@ -58,8 +58,8 @@ export class Part {
   #faults: string[] | undefined;
 
   /**
-   * @param parent the part that holds this one under `key`, or the JSON path of this part itself
-   * @param exact of a part that has no parent, where numbers may be asked for as they were written
+   * @param parent the part that contains this one under `key`, or the JSON path of this part itself
+   * @param exact returns the root with numbers as they were written, for a part without a parent
    */
   constructor(value: JsonObject, parent: Part | string, key: string | number = '', exact?: Exact) {
     this.value = value;
@@ -109,7 +109,7 @@ export class Part {
     return value === undefined || value === null ? null : this.#fault(key);
   }
 
-  /** Reads a text that the event cannot do without. @throws Invalid */
+  /** Reads a required text. @throws Invalid */
   requiredText(key: string): string {
     const value = this.value[key];
     if (typeof value === 'string' && value !== '') return wellFormedId(value);
@@ -128,21 +128,21 @@ export class Part {
     return value === undefined || value === null ? null : this.#fault(key);
   }
 
-  /** An integer that a JSON number carries without loss, and that avsc writes as a long. */
+  /** Reads an integer that a JSON number carries without loss, and that avsc writes as a long. */
   whole(key: string): number | null {
     const value = this.number(key);
     if (value === null || (Number.isInteger(value) && Math.abs(value) <= longest)) return value;
     return this.#fault(key);
   }
 
-  /** An ISO 8601 time → milliseconds since 1970. */
+  /** Reads an ISO 8601 time as milliseconds since 1970. */
   time(key: string): number | null {
     const text = this.text(key);
     if (text === null || text === '') return null;
     return msOf(text) ?? this.#fault(key);
   }
 
-  /** An ISO 8601 date → days since 1970. */
+  /** Reads an ISO 8601 date as days since 1970. */
   days(key: string): number | null {
     const text = this.text(key);
     if (text === null || text === '') return null;
@@ -206,7 +206,7 @@ export class Part {
   }
 
   /**
-   * A free-form object as text by key: strings as they are, other scalars as they were written,
+   * Reads a free-form object as text by key: strings unchanged, other scalars as they were written,
    * nested values as JSON, nulls left out.
    */
   map(key: string, keep: 'all' | 'scalars'): Record<string, string> {
@@ -247,11 +247,16 @@ function jsonOf(value: unknown): string | undefined {
   }
 }
 
-/** An empty array, too: PHP cannot tell one from an empty object. */
+/**
+ * Returns whether it is an object. An empty array counts, because PHP cannot distinguish it from an
+ * empty object.
+ */
 const isNothing = (value: unknown) =>
   value === undefined || value === null || (Array.isArray(value) && value.length === 0);
 
-/** A plain assignment would let a key named __proto__ change the map's prototype. */
+/**
+ * Sets a key without assignment, which would let a key named __proto__ change the map's prototype.
+ */
 function define(map: Record<string, string>, name: string, value: string): void {
   if (name === '__proto__') {
     Object.defineProperty(map, name, { value, enumerable: true, writable: true });
@@ -262,10 +267,10 @@ const isoTime =
   /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 
 /**
- * ISO 8601 → milliseconds since 1970; undefined where the text is none. Without a zone it is UTC,
- * as all times of Voucherify are. It sends three or six fraction digits; beyond the third they are
- * cut off. (Microseconds would not do: a voucher that "never" expires, in 9999, has more of them
- * than a double counts.)
+ * Parses ISO 8601 as milliseconds since 1970; undefined if the text is not a time. Without a zone
+ * it is UTC, like all times of Voucherify, which have three or six fraction digits; digits beyond
+ * the third are cut off. (Microseconds would not fit into a double for a voucher that "never"
+ * expires, in 9999.)
  */
 export function msOf(text: string): number | undefined {
   const [whole, day, minutes = '00:00', seconds = '00', fraction = '', zone = 'Z'] =

@@ -1,6 +1,6 @@
 /**
- * A publication as Voucherify sends it, in any of its shapes → one typed Publication, or the
- * Rejection that says where it is broken.
+ * Reads a publication in any of Voucherify's shapes into one typed Publication, or into a Rejection
+ * that says where it is broken.
  */
 
 import { type Customer, readCustomer } from './customer.ts';
@@ -28,13 +28,11 @@ export type Publication = {
   readonly vouchers: readonly Voucher[];
   readonly customer: Customer | null;
   readonly result: string | null;
-  /**
-   * Fields of the event that the webhook should have told and does not; a look-up may find them.
-   */
+  /** Fields of the event that the webhook should contain and does not; a look-up may find them. */
   readonly missing: readonly Missing[];
   /**
-   * JSON paths of optional values that were not understood, and so are null. Complete once
-   * everything was read.
+   * JSON paths of optional values that were not understood and are null. Complete once everything
+   * was read.
    */
   readonly unreadable: () => readonly string[];
   readonly envelope: Envelope;
@@ -71,7 +69,7 @@ export function readPublication(
   });
 }
 
-/** Runs a reader of this room; what it finds invalid becomes a value. */
+/** Runs a reader of this module; what it finds invalid becomes a value. */
 export function orRejection<T>(read: () => T): T | Rejection {
   try {
     return read();
@@ -117,8 +115,8 @@ function readParts(data: Part, publication: Part, id: string, envelope: Envelope
 }
 
 /**
- * A short webhook names the campaign in its voucher only. Its type follows where the voucher's own
- * leaves no choice.
+ * Reads the campaign. A short webhook names it in its voucher only; its type is known if the
+ * voucher's own type leaves no choice.
  */
 function campaignOf({ all: [voucher] }: Vouchers): Campaign | null {
   if (!voucher || (voucher.campaignId === null && voucher.campaignName === null)) return null;
@@ -133,7 +131,7 @@ function campaignOf({ all: [voucher] }: Vouchers): Campaign | null {
   };
 }
 
-/** A discount may be a coupon's or a referral's. */
+/** A discount may belong to a coupon or a referral. */
 function impliedType({ type, isReferralCode }: Voucher): string | null {
   switch (type) {
     case 'GIFT_VOUCHER':

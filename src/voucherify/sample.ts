@@ -1,5 +1,6 @@
 /**
- * Webhooks made from Voucherify's own sample bodies, for the demo, `voucherbus send` and the tests.
+ * Creates webhooks from Voucherify's own sample bodies, for the demo, `voucherbus send` and the
+ * tests.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -10,14 +11,14 @@ export type SampleName =
   | 'voucher-published'
   | 'voucher-published.standalone';
 
-/** The vendor's text, byte for byte. */
+/** Returns the vendor's text, byte for byte. */
 export function sampleText(name: SampleName): string {
   return readFileSync(new URL(`samples/${name}.envelope.json`, import.meta.url), 'utf8');
 }
 
 export type Variation = {
   readonly publicationId?: string;
-  /** null: vouchers without a campaign. */
+  /** null: the vouchers have no campaign. */
   readonly campaignType?: string | null;
   readonly voucherCount?: number;
   /** ISO 8601. */
@@ -38,7 +39,7 @@ type Sample = Json & {
 const template = JSON.parse(sampleText('publication-succeeded')) as Sample;
 
 /**
- * The voucher's kind that fits a campaign of this type, with values of the vendor's documented
+ * Returns a voucher that fits a campaign of this type, with values of the vendor's documented
  * forms.
  */
 const benefits: Readonly<Record<string, Json>> = {
@@ -60,8 +61,8 @@ const benefits: Readonly<Record<string, Json>> = {
 };
 
 /**
- * A publication.succeeded webhook as an object: the vendor's sample with ids of its own and the
- * asked differences.
+ * Returns a publication.succeeded webhook: the vendor's sample with its own ids and the given
+ * changes.
  */
 export function sampleWebhook(variation: Variation = {}): Json {
   const { campaignType = 'DISCOUNT_COUPONS', voucherCount = 1, channel } = variation;

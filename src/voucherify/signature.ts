@@ -32,9 +32,9 @@ export function isSignature(text: string | undefined): boolean {
 }
 
 /**
- * Tries every secret on the bytes as they came, then on the bytes without insignificant white
- * space: the vendor signs the compact text and does not say that it always sends it. The JSON is
- * never parsed and serialized again, because that would change numbers and escapes.
+ * Tries every secret on the received bytes, then on the bytes without insignificant white space:
+ * the vendor signs the compact text and does not say that it always sends it. The JSON is never
+ * parsed and serialized again, because that would change numbers and escapes.
  */
 export function verify(
   body: Buffer,

@@ -1,6 +1,6 @@
 /**
- * The bytes of a webhook's body → which of Voucherify's shapes it is, and the few facts that
- * routing and keys need.
+ * Recognises which of Voucherify's shapes a body has, and reads the fields that routing and keys
+ * need.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -9,8 +9,8 @@ import { type Exact, isObject, type JsonObject, wellFormedId } from './json-part
 const publicationSucceeded = 'publication.succeeded';
 
 /**
- * Facts of the envelope; undefined where the body does not say, or says it in more than 512
- * characters.
+ * Fields of the envelope; undefined if the body does not have them, or has more than 512 characters
+ * in them.
  */
 export type Envelope = {
   readonly eventType: string | undefined;
@@ -28,7 +28,7 @@ export type Webhook =
       readonly kind: 'publication';
       readonly envelope: Envelope;
       readonly data: JsonObject;
-      /** JSON path of `data`, for messages. */
+      /** JSON path of `data`, used in messages. */
       readonly path: string;
       readonly exact: Exact;
     }
@@ -61,7 +61,7 @@ export function readWebhook(body: Buffer): Webhook {
   const { type, data } = root;
   const envelope = envelopeOf(root);
   if (typeof type !== 'string' || !isObject(data)) {
-    // A distribution with "raw payload" sends what its author designed, at the root (Distribution
+    // A distribution with "raw payload" sends its author's design, at the root (Distribution
     // webhooks, voucherify docs).
     return isPublication(root)
       ? { kind: 'publication', envelope, data: root, path: '$', exact: exactly(body, isRoot) }
@@ -96,8 +96,8 @@ function exactly(body: Buffer, dataOf: (root: JsonObject) => JsonObject): Exact 
 }
 
 /**
- * A reviver recurses, which JSON.parse alone does not: a body that is nested too deeply for it
- * keeps JavaScript's numbers.
+ * Returns undefined if the body is nested too deeply: a reviver recurses, which JSON.parse alone
+ * does not. Then JavaScript's numbers are kept.
  */
 function parseAsWritten(text: string): JsonObject {
   try {
@@ -108,7 +108,10 @@ function parseAsWritten(text: string): JsonObject {
   }
 }
 
-/** JavaScript has 9007199254740993 as …992, and 1.10 as 1.1. */
+/**
+ * Returns whether JavaScript would change the number: 9007199254740993 becomes …992, and 1.10
+ * becomes 1.1.
+ */
 function asWritten(
   this: unknown,
   _: string,
@@ -121,7 +124,7 @@ function asWritten(
     : value;
 }
 
-/** Not in TypeScript's library yet (ECMAScript: JSON.parse source text access). */
+/** ECMAScript's JSON.parse source text access, which TypeScript's library does not have yet. */
 const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
 type Parsed =
@@ -133,7 +136,7 @@ function parse(body: Buffer): Parsed {
   try {
     return { kind: 'root', root: JSON.parse(body.toString('utf8')) };
   } catch {
-    // The parser's own message quotes the body, which may hold personal data.
+    // The parser's own message quotes the body, which may contain personal data.
     return { kind: 'problem', text: 'the body is not JSON' };
   }
 }
@@ -147,10 +150,10 @@ function unreadable(
 }
 
 /**
- * Project webhooks name their event in `type`. In distribution webhooks `type` is free text; there
- * event.type says customer.publication.succeeded, and where it is absent the shape decides.
- * voucher.published also carries a publication, but is sent beside publication.succeeded, once for
- * each voucher: it is another event.
+ * Returns the type of the event. Project webhooks have it in `type`. In distribution webhooks
+ * `type` is free text; event.type says customer.publication.succeeded, and without it the shape
+ * decides. voucher.published also contains a publication, but is sent in addition to
+ * publication.succeeded, once per voucher: it is another event.
  */
 function carriesPublication(root: JsonObject, type: string, data: JsonObject): boolean {
   if (type === publicationSucceeded) return true;
@@ -208,9 +211,9 @@ export function envelopeFieldsOf(root: JsonObject): EnvelopeFields {
 }
 
 /**
- * Voucherify's ids have some forty characters. These facts stand several times in a record's key
- * and headers: without a limit a verified body within its own limit would make a record that Kafka
- * refuses for ever.
+ * The longest field that is used. Voucherify's ids have some forty characters. These fields are
+ * repeated in a record's key and headers: without a limit, a verified body within its own limit
+ * could become a record that Kafka refuses forever.
  */
 const longestFact = 512;
 

@@ -26,7 +26,7 @@ type Taker = {
 };
 
 /**
- * A worker that has not taken a connection for so long hangs. It gets no more while there is
+ * A worker that has not taken a connection for this long hangs. It gets no more while there is
  * another.
  */
 const hangsAfterMs = 200;

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { MetricsSnapshot } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 
-/** What a running service says about itself in the log: ports, paths, group. */
+/** Facts of a running service for the log: ports, paths, group. */
 export type ServiceFacts = Readonly<Record<string, unknown>>;
 
 export type ToWorker =
@@ -29,10 +29,10 @@ export type Failure = { readonly text: string; readonly code: ErrorCode | undefi
 export type FromWorker =
   | { readonly kind: 'report'; readonly query: number; readonly report: WorkerReport }
   | { readonly kind: 'running'; readonly facts: ServiceFacts }
-  /** What the worker's successor should know if it dies now. */
+  /** The text for the worker's successor, if the worker dies now. */
   | { readonly kind: 'last-will'; readonly text: string }
   | AboutConnections
-  /** The worker ends by itself, for this reason. */
+  /** The worker ends for this reason, without having been told to. */
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 export type AboutConnections =

@@ -3,7 +3,7 @@
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 
-/** What suits one service and not the other. */
+/** The flags in which the services differ. */
 export type Tuning = {
   /**
    * How much garbage may accumulate, in per cent of the live heap, before it is collected.

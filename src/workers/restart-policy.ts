@@ -3,7 +3,7 @@
 export type Death = {
   /** Whether any worker of this supervisor has ever run. */
   readonly hasAnyRun: boolean;
-  /** Whether it ended by itself, for a reason that it found, and was not killed. */
+  /** Whether it ended for a reason that it found, and was not killed. */
   readonly isByItself: boolean;
   readonly livedMs: number;
   /** Earlier deaths in this slot after a short life, in a row. */
@@ -18,7 +18,7 @@ export type Restart =
 const shortLifeMs = 60_000;
 
 /**
- * After so many short lives in a row the whole process ends, so that whoever runs it notices and
+ * After so many short lives in a row the whole process ends, so that its operator notices and
  * restarts it.
  */
 const maxShortLives = 5;

@@ -33,7 +33,7 @@ export type SupervisorOptions = {
   /** Whether the service is ready if one worker is, or only if all are. */
   readonly readyWith: 'one' | 'all';
   readonly tuning: Tuning;
-  /** A worker that has not ended so long after it was told to stop is killed. */
+  /** A worker is killed if it has not ended this long after it was told to stop. */
   readonly killAfterMs: number;
   /** Binds the port whose connections the workers share. */
   readonly bind: Bind | undefined;
@@ -64,7 +64,7 @@ const pollEveryMs = 5_000;
 const responseTimeoutMs = 1_000;
 
 /**
- * An event loop that has not turned for so long hangs. (Kubernetes' defaults allow as long: three
+ * An event loop that has not turned for this long hangs. (Kubernetes' defaults allow as much: three
  * probes, 10 s apart.)
  */
 const hangsAfterMs = 30_000;

@@ -93,7 +93,7 @@ export function reportFailure(error: unknown): Promise<void> {
 
 function tell(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
-    // Without a supervisor nobody needs it.
+    // Not needed without a supervisor.
     if (cluster.worker?.isConnected()) cluster.worker.send(message, () => resolve());
     else resolve();
   });

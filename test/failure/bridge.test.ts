@@ -37,7 +37,7 @@ async function isKept(load: Load, deployment: Deployment): Promise<void> {
   await allOnRaw(load, deployment);
 }
 
-test('a leader of raw is killed, another hangs, leaders move back: what two bridges acknowledged is on raw, and the one with a spool refuses nothing', async () => {
+test('a leader of raw is killed, another hangs, leaders move back: everything acknowledged by two bridges is on raw, and the one with a spool refuses nothing', async () => {
   await using brokers = await startThreeBrokers((line) => process.stderr.write(`· ${line}\n`));
   await using deployment = await aDeployment(3, { KAFKA_BROKERS: brokers.bootstrap });
   const plain = await deployment.start('bridge');
@@ -63,7 +63,7 @@ test('a leader of raw is killed, another hangs, leaders move back: what two brid
   ).toEqual([]);
 });
 
-test('the bridge is killed again and again at random moments, while Kafka and the registry come and go: what it acknowledged is on raw', async () => {
+test('the bridge is killed repeatedly at random moments, while Kafka and the registry come and go: everything acknowledged is on raw', async () => {
   const random = seeded(seedOf());
   await using deployment = await aDeployment(3);
   await using world = await doors(directory);
@@ -86,7 +86,7 @@ test('the bridge is killed again and again at random moments, while Kafka and th
 });
 
 test.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
-  'the disk of the spool is full while Kafka is away: what cannot be kept is refused in time, what was acknowledged is on raw',
+  'the disk of the spool is full while Kafka is unreachable: the rest is refused in time, everything acknowledged is on raw',
   async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
     try {

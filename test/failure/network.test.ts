@@ -13,13 +13,13 @@ import { bounded } from '../support/soak.ts';
 const faults: readonly Fault[] = [
   { kind: 'delay', ms: 300 },
   { kind: 'cut' },
-  { kind: 'drop-answer' },
+  { kind: 'drop-response' },
   // By then the processor has begun anew, and its next transactions are over.
   { kind: 'hold', ms: 1_500 },
 ];
 const requests = Object.keys(apis) as (keyof typeof apis)[];
 
-test('each request of a transaction is delayed, cut off, left without an answer, and delivered after the next one: no torn transaction, every publication once', async () => {
+test('each request of a transaction is delayed, cut off, left without a response, and delivered after the next one: no torn transaction, every publication once', async () => {
   const seed = seedOf();
   const random = seeded(seed);
   await using deployment = await aDeployment(3);

@@ -56,7 +56,7 @@ async function refusal({ env }: Deployment): Promise<string> {
   return child.output();
 }
 
-test("the group's offsets are gone (expired) while nobody runs: the journal's position is used, and nothing is repeated", async () => {
+test("the group's offsets expire while no processor runs: the journal's position is used, and nothing is repeated", async () => {
   await using deployment = await aDeployment(2);
   const flow = await stoppedHalfway(deployment);
   await admin?.deleteGroups([deployment.prefix]);
@@ -64,7 +64,7 @@ test("the group's offsets are gone (expired) while nobody runs: the journal's po
   await flow.check();
 });
 
-test("somebody set the group's offset behind or ahead of the journal: no processor starts, each says both numbers; set right, it goes on", async () => {
+test("the group's offset is set behind or ahead of the journal: no processor starts, each error has both numbers; once corrected, they continue", async () => {
   await using deployment = await aDeployment(1);
   const flow = await stoppedHalfway(deployment);
   const position = await positionOf(deployment);
@@ -79,7 +79,7 @@ test("somebody set the group's offset behind or ahead of the journal: no process
   await flow.check();
 });
 
-test('the journal topic was deleted: no processor starts, for repeats would pass; it says what to do', async () => {
+test('the journal topic was deleted: no processor starts, because repeats would pass; the error says what to do', async () => {
   await using deployment = await aDeployment(1);
   const flow = await stoppedHalfway(deployment);
   await flow.sent;
@@ -91,7 +91,7 @@ test('the journal topic was deleted: no processor starts, for repeats would pass
   expect(said).toContain('voucherbus adopt');
 });
 
-test('somebody truncated the journal: what came before is parked when it comes again, the rest goes on, nothing is repeated', async () => {
+test('an operator truncated the journal: earlier events that are repeated become dead letters, the others continue, nothing is repeated', async () => {
   await using deployment = await aDeployment(1);
   const bridge = await deployment.start('bridge');
   const flow = await stoppedHalfway(deployment);
@@ -125,7 +125,7 @@ test('somebody truncated the journal: what came before is parked when it comes a
   expect(times.length).toBe(1);
 });
 
-test('a void tail, and an aborted batch between two good ones, written by hand: neither is believed, and every publication comes once', async () => {
+test('a void tail, and an aborted record between two valid ones, written by hand: both are ignored, and every publication is forwarded once', async () => {
   await using deployment = await aDeployment(1);
   const flow = await stoppedHalfway(deployment);
   const { catalog, client, schemaId } = deployment;
@@ -134,7 +134,7 @@ test('a void tail, and an aborted batch between two good ones, written by hand: 
     schemas.JournalRecord.type,
     schemaId(catalog.journal),
   );
-  // It claims that the next 50 records were forwarded: whoever believes it loses them.
+  // It claims that the next 50 records were forwarded: believing it would lose them.
   const invariant = async (from: number) => {
     const ids = (await deployment.readAll(catalog.raw))
       .filter(({ offset }) => offset >= from && offset < from + 50)

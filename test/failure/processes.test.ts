@@ -34,7 +34,7 @@ soakTest(
   },
 );
 
-test('three processors, a random one killed again and again at random moments: every publication once', async () => {
+test('three processors, a random one killed repeatedly at random moments: every publication once', async () => {
   const random = seeded(seedOf());
   await using deployment = await aDeployment(6);
   const bridge = await deployment.start('bridge');
@@ -77,7 +77,7 @@ test('a processor killed at each step of its transaction: every publication once
 });
 
 test.each(['1', '2'])(
-  'of two processors with %s workers each, one is killed: the other has its partitions long before its session ends, and every publication comes once',
+  'one of two processors with %s workers each is killed: the other has its partitions long before its session ends, and every publication is forwarded once',
   async (workers) => {
     await using deployment = await aDeployment(4, {
       PROCESSOR_WORKERS: workers,
@@ -110,7 +110,7 @@ test.each(['1', '2'])(
   },
 );
 
-test('the only processor is killed and started again in its place: it does not wait for its own ghost', async () => {
+test('the only processor is killed and started again at its address: it does not wait for its dead predecessor', async () => {
   const settings = { ADMIN_PORT: String(await freePort()), SESSION_TIMEOUT: '5m' };
   await using deployment = await aDeployment(4, settings);
   const bridge = await deployment.start('bridge', { ADMIN_PORT: '0' });
@@ -128,7 +128,7 @@ test('the only processor is killed and started again in its place: it does not w
   expect(await metric(heir.admin, 'voucherbus_assigned_partitions')).toBe(4);
 });
 
-test("somebody else takes a partition's transactional id again and again: the processor says so, takes it back, and every publication comes once", async () => {
+test("another producer takes a partition's transactional id repeatedly: the processor reports it, takes a new lease, and every publication is forwarded once", async () => {
   await using deployment = await aDeployment(2);
   const bridge = await deployment.start('bridge');
   const processor = await deployment.start('processor');
@@ -145,7 +145,7 @@ test("somebody else takes a partition's transactional id again and again: the pr
   ).toBeGreaterThan(0);
 });
 
-test('a processor stopped for longer than its session is fenced, writes nothing late, and comes back as a good member', async () => {
+test('a processor stopped for longer than its session is fenced, writes nothing late, and rejoins', async () => {
   await using deployment = await aDeployment(6);
   const bridge = await deployment.start('bridge');
   const [zombie, other] = await Promise.all([
@@ -172,7 +172,7 @@ test('a processor stopped for longer than its session is fenced, writes nothing 
   expect(failed.every((count) => count <= 6)).toBe(true);
 });
 
-test('processors that join and leave again and again: every publication once, and partitions that need not move keep their lease and their memory', async () => {
+test('processors that join and leave repeatedly: every publication once, and partitions that need not move keep their lease and state', async () => {
   await using deployment = await aDeployment(6);
   const bridge = await deployment.start('bridge');
   const steady = await deployment.start('processor');
@@ -223,7 +223,7 @@ test('scaled from one processor to four and back to one: every publication once,
 });
 
 soakTest(
-  'a second deployment with the same topics, group and transactional ids is started by mistake: they share the work, nothing comes twice',
+  'a second deployment with the same topics, group and transactional ids is started by mistake: they share the work, nothing is forwarded twice',
   async () => {
     await using deployment = await aDeployment(6);
     const bridge = await deployment.start('bridge');

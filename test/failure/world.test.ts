@@ -33,7 +33,7 @@ test('one processor an hour ahead and one whose clock jumps an hour forth and ba
   await flow.check();
 });
 
-test('an output topic takes less than a batch needs: the batch is split; less than one event needs: that event is parked, and the partition goes on', async () => {
+test('an output topic accepts less than a batch needs: the batch is split; less than one event needs: the event becomes a dead letter, and the partition continues', async () => {
   await using deployment = await aDeployment(2);
   const bridge = await deployment.start('bridge');
   const { child } = await deployment.start('processor');
@@ -72,7 +72,7 @@ test('an output topic takes less than a batch needs: the batch is split; less th
   expect(child.output()).not.toContain('"level":"error"');
 });
 
-test('the registry is away in the middle, with a processor that joins meanwhile: those that run go on, the other waits, says so, and works afterwards', async () => {
+test('the registry is unreachable for a while, and a processor joins meanwhile: the running ones continue, the new one waits, reports it, and works afterwards', async () => {
   await using deployment = await aDeployment(4);
   const registry = new URL(process.env['SCHEMA_REGISTRY_URL'] ?? '');
   const target = { host: registry.hostname, port: Number(registry.port) };
@@ -98,7 +98,7 @@ test('the registry is away in the middle, with a processor that joins meanwhile:
   await flow.check();
 });
 
-test('a raw record of a schema id that the registry does not know is parked with its reason, and the partition goes on', async () => {
+test('a raw record of an unknown schema id becomes a dead letter with its reason, and the partition continues', async () => {
   await using deployment = await aDeployment(1);
   const bridge = await deployment.start('bridge');
   await deployment.start('processor');
@@ -121,7 +121,7 @@ test('a raw record of a schema id that the registry does not know is parked with
   expect(violations).toEqual([expect.stringContaining('stranger: ')]);
 });
 
-test('an output topic is deleted under load: the processor waits and says for what; made again it is another topic: once that is adopted, everything goes on and nothing else is lost', async () => {
+test('an output topic is deleted under load: the processor waits and reports for what; recreated, it is another topic: once adopted, everything continues and nothing else is lost', async () => {
   await using deployment = await aDeployment(2);
   const bridge = await deployment.start('bridge');
   const { child, admin } = await deployment.start('processor');

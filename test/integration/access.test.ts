@@ -75,7 +75,7 @@ const as = (subject: string): Environment => ({
   KAFKA_OAUTH_CLIENT_SECRET: 'secret',
 });
 
-test('the token endpoint is away for several lives of a connection: the bridge spools, and reaches Kafka again by itself', async () => {
+test('the token endpoint is unreachable for several token lifetimes: the bridge spools, and reconnects without help', async () => {
   await using deployment = await aDeployment(1, as('admin'));
   const bridge = await deployment.start('bridge', { SPOOL_DIR: directory, SPOOL_AFTER: '1s' });
   const processor = await deployment.start('processor');
@@ -109,7 +109,7 @@ test('the token endpoint is away for several lives of a connection: the bridge s
   expect(bridge.child.output()).not.toContain('MaxListenersExceededWarning');
 });
 
-test('a bridge with a spool that starts while the token endpoint is away takes webhooks, and waits', async () => {
+test('a bridge with a spool that starts while the token endpoint is unreachable accepts webhooks, and waits', async () => {
   await using deployment = await aDeployment(1, as('admin'));
   endpoint.setAway(true);
   const spool = join(directory, 'start');
@@ -123,7 +123,7 @@ test('a bridge with a spool that starts while the token endpoint is away takes w
   );
 });
 
-test('a permission that is missing is named at the start, with operation and topic; granted, the service starts', async () => {
+test('a missing permission is named at start, with its operation and topic; once granted, the service starts', async () => {
   await using deployment = await aDeployment(1, as('admin'));
   const { catalog, client, env } = deployment;
   const admin = client.admin();

@@ -16,7 +16,7 @@ const boundBytes = 512 * 1024 * 1024;
 
 const mebibyte = Buffer.alloc(1024 * 1024, 'x');
 
-test('5,000 connections that trickle, hold large bodies or say nothing: memory stays under its bound, and webhooks are taken', async () => {
+test('5,000 connections that trickle, hold large bodies or send nothing: memory stays bounded, and webhooks are accepted', async () => {
   await using deployment = await aDeployment(1);
   const { url, admin, child } = await deployment.start('bridge');
   const { port, hostname } = new URL(url);
@@ -56,7 +56,7 @@ test('5,000 connections that trickle, hold large bodies or say nothing: memory s
   expect(await child.exited).toBe(0);
 });
 
-test('while Kafka takes nothing, what is not stored waits within the bound, and the rest is refused at once', async () => {
+test('while Kafka accepts nothing, webhooks wait within the bound, and the others are refused at once', async () => {
   await using deployment = await aDeployment(1);
   const [host = '', kafkaPort = ''] = (process.env['KAFKA_BROKERS'] ?? '').split(':');
   const proxy = await startProxy({ host, port: Number(kafkaPort) }, { isKafka: true });

@@ -53,27 +53,24 @@ test.each([
   ],
   ['what is not JSON', '  message  ', undefined],
   ['an unknown shape', '{"hello": "world"}', undefined],
-])(
-  '%s, verified, is answered 202 and stands on raw, byte for byte',
-  async (_, text, publicationId) => {
-    const answer = await post(bridge.url, text);
-    expect(answer).toMatchObject({
-      status: 202,
-      body: { status: 'stored', topic: deployment.catalog.raw },
-    });
-    const { record, raw } = await stored(answer.body['partition'], answer.body['offset']);
-    expect(raw.body.toString()).toBe(text);
-    expect(raw.publicationId).toBe(publicationId ?? null);
-    if (publicationId) expect(record?.key?.toString()).toBe(publicationId);
-    expect(
-      Object.fromEntries(record?.headers.map(([name, value]) => [name, value?.toString()]) ?? []),
-    ).toMatchObject({ ce_specversion: '1.0', 'content-type': 'application/avro' });
-    // A consumer can check the signature again from the record alone.
-    expect(verify(raw.body, raw.signature, [{ name: 'main', key: secret }])).toMatchObject({
-      verified: { secretName: 'main' },
-    });
-  },
-);
+])('%s, verified, gets 202 and is on raw, byte for byte', async (_, text, publicationId) => {
+  const answer = await post(bridge.url, text);
+  expect(answer).toMatchObject({
+    status: 202,
+    body: { status: 'stored', topic: deployment.catalog.raw },
+  });
+  const { record, raw } = await stored(answer.body['partition'], answer.body['offset']);
+  expect(raw.body.toString()).toBe(text);
+  expect(raw.publicationId).toBe(publicationId ?? null);
+  if (publicationId) expect(record?.key?.toString()).toBe(publicationId);
+  expect(
+    Object.fromEntries(record?.headers.map(([name, value]) => [name, value?.toString()]) ?? []),
+  ).toMatchObject({ ce_specversion: '1.0', 'content-type': 'application/avro' });
+  // A consumer can check the signature again from the record alone.
+  expect(verify(raw.body, raw.signature, [{ name: 'main', key: secret }])).toMatchObject({
+    verified: { secretName: 'main' },
+  });
+});
 
 test('the same publication always lands on the same partition', async () => {
   const body = aBody({ publicationId: 'pub_same' });
@@ -124,7 +121,7 @@ test('a body over the limit is refused, announced or not', async () => {
   expect(status).toBe(413);
 });
 
-test('a body that does not arrive in time is answered, and its connection closed', async () => {
+test('a body that does not arrive in time gets a response, and its connection is closed', async () => {
   const { port, hostname } = new URL(bridge.url);
   const socket = connect(Number(port), hostname);
   socket.write(
@@ -140,7 +137,7 @@ test('a body that does not arrive in time is answered, and its connection closed
   expect(answer).toMatch(/^HTTP\/1.1 408 /);
 });
 
-test('a thousand at once are all stored, in few requests', async () => {
+test('a thousand concurrent webhooks are all stored, in few requests', async () => {
   const answers = await Promise.all(Array.from({ length: 1_000 }, () => post(bridge.url, aBody())));
   expect(answers.every(({ status }) => status === 202)).toBe(true);
   const places = new Set(answers.map(({ body }) => `${body['partition']}/${body['offset']}`));
@@ -156,7 +153,7 @@ test('a thousand at once are all stored, in few requests', async () => {
   expect(requests).toBeLessThan(500);
 });
 
-test('above the allowed number in flight it answers 503 at once', async () => {
+test('above IN_FLIGHT_MAX_REQUESTS the bridge responds 503 at once', async () => {
   await using narrow = await aDeployment(1, {
     IN_FLIGHT_MAX_REQUESTS: '1',
     RESPONSE_TIMEOUT: '5s',
@@ -173,7 +170,7 @@ test('above the allowed number in flight it answers 503 at once', async () => {
   expect((await waiting).body['type']).toBe('urn:voucherbus:problem:not-stored');
 });
 
-test('a body that trickles gives its place up to a webhook that is there', async () => {
+test('a trickling body is evicted for a complete webhook', async () => {
   await using narrow = await aDeployment(1, { IN_FLIGHT_MAX_REQUESTS: '1' });
   const { url } = await narrow.start('bridge');
   const { port, hostname } = new URL(url);
@@ -190,7 +187,7 @@ test('a body that trickles gives its place up to a webhook that is there', async
   socket.destroy();
 });
 
-test('each source has its own address and secrets, and stands in the raw record and its headers', async () => {
+test('each source has its own address and secrets, and is in the raw record and its headers', async () => {
   await using several = await aDeployment(1, {
     WEBHOOK_SECRETS: 'main:one,shop/a:two,shop/b:three',
   });
@@ -223,7 +220,7 @@ test('each source has its own address and secrets, and stands in the raw record 
   ]);
 });
 
-test('with ALLOWED_SENDERS others get 403, and a proxy is believed only where it is configured', async () => {
+test('with ALLOWED_SENDERS others get 403, and X-Forwarded-For counts only with TRUSTED_PROXY_HOPS', async () => {
   await using behind = await aDeployment(1, { ALLOWED_SENDERS: 'eu1', TRUSTED_PROXY_HOPS: '1' });
   const { url } = await behind.start('bridge');
   const status = async (forwardedFor?: string) => {
@@ -241,7 +238,7 @@ test('with ALLOWED_SENDERS others get 403, and a proxy is believed only where it
   ]);
 });
 
-test('while Kafka does not take it, a webhook is answered 503 in time; afterwards it is taken again', async () => {
+test('while Kafka cannot store it, a webhook gets 503 in time; afterwards it gets 202', async () => {
   await using broken = await aDeployment(1, { RESPONSE_TIMEOUT: '2s' });
   const { url } = await broken.start('bridge');
   expect((await post(url, aBody())).status).toBe(202);
@@ -269,7 +266,7 @@ test('while Kafka does not take it, a webhook is answered 503 in time; afterward
   }
 });
 
-test('secrets are read again from their file without a restart, both are valid in between, and a broken file changes nothing', async () => {
+test('secrets are reloaded from their file, both are valid meanwhile, and a broken file changes nothing', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-secrets-'));
   const file = join(directory, 'secrets');
   await writeFile(file, 'old:one');
@@ -295,7 +292,7 @@ test('secrets are read again from their file without a restart, both are valid i
   await rm(directory, { recursive: true });
 });
 
-test('on SIGTERM everything that was taken is answered, and every 202 is on raw', async () => {
+test('on SIGTERM every accepted webhook gets a response, and every 202 is on raw', async () => {
   await using stopping = await aDeployment(1);
   const { url, child } = await stopping.start('bridge');
   // One request is half-way when the signal comes.
@@ -327,7 +324,7 @@ test('on SIGTERM everything that was taken is answered, and every 202 is on raw'
   expect(stored.some(({ key }) => key?.toString() === 'pub_halfway')).toBe(true);
 });
 
-test('on SIGTERM no connection is reset on which a webhook was sent, not even one that had not yet sent anything', async () => {
+test('on SIGTERM no connection is reset on which a webhook was sent, not even one that was idle before', async () => {
   await using stopping = await aDeployment(1);
   const { url, child } = await stopping.start('bridge');
   const { port, hostname } = new URL(url);
@@ -368,7 +365,7 @@ test('on SIGTERM no connection is reset on which a webhook was sent, not even on
 });
 
 test.each(['text/json', 'application/octet-stream', 'application/xml', ''])(
-  'a signed webhook is stored whatever its media type says: %j',
+  'a signed webhook is stored with every media type: %j',
   async (type) => {
     expect(await post(bridge.url, aBody(), { 'content-type': type })).toMatchObject({
       status: 202,
@@ -384,7 +381,7 @@ test('the target may be absolute, as some proxies send it', async () => {
   expect(answers[0]?.status).toBe(202);
 });
 
-test('a malformed chunked body is answered 400 at once', async () => {
+test('a malformed chunked body gets 400 at once', async () => {
   const { pathname } = new URL(bridge.url);
   const head = `POST ${pathname} HTTP/1.1\r\nhost: bus\r\n${plausible}transfer-encoding: chunked\r\n\r\n`;
   const pieces = [head, '5\r\nhello\r\n', 'no length\r\n'];
@@ -393,13 +390,13 @@ test('a malformed chunked body is answered 400 at once', async () => {
   expect(answers[0]?.status).toBe(400);
 });
 
-test('a run of refused signatures is told in the log, with what it may mean', async () => {
+test('a series of refused signatures is logged, with its possible causes', async () => {
   const wrong = { 'x-voucherify-signature': '0'.repeat(64) };
   for (let i = 0; i < 12; i += 1) await post(bridge.url, aBody(), wrong);
   expect(bridge.child.output()).toContain('their signature matches no secret');
 });
 
-test('without a spool and without Kafka it is not ready, says since when and why, logs it, and is ready again by itself', async () => {
+test('without a spool and without Kafka the bridge is not ready, reports since when and why, and recovers without help', async () => {
   await using own = await aDeployment(1, { RESPONSE_TIMEOUT: '1s' });
   const { url, child, admin } = await own.start('bridge');
   await own.admin.remove([own.catalog.raw]);
@@ -415,12 +412,12 @@ test('without a spool and without Kafka it is not ready, says since when and why
   expect(found.text).toMatch(/nothing reached Kafka since \d{4}-\d\d-\d\dT/);
   expect(child.output()).toContain('webhooks do not reach Kafka');
   await applyTopics(own.catalog, own.admin);
-  // Nobody sends anything to a bridge that is not ready.
+  // Load balancers send nothing to a bridge that is not ready.
   await until(async () => (await readyz()).status === 200, 'it is ready again');
   await until(async () => (await post(url, aBody())).status === 202, 'and stores again');
 });
 
-test('raw is made again with fewer partitions: the bridge goes on without a restart', async () => {
+test('raw is recreated with fewer partitions: the bridge continues without a restart', async () => {
   await using own = await aDeployment(6, { RESPONSE_TIMEOUT: '3s' });
   const { url } = await own.start('bridge');
   await post(url, aBody());

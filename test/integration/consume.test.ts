@@ -1,5 +1,5 @@
 /**
- * What the README tells consumers to write, written so: plain KafkaJS and a plain registry client,
+ * A consumer as docs/consuming.md describes it: plain KafkaJS and a plain registry client,
  * no code of ours.
  */
 
@@ -10,7 +10,7 @@ import { aBody } from '../support/builders.ts';
 import { aDeployment } from '../support/deployment.ts';
 import { post } from '../support/webhooks.ts';
 
-test('a consumer that knows nothing of us reads typed events and their CloudEvents headers', async () => {
+test('an independent consumer reads typed events and their CloudEvents headers', async () => {
   await using deployment = await aDeployment(1);
   const [bridge] = await Promise.all([deployment.start('bridge'), deployment.start('processor')]);
   await post(bridge.url, aBody({ publicationId: 'pub_1', campaignType: 'GIFT_VOUCHERS' }));

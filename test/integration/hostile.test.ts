@@ -130,7 +130,7 @@ const bodies = fc.oneof(
   fc.constantFrom('null', 'true', '0', '""', '[]', '{}').map(utf8),
 );
 
-test('a body that is signed is answered 202 however it travels, stands on raw byte for byte, and is processed', async () => {
+test('a signed body gets 202 however it is sent, is on raw byte for byte, and is processed', async () => {
   const sent = new Set<string>();
   const arbitrary = fc.record({
     body: bodies,
@@ -157,7 +157,7 @@ test('a body that is signed is answered 202 however it travels, stands on raw by
   );
 });
 
-test('one byte a chunk costs no more memory than one chunk', async () => {
+test('one byte per chunk takes no more memory than one chunk', async () => {
   const body = Buffer.alloc(256 * 1024, 'x');
   const head = `POST ${path} HTTP/1.1\r\nhost: x\r\n${signed(body)}transfer-encoding: chunked\r\n\r\n`;
   // A million chunks take their time.
@@ -176,7 +176,7 @@ test('one byte a chunk costs no more memory than one chunk', async () => {
   expect(after - before).toBeLessThan(90e6);
 });
 
-test('pipelined webhooks are answered in their order, and what follows them does not take their answers away', async () => {
+test('pipelined webhooks get their responses in order, also if bad input follows', async () => {
   const body = utf8(`{"${marker}":1}`);
   const one = (framings['with its length']?.(body, []) ?? []).map(String).join('');
   const unsigned = one.replace(/: [0-9a-f]{64}/, `: ${'0'.repeat(64)}`);
@@ -278,7 +278,7 @@ const requests = fc.oneof(
 const isRefusal = ({ answers }: Exchange) =>
   answers.every(({ status }) => status >= 400 && status < 500);
 
-test('what is no signed webhook is answered 4xx, or its connection closed, in time', async () => {
+test('anything but a signed webhook gets 4xx, or its connection is closed, in time', async () => {
   const handles = await metric(bridge.admin, 'nodejs_active_handles_total');
   const several = fc.array(fc.tuple(requests, fc.boolean()), { minLength: 40, maxLength: 40 });
   await fc.assert(
@@ -299,7 +299,7 @@ test('what is no signed webhook is answered 4xx, or its connection closed, in ti
   );
 });
 
-test('a hundred megabytes are refused without being kept, announced or not', async () => {
+test('a hundred megabytes are refused without being kept in memory, announced or not', async () => {
   const before = await metric(bridge.admin, 'process_resident_memory_bytes');
   const piece = Buffer.alloc(1024 * 1024, marker);
   const pieces = Array.from({ length: 100 }, () => piece);
@@ -316,7 +316,7 @@ test('a hundred megabytes are refused without being kept, announced or not', asy
   expect(after - before).toBeLessThan(100e6);
 });
 
-test('afterwards nothing is held: no request, no connection, no byte of a body in a log line', async () => {
+test('afterwards nothing is left: no request, no connection, no byte of a body in a log line', async () => {
   const held = async () => [
     await metric(bridge.admin, 'voucherbus_webhooks_in_flight'),
     await metric(bridge.admin, 'voucherbus_webhook_bytes_in_flight'),

@@ -1,6 +1,6 @@
 /**
  * Offsets, letters and leases count only for the topics and the group they were made for: with
- * others nothing goes on by itself.
+ * others nothing continues without an operator.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -68,7 +68,7 @@ async function adopt({ env }: Deployment, extra: Environment = {}) {
   return plan.messages;
 }
 
-test('raw is made again under a running processor: it stops and says so, and after an adoption nothing acknowledged is missing', async () => {
+test('raw is recreated under a running processor: it stops with the reason, and after an adoption nothing acknowledged is missing', async () => {
   await using deployment = await aDeployment(2);
   const { catalog } = deployment;
   const bridge = await deployment.start('bridge');
@@ -90,7 +90,7 @@ test('raw is made again under a running processor: it stops and says so, and aft
   await expectOnce(deployment, [...before, ...after]);
 });
 
-test('raw is made again while no processor runs, and has grown beyond the position: no processor starts', async () => {
+test('raw is recreated while no processor runs, and has grown beyond the position: no processor starts', async () => {
   await using deployment = await aDeployment(1);
   const bridge = await deployment.start('bridge');
   const { child } = await deployment.start('processor');
@@ -102,7 +102,7 @@ test('raw is made again while no processor runs, and has grown beyond the positi
   await makeAgain(deployment, deployment.catalog.raw);
   const after = ids(12);
   await send(bridge.url, after);
-  expect(await refusal(deployment)).toContain('it was deleted and made again');
+  expect(await refusal(deployment)).toContain('it was recreated');
   await adopt(deployment);
   await deployment.start('processor');
   await expectOnce(deployment, [...before, ...after]);
@@ -164,7 +164,7 @@ test('partitions are added from outside: the processor stops, and neither it nor
   expect(await countsOf(deployment)).toEqual(new Map(before.map((id) => [id, 1])));
 });
 
-test('an output topic is made again while no processor runs: none starts until it is adopted', async () => {
+test('an output topic is recreated while no processor runs: none starts until it is adopted', async () => {
   await using deployment = await aDeployment(1);
   const { catalog } = deployment;
   const bridge = await deployment.start('bridge');
@@ -185,7 +185,7 @@ test('an output topic is made again while no processor runs: none starts until i
   await untilForwarded(deployment, after);
 });
 
-test('the journal is made again under a running processor: it stops, and after an adoption what came before is parked, not repeated', async () => {
+test('the journal is recreated under a running processor: it stops, and after an adoption earlier events become dead letters, not repeats', async () => {
   await using deployment = await aDeployment(1);
   const { catalog } = deployment;
   const bridge = await deployment.start('bridge');
@@ -207,7 +207,7 @@ test('the journal is made again under a running processor: it stops, and after a
   await expectOnce(deployment, before);
 });
 
-test('the dead-letter topic is made again: its new letters are not taken for those that were sent back', async () => {
+test('the dead-letter topic is recreated: its new letters do not count as redriven', async () => {
   await using deployment = await aDeployment(1);
   const { catalog, env } = deployment;
   const bridge = await deployment.start('bridge');

@@ -1,4 +1,4 @@
-/** What an operator sees and mends: the story of an event, the dead letters, and their way back. */
+/** The operator's commands: trace, dead letters, redrive. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ const isDecided = (count: number, of = deployment) =>
     return entries.filter(({ outcome }) => outcome !== 'REDRIVEN').length >= count;
   }, `${count} are decided`);
 
-test('a publication that came three times: received, forwarded, twice a duplicate, and its event', async () => {
+test('a publication that was received three times: forwarded once, a duplicate twice, with its event', async () => {
   const body = aBody({ publicationId: 'pub_story', campaignType: 'GIFT_VOUCHERS' });
   for (let i = 0; i < 3; i += 1) await post(url, body);
   await isDecided(3);
@@ -67,14 +67,14 @@ test('a publication that came three times: received, forwarded, twice a duplicat
   expect(text).toContain('"publicationId": "pub_story"');
 });
 
-test('by event id and by voucher code it is found on raw', async () => {
+test('an event id or a voucher code is found on raw', async () => {
   for (const id of ['evpub_story', 'CODE-story0']) {
     const { traces } = await traced(id);
     expect(traces.map(({ key }) => key)).toEqual(['pub_story']);
   }
 });
 
-test('what was parked, what was ignored, what waits, and what never came', async () => {
+test('dead letters, ignored events, waiting events, and an id that was never received', async () => {
   const before = (await deployment.journal()).flatMap(({ event }) => event.entries).length;
   await post(
     url,
@@ -109,7 +109,7 @@ test('what was parked, what was ignored, what waits, and what never came', async
   expect(never.messages).toContain('never received: no webhook has the key pub_never');
 });
 
-test('a letter is listed by its reason, shown with its place in the data, its personal data masked', async () => {
+test('a letter is listed by its reason, and shown with its path in the data, personal data masked', async () => {
   const { messages } = await command('dead-letters', 'list');
   expect(messages).toMatch(/invalid-publication +1 +0 /);
   const position = /dead-letters show (\d+@\d+)/.exec(messages)?.[1] ?? '';
@@ -126,17 +126,19 @@ const withName = (publicationId: string) => {
   return JSON.stringify(webhook);
 };
 
-test('letters go back exactly once, though the command is killed, run twice at once, and run again; those that die again carry their attempt', async () => {
+test('letters are redriven exactly once, although the command is killed, run twice in parallel, and run again; letters that fail again carry their attempt', async () => {
   await using own = await aDeployment(2);
   const bridge = await own.start('bridge');
-  // Routes that park everything, until they are mended.
+  // Routes that turn everything into dead letters, until they are corrected.
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-routes-'));
   const ROUTES_FILE = join(directory, 'routes.yaml');
   await writeFile(ROUTES_FILE, 'match: first\nroutes: []\ndefault: park\n');
   const strict = await own.start('processor', { ROUTES_FILE });
-  const mended = Array.from({ length: 400 }, (_, i) => `pub_mended_${i}`);
+  const corrected = Array.from({ length: 400 }, (_, i) => `pub_corrected_${i}`);
   const hopeless = Array.from({ length: 50 }, (_, i) => `{"not": "a webhook", "n": ${i}}`);
-  await Promise.all([...mended.map(withName), ...hopeless].map((body) => post(bridge.url, body)));
+  await Promise.all(
+    [...corrected.map(withName), ...hopeless].map((body) => post(bridge.url, body)),
+  );
   await isDecided(450, own);
   strict.child.kill('SIGTERM');
   await strict.child.exited;
@@ -168,7 +170,7 @@ test('letters go back exactly once, though the command is killed, run twice at o
   expect(again.messages).toContain('sent 0 to');
 
   const published = (await own.outputs()).map(({ event }) => event.publicationId);
-  expect(published.toSorted()).toEqual(mended.toSorted());
+  expect(published.toSorted()).toEqual(corrected.toSorted());
   // Each letter went back once: of no letter are there two that died again.
   const letters = await own.readAll(own.catalog.deadLetters);
   const origins = letters.map((letter) => letter.header('voucherbus.redrive.letter'));
@@ -181,13 +183,13 @@ test('letters go back exactly once, though the command is killed, run twice at o
   expect((await ours('show', newest)).messages).toMatch(/redriven +attempt \d, by /);
   const tooOften = await ours('redrive', '--reason', 'unknown-shape', '--max-attempts', '1');
   expect(tooOften.messages).toContain('50 failed too often (--max-attempts): skipped');
-  const story = await run(['trace', mended[0] ?? ''], own.env);
+  const story = await run(['trace', corrected[0] ?? ''], own.env);
   expect(story.messages).toMatch(
     /dead-lettered .*\n.*received .*redriven by .* \(attempt 1\)\n.*forwarded/,
   );
 });
 
-test('a letter older than the memory of ids goes back only when an operator allows stale events, and the journal keeps who', async () => {
+test('a letter older than the window is redriven only with --allow-stale, and the journal records the operator', async () => {
   await using own = await aDeployment(1);
   const bridge = await own.start('bridge');
   const first = await own.start('processor');

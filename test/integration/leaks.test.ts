@@ -1,4 +1,4 @@
-/** Leases are taken and given back all day: nothing of them may stay. */
+/** Leases are taken and given up all day: they must leave nothing behind. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';

@@ -91,7 +91,7 @@ const fillRaw = async ({ client, catalog }: Deployment, count: number) => {
   await writer.close();
 };
 
-test('who takes a lease fences the one who held it, whose next transaction changes nothing', async () => {
+test('taking a lease fences its earlier holder, whose next transaction changes nothing', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const first = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
@@ -112,7 +112,7 @@ test('who takes a lease fences the one who held it, whose next transaction chang
   await Promise.all([first.close(), second.close()]);
 });
 
-test('the records and the offset of a transaction stand together: where one is refused, neither is seen', async () => {
+test('the records and the offset of a transaction are atomic: if one is refused, neither is visible', async () => {
   await using deployment = await aDeployment(1);
   const { client, prefix, catalog, admin } = deployment;
   await fillRaw(deployment, 10);
@@ -161,7 +161,7 @@ const leaseContext = ({
   metrics: createMetrics({ version: 'test' }),
 });
 
-test('whom the group does not know any more takes no lease, and fences nobody', async () => {
+test('a processor that the group has removed takes no lease, and fences no other', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const owner = await TransactionalProducer.open(
@@ -178,7 +178,7 @@ test('whom the group does not know any more takes no lease, and fences nobody', 
   await owner.close();
 });
 
-test('the position is read when the earlier owner can change it no more', async () => {
+test('the position is read when the earlier owner can no longer change it', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const owner = await TransactionalProducer.open(
@@ -203,7 +203,7 @@ test('the position is read when the earlier owner can change it no more', async 
   await Promise.all([owner.close(), lease.producer.close()]);
 });
 
-test('a transaction left open by a dead owner is ended by the next lease, and its records are never seen', async () => {
+test('a transaction left open by a dead owner is ended by the next lease, and its records are never visible', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const dead = await TransactionalProducer.open(deployment.client, deployment.prefix, 60_000);
@@ -229,7 +229,7 @@ test('a transaction left open by a dead owner is ended by the next lease, and it
   await Promise.all([dead.close(), halfway.disconnect(), next.close()]);
 });
 
-test('a restore brings back position and ids, and reads no more than two windows', async () => {
+test('a restore recovers the position and the ids, and reads at most two windows', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
@@ -244,7 +244,7 @@ test('a restore brings back position and ids, and reads no more than two windows
   await producer.close();
 });
 
-test("a group's offset that disagrees with the journal stops the start, with both numbers", async () => {
+test('a group offset that differs from the journal prevents the start, and the error has both numbers', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const producer = await TransactionalProducer.open(deployment.client, deployment.prefix, 15_000);
@@ -272,7 +272,7 @@ test('raw records that retention deleted before they were processed are counted'
   expect(await restored(deployment)).toMatchObject({ lostRecords: 5 });
 });
 
-test('a log that was truncated and written again is told by the record before the position', async () => {
+test('a log that was truncated and written again is recognised by the record before the position', async () => {
   await using deployment = await aDeployment(1);
   await fillRaw(deployment, 10);
   const raw = await deployment.readAll(deployment.catalog.raw);

@@ -47,7 +47,7 @@ function lookups(options: Partial<LookupOptions> = {}, timeoutMs = 500) {
   return { lookups: made, outcomes };
 }
 
-test('a stub campaign, a campaign that only its vouchers name, and a source id are filled in; what lacks nothing asks nothing', async () => {
+test('a stub campaign, a campaign that only vouchers name, and a source id are looked up; a complete event needs no look-up', async () => {
   const { lookups: all } = lookups();
   const none = aPublication({}, (data) => ({
     campaign: null,
@@ -69,7 +69,7 @@ test('a stub campaign, a campaign that only its vouchers name, and a source id a
   ]);
 });
 
-test('each thing is asked for once, at most so many at once, and remembered; what the vendor does not know as well', async () => {
+test('each id is looked up once, within LOOKUP_CONCURRENCY, and remembered, also if the vendor does not know it', async () => {
   vendor.behaviour.delayMs = 30;
   const { lookups: all, outcomes } = lookups({ concurrency: 5 });
   const publications = Array.from({ length: 60 }, (_, i) => aStub(`camp_${i % 20}`));
@@ -83,7 +83,7 @@ test('each thing is asked for once, at most so many at once, and remembered; wha
   expect(outcomes.filter((outcome) => outcome === 'absent')).toHaveLength(1);
 });
 
-test("the vendor's rate limit is honoured: nothing is asked before it says so, and everything is found in the end", async () => {
+test("the vendor's rate limit is honoured: no request is sent before it allows it, and everything is found in the end", async () => {
   vendor.behaviour.limit = { left: 0, perWindow: 5, windowSeconds: 1 };
   const { lookups: all } = lookups({ concurrency: 1 });
   const found = await all.complete(Array.from({ length: 8 }, (_, i) => aStub(`camp_${i}`)));
@@ -102,7 +102,7 @@ test.each([
   ['a server error', () => ({ status: 500 })],
   ['wrong credentials', () => ({ status: 401 })],
   ['broken JSON', () => ({ broken: '{"id": "jack@example.com"' })],
-  ['an answer that is too slow', () => ({ delayMs: 900 })],
+  ['a response that is too slow', () => ({ delayMs: 900 })],
   ['JSON of another shape', () => ({ broken: '[]' })],
 ])('%s: on, incomplete; or waiting, with a reason that quotes nothing', async (_, change) => {
   Object.assign(vendor.behaviour, change());
@@ -116,7 +116,7 @@ test.each([
   expect(String(error)).not.toContain('jack');
 });
 
-test('after failures in a row nothing is asked for a while', async () => {
+test('after several failures in a row no request is sent for a while', async () => {
   vendor.behaviour.status = 500;
   const { lookups: all, outcomes } = lookups({ concurrency: 1 });
   for (let i = 0; i < 10; i += 1) await all.complete([aStub(`camp_${i}`)]);
@@ -155,7 +155,7 @@ test('with a look-up of 100 ms for every event, and a processor killed: every pu
   expect(events.every(({ kind, event }) => kind === 'gift-vouchers' && event.complete)).toBe(true);
 });
 
-test('where the policy is to wait, the partition waits, says why, and goes on when the vendor is back', async () => {
+test('with LOOKUP_FAILURE=wait the partition waits, reports why, and continues when the vendor is reachable', async () => {
   vendor.behaviour.status = 503;
   await using deployment = await aDeployment(1, {
     ...environment(),

@@ -30,7 +30,7 @@ async function anEndpoint(answers: readonly [status: number, body: string][]) {
   };
 }
 
-test('a token is asked for with the client credentials, and kept while it lasts', async () => {
+test('a token is fetched with the client credentials, and kept while it is valid', async () => {
   await using endpoint = await anEndpoint([[200, '{"access_token":"t1","expires_in":3600}']]);
   expect(await endpoint.provider()).toEqual({ value: 't1' });
   expect(await endpoint.provider()).toEqual({ value: 't1' });

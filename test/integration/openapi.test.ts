@@ -41,7 +41,7 @@ function resolved<T extends Reference>(node: T): T {
   ) as T;
 }
 
-/** What is wrong with an answer by the description. */
+/** Returns how a response differs from the description. */
 function faultsOf({ status, head, body }: RawAnswer): unknown {
   const described = responses[String(status)];
   if (!described) return `${status} is not described`;
@@ -117,7 +117,7 @@ test('the description is OpenAPI 3.1', async () => {
   expect([valid, errors, validator.version]).toEqual([true, undefined, '3.1']);
 });
 
-test('an answer that is not as described is told', () => {
+test('a response that differs from the description is found', () => {
   const head = 'HTTP/1.1 202\r\ncontent-type: application/json';
   const answer = { status: 202, head, body: '{"status":"stored","topic":"t","partition":0}' };
   expect(faultsOf(answer)).not.toEqual([]);
@@ -125,7 +125,7 @@ test('an answer that is not as described is told', () => {
   expect(faultsOf({ ...answer, status: 200 })).toBe('200 is not described');
 });
 
-test('every answer of a bridge that is well is as described', async () => {
+test('every response of a healthy bridge is as described', async () => {
   const { url } = await deployment.start('bridge');
   await Promise.all(
     provocations.map(async ([name, request]) => {
@@ -134,7 +134,7 @@ test('every answer of a bridge that is well is as described', async () => {
   );
 });
 
-test('the answers to a stranger, in an outage, and under too much load are as described', async () => {
+test('the responses to a forbidden sender, in an outage, and under too much load are as described', async () => {
   const strict = await deployment.start('bridge', { ALLOWED_SENDERS: 'eu1' });
   see((await exchange(strict.url, [signed()])).answers[0], 'sender-not-allowed');
   const plain = await broken.start('bridge');
@@ -150,7 +150,7 @@ test('the answers to a stranger, in an outage, and under too much load are as de
   see((await exchange(spooling.url, [signed()])).answers[0], 'spooled');
 });
 
-test('everything that is described was seen, and every problem of the code is described', () => {
+test('every described response was seen, and every problem in the code is described', () => {
   expect(new Set([...seen.values()].map(({ status }) => String(status)))).toEqual(
     new Set(Object.keys(responses)),
   );

@@ -1,5 +1,6 @@
 /**
- * The processor on a real broker: what passes, what is parked, and what it takes and gives back.
+ * The processor on a real broker: what it forwards, what becomes a dead letter, and which
+ * partitions it takes and returns.
  */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -61,7 +62,7 @@ const processed = async (...records: readonly KeyedRecord[]) => {
 const headersOf = (headers: readonly (readonly [string, Buffer | null])[]) =>
   Object.fromEntries(headers.map(([name, value]) => [name, value?.toString()]));
 
-test("the vendor's sample of 2024 passes, typed, once, however often it comes", async () => {
+test("the vendor's sample of 2024 is forwarded, typed, once, however often it is sent", async () => {
   const sample = sampleText('publication-succeeded');
   const fates = await processed(rawOf(sample), rawOf(sample), rawOf(sample));
   expect(fates.map(({ outcome }) => outcome)).toEqual(['FORWARDED', 'DUPLICATE', 'DUPLICATE']);
@@ -101,7 +102,7 @@ test.each([
   expect(outputs.map((one) => one.kind)).toEqual([kind]);
 });
 
-test('garbage put straight on raw ends in the dead letters with its bytes untouched, and the partition goes on', async () => {
+test('garbage written to raw becomes a dead letter with its bytes unchanged, and the partition continues', async () => {
   const key = 'same-partition';
   const unknownSchema = Buffer.from([0, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3]);
   const garbage: KeyedRecord[] = [
@@ -154,7 +155,7 @@ test('another event type is ignored and counted', async () => {
   expect(metrics).toMatch(/voucherbus_events_total\{outcome="dead-letter",reason="not-avro"\} 1/);
 });
 
-test('it is ready and alive, and shows its lag', async () => {
+test('the processor is ready and alive, and reports its lag', async () => {
   expect((await fetch(`${processor.admin}/livez`)).status).toBe(200);
   const ready = await fetch(`${processor.admin}/readyz`);
   expect([ready.status, await ready.json()]).toEqual([
@@ -179,7 +180,7 @@ test("the journal's ranges join end to end, and end where the group's offsets ar
   }
 });
 
-test('a second processor takes its share, and gives it back when it leaves', async () => {
+test('a second processor takes its share, and the first one gets it back when the second leaves', async () => {
   const second = await deployment.start('processor');
   const assigned = async (admin: string) =>
     /voucherbus_assigned_partitions (\d)/.exec(await (await fetch(`${admin}/metrics`)).text())?.[1];
@@ -192,7 +193,7 @@ test('a second processor takes its share, and gives it back when it leaves', asy
   await until(async () => (await assigned(processor.admin)) === '2', 'the first has both again');
 });
 
-test('on SIGTERM it finishes, leaves the group, and another takes over at once with the memory of all ids', async () => {
+test('on SIGTERM a processor finishes and leaves the group, and another one takes over at once with all ids', async () => {
   processor.child.kill('SIGTERM');
   expect(await processor.child.exited).toBe(0);
   expect(processor.child.output()).toContain('"msg":"stopped"');

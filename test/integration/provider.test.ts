@@ -32,7 +32,7 @@ const bodyFor = (publicationId: string, subscription: number) =>
 
 const outage = { from: hour, to: 26 * hour };
 
-test('Kafka is away for 25 hours, answers get lost, every webhook comes to two bridges at once: none is disabled, each publication comes once', async () => {
+test('Kafka is unreachable for 25 hours, responses get lost, every webhook goes to two bridges: no webhook is disabled, each publication is forwarded once', async () => {
   const random = seeded(seedOf());
   await using deployment = await aDeployment(3);
   await using world = await doors(join(directory, 'a'));

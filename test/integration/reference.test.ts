@@ -58,7 +58,7 @@ const eventNow = async (publicationId: string) => {
   }, `${publicationId} came out`);
 };
 
-test('an event carries what is known, with the version; a change and a removal reach the running processor', async () => {
+test('an event carries the reference data with its version; a change and a removal reach the running processor', async () => {
   expect(await eventNow('pub_before')).toMatchObject({
     topic: 'other',
     event: { reference: null, complete: true },

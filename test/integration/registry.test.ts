@@ -1,6 +1,6 @@
 /**
- * A server that answers at SCHEMA_REGISTRY_URL but is not a registry: no answer of it is believed,
- * and no request waits for ever.
+ * A server that responds at SCHEMA_REGISTRY_URL but is not a registry: none of its responses
+ * counts, and no request waits forever.
  */
 
 import { createServer, type RequestListener } from 'node:http';
@@ -50,7 +50,7 @@ test.each([
   }
 });
 
-test.each([40401, 40402, 40403])('its own error code %i is an answer', async (code) => {
+test.each([40401, 40402, 40403])('its own error code %i is a response', async (code) => {
   await using place = await inItsPlace((_, response) => {
     response
       .writeHead(404, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
@@ -60,7 +60,7 @@ test.each([40401, 40402, 40403])('its own error code %i is an answer', async (co
   expect(await place.registry.idOf('raw-value', text)).toBeUndefined();
 });
 
-test('schemas check finds no schema compatible at an address that is no registry', async () => {
+test('schemas check reports no schema as compatible at an address that is not a registry', async () => {
   await using deployment = await aDeployment(1);
   await using place = await inItsPlace((_, response) => {
     response.writeHead(404).end('default backend - 404');
@@ -72,7 +72,7 @@ test('schemas check finds no schema compatible at an address that is no registry
   expect(messages).not.toContain('compatible');
 });
 
-test('a registry that accepts and does not answer: the start gives up when START_TIMEOUT says', async () => {
+test('a registry that accepts and does not respond: the start gives up after START_TIMEOUT', async () => {
   await using deployment = await aDeployment(1);
   await using place = await inItsPlace(() => {});
   const env = { ...deployment.env, SCHEMA_REGISTRY_URL: place.url, START_TIMEOUT: '3s' };

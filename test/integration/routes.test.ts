@@ -22,7 +22,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 const routed = async ({ readAll, prefix }: Deployment, suffix: string) =>
   readAll(`${prefix}.publications.${suffix}`);
 
-test('events go where the file says: several topics, by customer, once for each voucher; what fits nothing is parked', async () => {
+test('events follow the routes file: several topics, by customer, once per voucher; an event without a route becomes a dead letter', async () => {
   await writeFile(
     file,
     `match: all
@@ -72,7 +72,7 @@ default: park
   ]);
 });
 
-test('check tells a mistake with its line, and a topic that is missing; try tells what would change', async () => {
+test('check reports mistakes with their lines, and missing topics; try reports what would change', async () => {
   await using deployment = await aDeployment(2);
   const { url } = await deployment.start('bridge');
   for (let i = 0; i < 6; i += 1) {
@@ -117,7 +117,7 @@ test('check tells a mistake with its line, and a topic that is missing; try tell
   expect((await routes('try', file, '--sample', sample)).messages).toContain(`after   ${presents}`);
 });
 
-test('changed again and again under load: nothing is lost or repeated, each event went by one version, and what cannot be used changes nothing', async () => {
+test('routes change repeatedly under load: nothing is lost or repeated, each event follows one version, and an invalid file changes nothing', async () => {
   const toTopic = (suffix: string) => `match: first\nroutes: []\ndefault: ${suffix}\n`;
   await writeFile(file, 'match: all\nroutes: [{ name: both, to: [red, blue] }]\ndefault: park\n');
   await using deployment = await aDeployment(3, { ROUTES_FILE: file });

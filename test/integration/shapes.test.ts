@@ -86,7 +86,7 @@ test.each(shapes)('$name', ({ name, body, fate }) => {
   }
 });
 
-test('nothing came out that no shape asks for', () => {
+test('nothing was forwarded that no shape expects', () => {
   expect(outputs).toHaveLength(shapes.filter(({ fate }) => 'topic' in fate).length);
   expect(letters).toHaveLength(shapes.filter(({ fate }) => 'parked' in fate).length);
 });

@@ -35,7 +35,7 @@ const spooling = (port: number) => ({
 const idsOnRaw = async ({ readAll, catalog }: Deployment) =>
   (await readAll(catalog.raw)).map(({ key }) => String(key));
 
-test('Kafka goes away: webhooks are answered 202 from the spool, survive kill -9, and follow in order when Kafka is back', async () => {
+test('without Kafka webhooks get 202 from the spool, survive kill -9, and follow in order when Kafka is reachable', async () => {
   await using deployment = await aDeployment(1);
   const proxy = await startProxy(kafka(), { isKafka: true });
   const first = await deployment.start('bridge', spooling(proxy.port));
@@ -68,7 +68,7 @@ test('Kafka goes away: webhooks are answered 202 from the spool, survive kill -9
   }, 'it goes straight through again');
 });
 
-test('a bridge that starts while Kafka and the registry are away takes webhooks all the same, stops when told, and the next one brings them to Kafka', async () => {
+test('a bridge that starts while Kafka and the registry are unreachable accepts webhooks, stops on SIGTERM, and the next bridge writes them to Kafka', async () => {
   await using deployment = await aDeployment(1);
   const [kafkaPort, registryPort] = [await freePort(), await freePort()];
   const registry = new URL(process.env['SCHEMA_REGISTRY_URL'] ?? '');
@@ -106,7 +106,7 @@ test('a bridge that starts while Kafka and the registry are away takes webhooks 
   }, 'it goes straight through');
 });
 
-test('a bridge that started without Kafka and then finds its topics unfit stops, and says what to do', async () => {
+test('a bridge that started without Kafka and then finds unfit topics stops with the command to run', async () => {
   await using deployment = await aDeployment(1);
   const port = await freePort();
   const { child, url } = await deployment.start('bridge', {
@@ -119,7 +119,7 @@ test('a bridge that started without Kafka and then finds its topics unfit stops,
   expect(child.output()).toContain('topic none-such.webhooks.raw does not exist');
 });
 
-test('under load Kafka goes away and comes back: everything that was acknowledged is on raw, and nothing was refused', async () => {
+test('under load Kafka becomes unreachable for a while: everything acknowledged is on raw, and nothing was refused', async () => {
   await using deployment = await aDeployment(3);
   let proxy = await startProxy(kafka(), { isKafka: true });
   const { port } = proxy;
@@ -158,7 +158,7 @@ const clock = (ms: number) => ({
   CLOCK: `0:${ms}`,
 });
 
-test('a bridge whose clock is two hours ahead stores webhooks all the same, says so, and what it spooled is sent by one whose clock is right', async () => {
+test('a bridge whose clock is two hours ahead stores webhooks nevertheless and reports it, and its spool is sent by a bridge with the right clock', async () => {
   await using deployment = await aDeployment(1);
   const ahead = await deployment.start('bridge', clock(2 * 3_600_000));
   expect((await post(ahead.url, aBody({ publicationId: 'pub_1' }))).body['status']).toBe('stored');
@@ -167,7 +167,7 @@ test('a bridge whose clock is two hours ahead stores webhooks all the same, says
   ahead.child.kill('SIGTERM');
   await ahead.child.exited;
 
-  // Spooled two hours ahead, while Kafka is away …
+  // Spooled two hours ahead, while Kafka is unreachable …
   const proxy = await startProxy(kafka(), { isKafka: true });
   const away = spooling(proxy.port);
   const { NODE_OPTIONS, CLOCK } = clock(2 * 3_600_000);
@@ -189,7 +189,7 @@ test('a bridge whose clock is two hours ahead stores webhooks all the same, says
 });
 
 test.each(['with', 'without'])(
-  'a webhook that raw refuses for good, %s a spool: others are stored beside it, and 202 is said only if it is kept',
+  'a webhook that raw refuses for good, %s a spool: the others are stored, and it gets 202 only if it is kept',
   async (way) => {
     await using deployment = await aDeployment(1);
     const spool = way === 'with' ? { SPOOL_DIR: directory } : {};

@@ -1,4 +1,4 @@
-/** What the commands say when something is missing, and what they do to topics and schemas. */
+/** The commands' messages when something is missing, and their changes to topics and schemas. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ const fresh: Environment = {
 };
 
 test.each(['bridge', 'processor'])(
-  'the %s says everything that is wrong with its configuration',
+  'the %s reports every problem of its configuration',
   async (name) => {
     const { code, messages } = await run([name], {
       PATH: process.env['PATH'],
@@ -36,7 +36,7 @@ test.each(['bridge', 'processor'])(
 );
 
 test.each(['bridge', 'processor'])(
-  'without Kafka the %s waits as long as it was told, says for what, and gives up',
+  'without Kafka the %s waits for START_TIMEOUT, reports for what, and gives up',
   async (name) => {
     const brokers = `127.0.0.1:${await freePort()}`;
     const { code, output, messages } = await run([name], { ...fresh, KAFKA_BROKERS: brokers });
@@ -74,7 +74,7 @@ test('without its schemas a service names the subjects and the command to run; w
   expect(dead.messages).not.toContain('    at ');
 });
 
-test('a service whose log nobody reads any more still ends on SIGTERM', async () => {
+test('a service whose log has no reader any more still ends on SIGTERM', async () => {
   await using deployment = await aDeployment(1);
   const port = await freePort();
   const child = spawn(process.execPath, ['src/main.ts', 'bridge'], {
@@ -92,7 +92,7 @@ test('a service whose log nobody reads any more still ends on SIGTERM', async ()
   expect(code).toBe(0);
 });
 
-test('a port that is taken is named with its setting', async () => {
+test('a port in use is reported with its setting', async () => {
   await using deployment = await aDeployment(1);
   const { admin } = await deployment.start('bridge');
   const { code, messages } = await run(['bridge'], {
@@ -115,7 +115,7 @@ test.each(['1', '2'])("the bridge's own port too, with %s workers", async (worke
   expect(messages).toContain('(BRIDGE_PORT)');
 });
 
-test('topics: plan shows, apply makes, a second plan has nothing to do, growth of raw is refused', async () => {
+test('topics: plan shows, apply creates, a second plan is empty, growth of raw is refused', async () => {
   const env = { ...fresh, TOPIC_PREFIX: `topics-${Date.now()}` };
   const raw = `${env.TOPIC_PREFIX}.webhooks.raw`;
   expect((await run(['topics', 'plan'], env)).messages).toContain(
@@ -136,7 +136,7 @@ test('topics: plan shows, apply makes, a second plan has nothing to do, growth o
   );
 });
 
-test('schemas: check names what is missing, register registers with its compatibility, an unfit version is told', async () => {
+test('schemas: check names missing ones, register registers with the compatibility, an incompatible version is reported', async () => {
   const env = { ...fresh, TOPIC_PREFIX: `schemas-${Date.now()}` };
   const missing = await run(['schemas', 'check'], env);
   expect(missing.code).toBe(1);
@@ -152,7 +152,7 @@ test('schemas: check names what is missing, register registers with its compatib
   expect(await run(['schemas', 'check'], env)).toMatchObject({ code: 0 });
 });
 
-test('the registry refuses a schema that would break readers, and check tells so beforehand', async () => {
+test('the registry refuses a schema that would break readers, and check reports it beforehand', async () => {
   await using deployment = await aDeployment(1);
   const { registry, catalog } = deployment;
   const subject = subjectOf(catalog.publications.other);
@@ -175,7 +175,7 @@ test('the registry refuses a schema that would break readers, and check tells so
   expect(await registry.schemaText(2_000_000_000)).toBeUndefined();
 });
 
-test('a command that does not exist is answered with those that do', async () => {
+test('an unknown command prints the known ones', async () => {
   const { code, messages } = await run(['procesor'], {});
   expect(code).toBe(2);
   expect(messages).toContain('there is no command "procesor"');
@@ -195,7 +195,7 @@ test('a service with workers that waits for Kafka ends at once on SIGTERM', asyn
   expect(performance.now() - startedAt).toBeLessThan(30_000);
 });
 
-test('a bridge that may open fewer files than it may have connections says so', async () => {
+test('a bridge that may open fewer files than CONNECTIONS_MAX warns at start', async () => {
   await using deployment = await aDeployment(1, { CONNECTIONS_MAX: '100000', START_TIMEOUT: '1s' });
   const main = new URL('../../src/main.ts', import.meta.url).pathname;
   const script = `ulimit -n 5000; exec "${process.execPath}" "${main}" bridge`;

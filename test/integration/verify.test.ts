@@ -32,7 +32,7 @@ async function threeFates({ client, catalog, prefix }: Deployment) {
   };
 }
 
-test('committed, aborted and open records are told apart by the markers in the log', async () => {
+test('committed, aborted and open records are distinguished by the markers in the log', async () => {
   await using deployment = await aDeployment(1);
   const close = await threeFates(deployment);
   const { reader, catalog, admin, registry, prefix: group, partitions } = deployment;
@@ -44,14 +44,14 @@ test('committed, aborted and open records are told apart by the markers in the l
     ['c', 'committed'],
     ['d', 'open'],
   ]);
-  const scene = { reader, admin, registry, catalog, group, partitions };
-  const snapshot = await takeSnapshot(scene, new Map());
+  const source = { reader, admin, registry, catalog, group, partitions };
+  const snapshot = await takeSnapshot(source, new Map());
   expect([snapshot.abortedRecords, snapshot.open.length]).toEqual([1, 1]);
   expect([snapshot.shownWrongly, snapshot.hiddenWrongly]).toEqual([[], []]);
   await close();
 });
 
-test('`voucherbus verify` with processors of its own, one of them killed: exactly once, as JSON; and nothing of it stays', async () => {
+test('`voucherbus verify` with its own processors, one of them killed: exactly once, as JSON, and nothing is left', async () => {
   const args = ['verify', '--count', '500', '--kills', '1', '--json', '--seed', '7'];
   const child = startChild(args, { ...process.env, SESSION_TIMEOUT: '6s' });
   const code = await child.exited;
@@ -62,7 +62,7 @@ test('`voucherbus verify` with processors of its own, one of them killed: exactl
   expect(verdict.invariants.length).toBeGreaterThanOrEqual(12);
 });
 
-test('`voucherbus verify --url` judges what it sent through a running deployment, and a bridge that takes nothing proves nothing', async () => {
+test('`voucherbus verify --url` checks what it sent through a running deployment; a bridge that accepts nothing is an error', async () => {
   await using deployment = await aDeployment(3);
   const bridge = await deployment.start('bridge');
   await deployment.start('processor');

@@ -48,7 +48,7 @@ const partsOf = async (admin: string) => {
   return { status: response.status, parts: ((await response.json()) as { parts: object }).parts };
 };
 
-test('two workers of one processor share the partitions; one is killed again and again under load and replaced; every event comes out once, and no counter shrinks', async () => {
+test('two workers of one processor share the partitions; one is killed repeatedly under load and replaced; every event is forwarded once, and no counter decreases', async () => {
   await using deployment = await aDeployment(4, two);
   const bridge = await deployment.start('bridge');
   const processor = await deployment.start('processor');
@@ -84,11 +84,11 @@ test('two workers of one processor share the partitions; one is killed again and
   expect(await metric(processor.admin, 'voucherbus_assigned_partitions')).toBe(4);
   processor.child.kill('SIGTERM');
   expect(await processor.child.exited).toBe(0);
-  // Each that was alive at the end gave its work back by itself.
+  // Each worker that was alive at the end stopped on its own.
   expect(processor.child.output().match(/"msg":"stopped"/g)).toHaveLength(3);
 });
 
-test('a worker that is killed is taken out of the group at once: its partitions do not wait for its session to end', async () => {
+test('a killed worker is removed from the group at once: its partitions do not wait for its session', async () => {
   await using deployment = await aDeployment(4, { ...two, SESSION_TIMEOUT: '5m' });
   const bridge = await deployment.start('bridge');
   const processor = await deployment.start('processor');
@@ -137,7 +137,7 @@ test.each(['bridge', 'processor'] as const)(
 );
 
 test.each(['bridge', 'processor'])(
-  'what keeps a %s from starting is said once, not by each worker',
+  'a reason that prevents the start of a %s is printed once, not by each worker',
   async (name) => {
     const { code, messages } = await run([name], {
       ...process.env,
@@ -153,7 +153,7 @@ test.each(['bridge', 'processor'])(
   },
 );
 
-test('workers that die again and again are given up, and the command fails', async () => {
+test('workers that die repeatedly end the command with an error', async () => {
   await using deployment = await aDeployment(1, two);
   const { child } = await deployment.start('processor');
   const killing = setInterval(() => {
@@ -163,7 +163,7 @@ test('workers that die again and again are given up, and the command fails', asy
   expect(child.output()).toContain('has died several times in a row, last with signal SIGKILL');
 });
 
-test('two workers of one bridge share a port, and either may be killed: what was acknowledged is on raw, and no connection is refused', async () => {
+test('two workers of one bridge share a port, and each may be killed: everything acknowledged is on raw, and no connection is refused', async () => {
   await using deployment = await aDeployment(2, two);
   const bridge = await deployment.start('bridge');
   const load = startLoad([bridge.url], 30);
@@ -182,12 +182,12 @@ test('two workers of one bridge share a port, and either may be killed: what was
   }
   await load.stop();
   await allOnRaw(load, deployment);
-  // Those whose connection ended with their worker got no answer; nobody was told no.
+  // Webhooks whose connection ended with their worker got no response; none was refused.
   expect([...load.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([]);
   await expect(fetch(bridge.url)).resolves.toMatchObject({ status: 405 });
 });
 
-test('each worker of a bridge spools for itself; a bridge with fewer workers brings all of it to Kafka', async () => {
+test('each worker of a bridge has its own spool; a bridge with fewer workers writes all of it to Kafka', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
   await using deployment = await aDeployment(1);
   await using away = await doors(directory);
@@ -218,7 +218,7 @@ test('each worker of a bridge spools for itself; a bridge with fewer workers bri
   await rm(directory, { recursive: true, force: true });
 });
 
-test('two bridges with workers cannot share a spool, and the second says so', async () => {
+test('two bridges with workers cannot share a spool: the second does not start', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'voucherbus-spool-'));
   await using deployment = await aDeployment(1, two);
   await deployment.start('bridge', { SPOOL_DIR: directory });
@@ -233,7 +233,7 @@ test('two bridges with workers cannot share a spool, and the second says so', as
   await rm(directory, { recursive: true, force: true });
 });
 
-test('SIGTERM to every process of the group, as systemd sends it, is one order to stop: what is half sent is answered', async () => {
+test('SIGTERM to every process of the group, as systemd sends it, stops once: half-sent webhooks get a response', async () => {
   await using deployment = await aDeployment(2, two);
   const bridge = await deployment.start('bridge');
   const processor = await deployment.start('processor');
@@ -275,6 +275,6 @@ test('SIGTERM to every process of the group, as systemd sends it, is one order t
   for (const { answered } of halfSent) expect(await answered).toMatch(/^HTTP\/1.1 202 /);
   expect(await bridge.child.exited).toBe(0);
   expect(await processor.child.exited).toBe(0);
-  // They have left: nobody waits for the end of their sessions.
+  // They have left the group, so their partitions do not wait for the end of their sessions.
   expect(await deployment.admin.memberCount(deployment.prefix)).toBe(0);
 });

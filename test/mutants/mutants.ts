@@ -44,7 +44,7 @@ const failure = (file: string, name: string) => [
 ];
 
 const killedAtEachStep = failure('processes', 'killed at each step');
-const stolenIds = failure('processes', 'somebody else takes');
+const stolenIds = failure('processes', 'another producer takes');
 const zombie = failure('processes', 'stopped for longer than its session');
 
 export const mutants: readonly Mutant[] = [
@@ -428,7 +428,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a dead worker stays in the group until its session ends',
     file: 'workers/supervisor.ts',
     edits: [['        slot.lastWill = message.text;\n', '']],
-    caughtBy: [...integration('workers'), '-t', 'taken out of the group'],
+    caughtBy: [...integration('workers'), '-t', 'removed from the group at once'],
   },
   {
     name: 'the peers of a processor are not watched',
@@ -452,6 +452,6 @@ export const mutants: readonly Mutant[] = [
     name: 'an earlier process at our address stays in the group until its session ends',
     file: 'membership/peers.ts',
     edits: [['isSameAddress(identity, own)', 'false']],
-    caughtBy: failure('processes', 'its own ghost'),
+    caughtBy: failure('processes', 'its dead predecessor'),
   },
 ];

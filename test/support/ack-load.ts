@@ -14,7 +14,7 @@ import { post } from './webhooks.ts';
 export type Load = {
   /** The bodies answered 2xx. */
   readonly acknowledged: ReadonlySet<string>;
-  /** How many of each status; 0 counts those that got no answer. */
+  /** How many of each status; 0 counts those without a response. */
   readonly statuses: ReadonlyMap<number, number>;
   /** The longest time that any answer took. */
   readonly slowestMs: () => number;

@@ -1,7 +1,7 @@
 /**
  * The one seam to brokers and a registry, for the tests, the demo and the benchmarks (design:
  * "Where Kafka comes from"): what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; else containers; else
- * the jars. Whoever uses it cannot tell which.
+ * the jars. Its users cannot tell which.
  */
 
 import { containers } from './containers.ts';
@@ -11,7 +11,7 @@ import type { Brokers, Means, Say } from './way.ts';
 export type Cluster = AsyncDisposable & {
   readonly brokers: string;
   readonly registryUrl: string;
-  /** For people: where it came from. */
+  /** Its origin, for people. */
   readonly origin: string;
 };
 

@@ -129,7 +129,7 @@ export async function metric(admin: string, name: string): Promise<number> {
   return values.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
-/** Looks again and again until the answer is there. @throws Error with the last look, after 60 s */
+/** Repeats the query until it returns something. @throws Error after 60 s */
 export async function until<T>(
   look: () => Promise<T | undefined | false>,
   what: string | (() => string),

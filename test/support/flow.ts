@@ -31,7 +31,7 @@ type FlowOptions = {
   readonly count: number;
   /** … and more until this says so. */
   readonly isEnough?: () => boolean;
-  /** How many are under way at once. */
+  /** How many are in flight at once. */
   readonly concurrency: number;
   readonly perSecond?: number;
   /** @default seedOf() */
@@ -55,9 +55,9 @@ export function startFlow(deployment: Deployment, url: string, options: FlowOpti
   });
   const verdict = async () => {
     await running.done;
-    const scene = { reader, admin, registry, catalog, group, partitions };
-    await settled(scene, settleTimeoutMs, () => {});
-    return check(running.history, await takeSnapshot(scene, new Map()), true);
+    const source = { reader, admin, registry, catalog, group, partitions };
+    await settled(source, settleTimeoutMs, () => {});
+    return check(running.history, await takeSnapshot(source, new Map()), true);
   };
   return {
     begun: running.begun,

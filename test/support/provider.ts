@@ -1,8 +1,8 @@
 /**
  * Voucherify as a sender of webhooks, by its own rules (Introduction to webhooks, voucherify docs):
- * an answer in 10 seconds or none, any 2xx is a success, twelve retries at fixed times after the
- * first attempt, and after the twelfth failure the webhook is disabled: nothing is sent to it any
- * more. Hours pass on a clock of its own, as fast as the answers come.
+ * a response within 10 seconds or none, any 2xx is a success, twelve retries at fixed times after
+ * the first attempt, and after the twelfth failure the webhook is disabled: nothing is sent to it
+ * any more. Hours pass on a clock of its own, as fast as the responses come.
  */
 
 import { signedHeaders } from '../../src/voucherify/signature.ts';
@@ -25,7 +25,7 @@ type Options = {
   /** The body of a publication for one subscription: the send-out's id is different in each. */
   readonly bodyFor: (publicationId: string, subscription: number) => Buffer;
   /**
-   * Whether an answer that came reaches the provider; one that does not is a failure to it, and a
+   * Whether a response reaches the provider. One that does not is a failure for it, and a
    * repeat to us.
    */
   readonly hears: () => boolean;
@@ -34,7 +34,7 @@ type Options = {
 export class Provider {
   readonly subscriptions: readonly Subscription[];
   readonly #options: Options;
-  /** What is to happen when, by the time on the provider's clock. */
+  /** Planned events, by the time on the provider's clock. */
   readonly #agenda = new Map<number, (() => Promise<void>)[]>();
   #now = 0;
 

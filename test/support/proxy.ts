@@ -6,7 +6,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Of Kafka's protocol. */
+/** API keys of Kafka's protocol. */
 export const apis = {
   Produce: 0,
   AddPartitionsToTxn: 24,
@@ -20,9 +20,9 @@ export type Fault =
   | { readonly kind: 'delay'; readonly ms: number }
   /** The connection breaks before it arrives … */
   | { readonly kind: 'cut' }
-  /** … or after it arrived, before its answer. */
-  | { readonly kind: 'drop-answer' }
-  /** The client's connection breaks at once, and the request arrives all the same, much later. */
+  /** The connection breaks after the request arrived, before its response. */
+  | { readonly kind: 'drop-response' }
+  /** The client's connection breaks at once, and the request arrives nevertheless, much later. */
   | { readonly kind: 'hold'; readonly ms: number };
 
 export type Proxy = AsyncDisposable & {
@@ -76,7 +76,7 @@ export async function startProxy(
         case 'cut':
           client.destroy();
           break;
-        case 'drop-answer':
+        case 'drop-response':
           broker.removeAllListeners('data');
           broker.once('data', () => client.destroy());
           broker.write(frame);

@@ -1,4 +1,4 @@
-/** A record batch by itself; in src it is written straight into the request. */
+/** Encodes a record batch alone; in src it is written straight into the request. */
 
 import { ByteWriter } from '../../src/kafka/protocol/bytes.ts';
 import {

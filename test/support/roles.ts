@@ -72,7 +72,9 @@ export async function isWhole({ client, catalog }: Deployment): Promise<void> {
   }
 }
 
-/** What `kafka-leader-election --election-type preferred` asks for: ElectLeaders, version 0. */
+/**
+ * Sends the request of `kafka-leader-election --election-type preferred`: ElectLeaders, version 0.
+ */
 export async function electPreferredLeaders({
   client,
   catalog,

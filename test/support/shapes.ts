@@ -1,14 +1,14 @@
 /**
- * Every shape in which Voucherify sends something, and what becomes of it: the oracle. Sources: the
- * vendor's own examples (src/voucherify/samples), and bodies derived from its published schemas and
- * its pages on project settings and distribution webhooks (docs.voucherify.io, 2026-08).
+ * The oracle: every shape in which Voucherify sends something, and its expected outcome. Sources:
+ * the vendor's own examples (src/voucherify/samples), and bodies derived from its published schemas
+ * and its pages on project settings and distribution webhooks (docs.voucherify.io, 2026-08).
  */
 
 import { sampleText, sampleWebhook } from '../../src/voucherify/sample.ts';
 
 type Json = Record<string, unknown>;
 
-/** What becomes of it. `event`: of the output event, what matters to the shape. */
+/** The expected outcome. `event`: the fields of the output event that matter to the shape. */
 type Fate =
   | { readonly topic: string; readonly publicationId: string; readonly event: object }
   | { readonly parked: string }

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 type Behaviour = {
-  /** Before every answer. */
+  /** Delay of every response. */
   delayMs: number;
   /** Answered so, whatever is asked. */
   status: number;
@@ -21,9 +21,9 @@ type Behaviour = {
 export type VendorApi = AsyncDisposable & {
   readonly url: string;
   readonly behaviour: Behaviour;
-  /** What was asked for, in order, as campaigns/ID. */
+  /** The requested paths, in order, as campaigns/ID. */
   readonly asked: string[];
-  /** The most requests that were under way at once. */
+  /** The most requests that were in flight at once. */
   readonly mostAtOnce: () => number;
 };
 

@@ -1,4 +1,4 @@
-/** What a way to Kafka and a registry is, and the version of Kafka that all of them give. */
+/** A way to get Kafka and a registry, and the Kafka version that all of them give. */
 
 export type Say = (line: string) => void;
 
@@ -11,9 +11,9 @@ export type Way = (say: Say) => Promise<Means | undefined>;
  */
 export type Access = 'open' | 'oauth';
 
-/** What an open way can start. */
+/** The clusters that an open way can start. */
 export type Means = {
-  /** For people: where it comes from. */
+  /** Its origin, for people. */
   readonly origin: string;
   readonly startBrokers: (count: 1 | 3, access?: Access) => Promise<Brokers>;
   readonly startRegistry: () => Promise<Registry>;

@@ -102,7 +102,10 @@ const pure = [
   'workers/restart-policy.ts',
 ].map((file) => `src/${file}`);
 
-/** Of node:net, pure files use only BlockList; of node:module only what loads a native function. */
+/**
+ * Node's modules for pure files: of node:net only BlockList; of node:module only what loads a
+ * native function.
+ */
 const pureModules = [
   '@node-rs/crc32',
   'node:net',

@@ -7,9 +7,9 @@ import { findingsInPage, findingsInSource } from '../support/prose.ts';
 const exempt = ['test/support/prose.ts', 'test/unit/prose.test.ts'];
 const sources = globSync('{src,test,bench}/**/*.ts').filter((file) => !exempt.includes(file));
 const pages = globSync('**/*.md', { exclude: ['node_modules/**', '.cache/**', 'bench/peers/**'] });
-const others = globSync('{schemas/*,.ci/*,Makefile,Dockerfile,docker-compose.yml}').filter(
-  (file) => !file.endsWith('.md'),
-);
+const others = globSync(
+  '{schemas/*.*,.ci/run,.ci/*.sh,Makefile,Dockerfile,docker-compose.yml}',
+).filter((file) => !file.endsWith('.md'));
 
 const listOf = (file: string, findings: ReturnType<typeof findingsInPage>) =>
   findings.map(({ line, problem }) => `${file}:${line}: ${problem}`);

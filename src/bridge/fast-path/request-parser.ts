@@ -1,7 +1,7 @@
 /**
- * A request as a webhook's sender writes it, read at once: a POST over HTTP/1.1 with its length,
- * and with nothing that changes how it is to be read. What is read here is what Node's server reads
- * (a property test holds both against each other); what it would refuse, or might, is not plain.
+ * Parses a request that webhook senders usually write: a POST over HTTP/1.1 with a content length,
+ * complete up to its body, without anything that changes how it is read. A property test compares
+ * it with Node's parser. A request that Node would refuse, or might refuse, is not parsed.
  */
 
 import { signatureHeader } from '../../voucherify/signature.ts';
@@ -12,12 +12,12 @@ export type FastPathRequest = {
   readonly contentLength: string;
   readonly forwardedFor: string | undefined;
   readonly signature: string | undefined;
-  /** Where in the bytes the body begins, and where it ends. */
+  /** Offset of the body's first byte, and of the byte after its last. */
   readonly bodyFrom: number;
   readonly bodyTo: number;
 };
 
-/** Longer heads are left to Node's server, which counts headers and bytes. */
+/** Node's server handles longer heads. It limits headers and bytes. */
 const longestHead = 4 * 1024;
 
 const ascii = (text: string) => Buffer.from(text, 'latin1');
@@ -29,8 +29,8 @@ const slash = 0x2f;
 const colon = 0x3a;
 
 /**
- * For each byte what it is in such a part of the head, or 0 where it has no place there (RFC 9112,
- * 3 and 5, without what is obsolete there).
+ * Maps each byte to its meaning in a part of the head; 0 if it is not allowed there (RFC 9112, 3
+ * and 5, without obsolete forms).
  */
 type Alphabet = Uint8Array;
 
@@ -42,26 +42,26 @@ const alphabetOf = (characters: string): Alphabet => {
 const letters = 'abcdefghijklmnopqrstuvwxyz';
 const printable = String.fromCharCode(...Array.from({ length: 0x7f - 0x21 }, (_, i) => 0x21 + i));
 
-/** Of a target. */
+/** Bytes of a request target. */
 const visible = alphabetOf(printable);
-/** Of a header's value. */
+/** Bytes of a header's value. */
 const text = alphabetOf(`${printable} \t`);
-/** Of a header's name: each letter is its lower case. */
+/** Bytes of a header's name: each letter maps to its lower case. */
 const token = alphabetOf(`!#$%&'*+.^_\`|~-0123456789${letters}`);
 for (const letter of ascii(letters)) token[letter - 0x20] = letter;
 
-/** What is read, each at most once. */
+/** Headers that are read, each at most once. */
 const read = ['host', 'content-length', 'content-type', 'x-forwarded-for', signatureHeader];
 
-/** What changes how the message is read, or what follows it. */
+/** Headers that change how the message, or what follows it, is read. */
 const notPlain = ['expect', 'proxy-connection', 'transfer-encoding', 'upgrade'];
 
 const connection = read.length;
 const known = [...read, 'connection', ...notPlain].map(ascii);
 
 /**
- * @param bytes of a connection, from where a request begins; the body need not be there yet.
- * Undefined: it is not plain, or not known to be.
+ * @param bytes received from a connection, from the start of a request; the body may be incomplete
+ * @returns undefined if Node's HTTP server must handle the request
  */
 export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
   const urlFrom = post.length;
@@ -99,7 +99,7 @@ export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
   };
 }
 
-/** Where, from there on, the first byte stands that the alphabet has not. */
+/** Returns the offset of the first byte that the alphabet does not have. */
 function endOf(alphabet: Alphabet, bytes: Buffer, from: number): number {
   const end = Math.min(bytes.length, longestHead);
   let at = from;
@@ -112,7 +112,7 @@ function stands(what: Buffer, bytes: Buffer, at: number): boolean {
   return true;
 }
 
-/** Which of the known names that is; -1 where none. */
+/** Returns which of the known names it is; -1 if none. */
 function outcomeLabel(bytes: Buffer, from: number, to: number): number {
   return known.findIndex((name) => {
     if (name.length !== to - from) return false;

@@ -1,6 +1,6 @@
 /**
- * The format of a spool segment: frames of length, CRC-32C and payload. Tells torn and damaged
- * frames from whole ones. Pure.
+ * The format of a spool segment: frames of length, CRC-32C and payload. Distinguishes torn and
+ * damaged frames from intact ones. Pure.
  */
 
 import { crc32c } from '../../kafka/protocol/crc32c.ts';

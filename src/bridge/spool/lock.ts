@@ -1,4 +1,4 @@
-/** One bridge a spool. */
+/** Makes sure that one bridge uses a spool. */
 
 import { rmSync } from 'node:fs';
 import { mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
@@ -7,14 +7,14 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
 
-/** sun_path, on Linux, with its end. */
+/** The longest path of a Unix socket on Linux (sun_path), including its end. */
 const longestPath = 107;
 
 /**
- * A Unix socket in the directory: it is taken as long as its owner lives, wherever that runs on
- * this machine, and a dead one's can be told by knocking. (Process ids say nothing across
- * containers, in each of which the bridge is number 1.)
- * @throws AppError SPOOL_UNUSABLE, where another bridge has it
+ * Takes the lock: a Unix socket in the directory, held as long as its owner lives, in whatever
+ * container of this host. A connection attempt shows whether the owner is dead. (Process ids say
+ * nothing across containers, because in each the bridge is number 1.)
+ * @throws AppError SPOOL_UNUSABLE if another bridge has it
  */
 export async function takeLock(path: string, host: HostCheck = thisHost): Promise<Server> {
   await expectNoOtherHost(path, host);
@@ -25,19 +25,19 @@ export async function takeLock(path: string, host: HostCheck = thisHost): Promis
 
 export type HostCheck = {
   readonly name: string;
-  /** So often an owner says that it lives. */
+  /** The owner renews its file this often. */
   readonly signEveryMs: number;
 };
 
 const thisHost: HostCheck = { name: hostname(), signEveryMs: 4_000 };
 
-/** Without a sign for so many times as long, an owner on another host is gone. */
+/** An owner on another host is dead after this many intervals without a renewal. */
 const silentSigns = 3;
 
 /**
- * A socket says nothing to another host that has the same volume. So the owner's name stands beside
- * it, in a file whose time it renews; a newcomer from elsewhere watches that for a while. (By
- * whether it changes: the clocks of two hosts and of the volume may disagree.)
+ * Waits for an owner on another host with the same volume, to which a socket says nothing. The
+ * owner's name is in a file whose time it renews; a bridge on another host watches it for a while.
+ * (It watches for changes, because the clocks of two hosts and of the volume may differ.)
  */
 async function expectNoOtherHost(path: string, { name, signEveryMs }: HostCheck): Promise<void> {
   const ownerPath = ownerOf(path);
@@ -59,7 +59,7 @@ async function sign(path: string, server: Server, { name, signEveryMs }: HostChe
   await writeFile(ownerPath, name, { mode: 0o600 });
   const timer = setInterval(() => {
     const now = new Date();
-    utimes(ownerPath, now, now).catch(() => undefined); // a disk that fails is met by the next append
+    utimes(ownerPath, now, now).catch(() => undefined); // the next append reports a failing disk
   }, signEveryMs).unref();
   server.once('close', () => {
     clearInterval(timer);
@@ -94,9 +94,9 @@ const takeoverLimitMs = 10_000;
 const lookAgainMs = 50;
 
 /**
- * Two bridges that start at once may both find the socket of a dead one. If both removed the file,
- * the second would remove the new socket of the first, and both would own the spool. Creating a
- * directory is atomic: only its creator removes the file, after checking again.
+ * Removes the socket of a dead owner. Two bridges that start at once may both find it. If both
+ * removed the file, the second would remove the first one's new socket, and both would own the
+ * spool. Creating a directory is atomic: only its creator removes the file, after checking again.
  */
 async function removeDead(path: string): Promise<void> {
   const takeover = `${path}.takeover`;
@@ -129,8 +129,8 @@ function listenAt(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', reject);
-    // exclusive: of several workers each holds its own, and loses it when it dies; else
-    // node:cluster would have the supervisor hold it.
+    // exclusive: each worker has its own socket, and loses it when it dies; otherwise node:cluster
+    // would let the supervisor hold it.
     server.listen({ path, exclusive: true }, () => resolve(server.unref()));
   });
 }

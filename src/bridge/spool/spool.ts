@@ -234,8 +234,8 @@ export class Spool {
     if (!segment.isSent && webhooks.length > 0) await send(webhooks, append);
     segment.isSent = true;
     try {
-      // A torn last frame was never acknowledged. It cannot be told from a damaged one, so it is
-      // kept as well.
+      // A torn last frame was never acknowledged. It cannot be distinguished from a damaged one, so
+      // it is kept as well.
       if (damaged > 0 || goodBytes < length) {
         await rename(path, `${path}.damaged`);
         this.#damaged += Math.max(1, damaged);

@@ -59,10 +59,10 @@ export type BrokerPool = {
   withBroker<T>(use: (found: { nodeId: string; broker: Broker }) => Promise<T>): Promise<T | null>;
 };
 
-/** Of a group (type 0, the default) or of a transactional id (type 1). */
+/** Names a group (type 0, the default) or a transactional id (type 1). */
 export type CoordinatorLookup = { readonly groupId: string; readonly coordinatorType?: number };
 
-export type PartitionMetadata = { readonly partitionId: number; readonly leader: number };
+type PartitionMetadata = { readonly partitionId: number; readonly leader: number };
 
 export type Cluster = {
   readonly brokerPool: BrokerPool;

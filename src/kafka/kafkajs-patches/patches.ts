@@ -18,7 +18,7 @@ import { createSendMessages } from './send-messages.ts';
 
 type Fault = {
   readonly fault: string;
-  /** Where the fault is in kafkajs 2.2.4, or the issue that reports it. */
+  /** The place of the fault in kafkajs 2.2.4, or the issue that reports it. */
   readonly upstream: string;
   readonly kind: 'correctness' | 'availability' | 'performance';
   /** The test that fails without the patch. */

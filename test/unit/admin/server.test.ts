@@ -36,7 +36,7 @@ test('readiness and metrics are read once for all who ask within a second', asyn
   expect(metrics).toBeLessThan(5);
 });
 
-test('a status that cannot be read is an answer, not the end of the process', async () => {
+test('a status that cannot be read is a response, not the end of the process', async () => {
   server = await startAdminServer(
     on,
     {

@@ -102,8 +102,8 @@ test('a failed write fails its own webhooks only', async () => {
   const lost = add(batcher, record('a'), isNotAbandoned);
   const next = add(batcher, record('b'), isNotAbandoned);
   await turns();
-  writes[0]?.complete(new Error('Kafka is away'));
-  await expect(lost).rejects.toThrow('Kafka is away');
+  writes[0]?.complete(new Error('Kafka is unreachable'));
+  await expect(lost).rejects.toThrow('Kafka is unreachable');
   await turns();
   writes[1]?.complete(positions(1));
   expect(await next).toEqual(positions(1)[0]);

@@ -1,6 +1,6 @@
 /**
- * What is encoded into a space is what is encoded into memory of its own, until the space is given
- * back.
+ * Encoding into an arena gives the same bytes as encoding into a Buffer of its own, until the arena
+ * is released.
  */
 
 import fc from 'fast-check';

@@ -1,9 +1,9 @@
-/** What is given back is gone for all who look, and nothing else is. */
+/** Released memory is gone for every Buffer on it, and no other memory is. */
 
 import { expect, test } from 'vitest';
 import { freeNow, release, retain } from '../../../src/buffers/lifetime.ts';
 
-test('what has a single user is gone when it is given back', () => {
+test('memory with a single reference is gone when it is released', () => {
   const bytes = Buffer.alloc(100_000);
   const slice = bytes.subarray(5, 10);
   freeNow(bytes);
@@ -20,7 +20,7 @@ test('what has several users is gone with the last one', () => {
   expect(bytes.length).toBe(0);
 });
 
-test('a slice is not given back, for the rest may have others that use it', () => {
+test('a slice is not freed, because the rest may be in use', () => {
   const bytes = Buffer.alloc(100_000);
   freeNow(bytes.subarray(1));
   expect(bytes.length).toBe(100_000);

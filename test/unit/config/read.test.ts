@@ -118,7 +118,7 @@ test('a secret is never part of a message', () => {
   );
 });
 
-test('the spool must have its turn before the answer is due', () => {
+test('SPOOL_AFTER must be shorter than RESPONSE_TIMEOUT', () => {
   const env = { ...required, SPOOL_AFTER: '3s', RESPONSE_TIMEOUT: '3s' };
   expect(problemsOf({ ...env, SPOOL_DIR: '/spool' })).toContain(
     'SPOOL_AFTER is 3000 ms: expected less than RESPONSE_TIMEOUT (3000 ms)',

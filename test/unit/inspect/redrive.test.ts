@@ -37,7 +37,7 @@ test('the attempt counts up, and travels in headers', () => {
   expect(['ce_id', 'voucherbus.source'].some(isOfLetter)).toBe(false);
 });
 
-test('a letter is told from one with the same number in a topic that was made again', () => {
+test('letters at the same offset of a recreated topic have another name', () => {
   expect(letterName('dlq/0@1', 'tjxwEXBYTzObYXVEfFZTlg')).not.toBe(
     letterName('dlq/0@1', 'x8Dl0E13Rp-cL990qjsyoQ'),
   );

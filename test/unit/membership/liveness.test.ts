@@ -31,7 +31,7 @@ async function aProcess({ onTestFinished }: TestContext, port = 0) {
   return { child, identity: JSON.parse(line) as ProcessIdentity };
 }
 
-/** What is known of it so far. */
+/** Watches a process, and keeps the result. */
 function watch({ onTestFinished }: TestContext, identity: ProcessIdentity) {
   const watching = new AbortController();
   onTestFinished(() => watching.abort());
@@ -44,9 +44,9 @@ function watch({ onTestFinished }: TestContext, identity: ProcessIdentity) {
 }
 
 /** Long enough for the first meeting, and for several attempts to meet again. */
-const aWhile = () => sleep(1_000);
+const aWhile = () => sleep(600);
 
-/** A network between: whoever comes while it is shut is let in and sent away. */
+/** A network in between: while it is shut, it accepts connections and closes them. */
 async function aGate({ onTestFinished }: TestContext, to: number) {
   const sockets = new Set<Socket>();
   let isOpen = true;

@@ -35,7 +35,7 @@ function aGroup() {
       }),
     removeMember: async (memberId) => {
       removed.push(memberId);
-      if (memberId.includes('unlucky')) throw new Error('the coordinator is away');
+      if (memberId.includes('unlucky')) throw new Error('the coordinator is unreachable');
       return true;
     },
     log: createLog('silent', 'processor'),
@@ -89,7 +89,7 @@ test('while the members are not known, the known processes are still watched', a
   const group = aGroup();
   await group.join('own/1', 'b/1');
   await group.updateWhileRebalancing();
-  group.fail(new Error('the coordinator is away'));
+  group.fail(new Error('the coordinator is unreachable'));
   await group.update();
   expect(group.watched()).toEqual(['b']);
   group.fail(undefined);

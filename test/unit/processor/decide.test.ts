@@ -91,7 +91,7 @@ test('a publication forwarded by an earlier batch is a duplicate', () => {
   });
 });
 
-test('a dead letter does not count as seen: mended and sent again, it passes', () => {
+test('a dead letter does not count as seen: corrected and sent again, it is forwarded', () => {
   const memory = state();
   const letter = {
     stage: 'read',
@@ -157,7 +157,7 @@ test('OLDER_THAN_WINDOW=forward lets it pass', () => {
   ).toBe('forward');
 });
 
-test("age is counted in the partition's time: a webhook long under way is not younger for having been stamped early", () => {
+test('age is measured in stream time: an early timestamp does not make a late webhook younger', () => {
   // Received 14 days after its creation, but appended to raw only when the partition had come to
   // day 16: a bridge's spool.
   const created = now - 16 * day;
@@ -211,7 +211,7 @@ const redriven = (letter: string, isStaleAllowed = false) => ({
   redrive: { letter, attempt: 1, by: 'ann', isStaleAllowed },
 });
 
-test('a dead letter that was sent back twice passes once, and the journal says by whom', () => {
+test('a dead letter that was redriven twice is processed once, and the journal names the operator', () => {
   const broken = other(0, {
     kind: 'broken',
     letter: { stage: 'read', reason: 'invalid-json', path: '$', message: '' },
@@ -234,15 +234,15 @@ test('a dead letter that was sent back twice passes once, and the journal says b
   memory.apply(journalRecord);
   const again = decided([{ ...broken, offset: 3, ...redriven('dlq/0@7') }], memory, rules, now);
   expect(again.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
-  // What the bridge sends is another matter: it is parked as often as it comes.
+  // A repeat from the bridge becomes a dead letter each time.
   const anew = decided([{ ...broken, offset: 3 }], memory, rules, now);
   expect(anew.decisions.map(({ kind }) => kind)).toEqual(['dead-letter']);
 });
 
-test('a mended letter passes, and a letter whose publication was delivered meanwhile does not', () => {
+test('a corrected letter is forwarded, unless its publication was delivered meanwhile', () => {
   const memory = state();
-  const mended = { ...arrived(0), ...redriven('dlq/0@7') };
-  const { decisions, journalRecord } = decided([mended], memory, rules, now);
+  const corrected = { ...arrived(0), ...redriven('dlq/0@7') };
+  const { decisions, journalRecord } = decided([corrected], memory, rules, now);
   expect(decisions.map(({ kind }) => kind)).toEqual(['forward']);
   memory.apply(journalRecord);
   const late = decided([{ ...arrived(1), ...redriven('dlq/0@9') }], memory, rules, now);

@@ -8,7 +8,7 @@ function after(commits: number, commitMs: number): Linger {
   return linger;
 }
 
-test('a record that came by itself is followed by no wait', () => {
+test('there is no wait after a single record', () => {
   expect(after(200, 5).after(5, 1, true)).toBe(0);
 });
 

@@ -39,7 +39,7 @@ const delivery = fc.record({
    * than that.
    */
   delay: fc.oneof(fraction(0.1), fraction(3)),
-  /** From the bridge to raw: what waits in a spool while Kafka is away. */
+  /** From the bridge to raw, in a spool while Kafka is unreachable. */
   spooled: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fraction(0.4)),
 });
 const publication = fc.record({
@@ -91,7 +91,10 @@ function arrivalsOf(
     .sort((a, b) => a.appendedAt - b.appendedAt);
 }
 
-/** What a restart brings back: the journal, less what its retention of two windows has taken. */
+/**
+ * Restores the state after a restart from the journal, without what its retention of two windows
+ * has deleted.
+ */
 function restored(journal: readonly JournalRecord[], now: number): PartitionState {
   const first = journal.findIndex(({ processedAt }) => processedAt >= now - 2 * windowMs);
   const kept = first < 0 ? [] : journal.slice(first);

@@ -124,7 +124,7 @@ test.each([
     'or a record could outlive the memory of its id',
   ],
   [
-    'raw lives for ever',
+    'raw is kept forever',
     config('v.webhooks.raw', { 'retention.ms': '-1' }),
     'v.webhooks.raw keeps records for -1 ms',
   ],

@@ -6,7 +6,7 @@ import { SchemaIdWatch } from '../../../src/topics/schema-id-watch.ts';
 const config = readConfig(['topics'], { env: { TOPIC_PREFIX: 'v' }, readFile: () => '' });
 const catalog = createCatalog(config.topics);
 
-test('a registry that was made again, and counts anew, ends the service', async () => {
+test('a recreated registry with new ids ends the service', async () => {
   let first = 1;
   let looks = 0;
   const registry = {
@@ -25,7 +25,7 @@ test('a registry that was made again, and counts anew, ends the service', async 
   watch.stop();
 });
 
-test('a registry that is away changes nothing', async () => {
+test('an unreachable registry changes nothing', async () => {
   let looks = 0;
   const registry = {
     idOf: async () => {

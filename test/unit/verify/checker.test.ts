@@ -139,7 +139,7 @@ test('an ignored event that the journal does not call ignored', () => {
   expect(violationsOf({ journal })).toContain('not journaled as ignored');
 });
 
-test('an output or a raw record that nobody sent', () => {
+test('an output or a raw record that was not sent', () => {
   const outputs = [...snapshot().outputs, { ...at('gifts', 9), id: 'z' }];
   expect(violationsOf({ outputs })).toContain('z: gifts/0@9, no such webhook on raw');
   expect(violationsOf({ outputs }, history(), false)).toBe('');

@@ -11,7 +11,7 @@ const envelope = sampleWebhook({ publicationId: 'pub_1' }) as Record<string, unk
   data: object;
 };
 
-/** What the oracle says becomes of it, as far as this room decides that. */
+/** Returns the oracle's expectation, as far as this module decides it. */
 const fateOf = (body: Buffer) => {
   const webhook = readWebhook(body);
   if (webhook.kind === 'unreadable') return { parked: webhook.reason };

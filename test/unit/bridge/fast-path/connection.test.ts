@@ -168,7 +168,7 @@ test.each([
   expect(context.inFlight.requests).toBe(0);
 });
 
-test('what is sent before the answer is answered after it', async () => {
+test('requests sent before a response are handled after it', async () => {
   const taken = Promise.withResolvers<void>();
   const sent = Promise.withResolvers<void>();
   const { url } = await aServer({
@@ -191,7 +191,7 @@ test('what is sent before the answer is answered after it', async () => {
   expect(received().match(/\{"[bc]":1\}/g)).toEqual(['{"b":1}', '{"c":1}']);
 });
 
-test('what Kafka does not store in time is answered 503, and the connection goes on', async () => {
+test('a webhook that Kafka does not store in time gets 503, and the connection stays open', async () => {
   const held: (() => void)[] = [];
   const store: Store = async (webhooks) => {
     if (held.length === 0) await new Promise<void>((resolve) => held.push(resolve));
@@ -212,8 +212,8 @@ test('what Kafka does not store in time is answered 503, and the connection goes
   expect(await outcomes()).toEqual({ 'not-stored': 1, stored: 1 });
 });
 
-test('a failed write is answered 503', async () => {
-  const { url } = await aServer({ store: () => Promise.reject(new Error('Kafka is away')) });
+test('a failed write gets 503', async () => {
+  const { url } = await aServer({ store: () => Promise.reject(new Error('Kafka is unreachable')) });
   const { answers } = await exchange(url, [request('{}')]);
   expect(answers.map(({ status }) => status)).toEqual([503]);
 });
@@ -265,7 +265,7 @@ test('a connection that never asks anything is closed', async () => {
   expect(received()).toBe('');
 });
 
-test('a bridge that stops says so with its answer', async () => {
+test('a stopping bridge closes the connection with its response', async () => {
   const { url, state } = await aServer();
   state.isStopping = true;
   const { socket, received } = await opened(url);

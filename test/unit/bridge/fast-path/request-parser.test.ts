@@ -6,7 +6,7 @@ import { parseRequest } from '../../../../src/bridge/fast-path/request-parser.ts
 import { signatureHeader } from '../../../../src/voucherify/signature.ts';
 import { exchange } from '../../../support/raw-http.ts';
 
-/** What Node's server makes of bytes: the requests, each with its body. */
+/** The requests that Node's server reads from the bytes, each with its body. */
 const seen: { request: IncomingMessage; body: string }[] = [];
 const server = createServer({ maxHeaderSize: 16 * 1024 }, async (request, response) => {
   const pieces: Buffer[] = [];

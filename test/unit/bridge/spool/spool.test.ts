@@ -241,7 +241,7 @@ test.runIf(isRoot)(
   },
 );
 
-test('while the last segment is leaving, nobody goes behind it', async () => {
+test('while the last segment is being sent, nothing is appended behind it', async () => {
   const spool = await openSpool();
   await spool.append([aWebhook('a')]);
   const gate = Promise.withResolvers<void>();
@@ -365,7 +365,7 @@ test('a path that is too long for the lock is told, with the setting', async () 
 test('of many bridges that start at once after a crash exactly one has the spool', async () => {
   const path = join(directory, 'lock');
   for (let round = 0; round < 10; round += 1) {
-    // A killed bridge leaves its socket behind, and nobody listens on it.
+    // A killed bridge leaves its socket behind, without a listener.
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
     spawnSync(process.execPath, ['-e', script]);
     const taken = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(path)));

@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 const ConsumerGroup = require('kafkajs/src/consumer/consumerGroup');
 const { KafkaJSConnectionError } = require('kafkajs/src/errors');
 
-/** What the stock joinAndSync does, one entry for each call. */
+/** Results of the stock joinAndSync, one per call. */
 let joins: (Error | undefined)[] = [];
 ConsumerGroup.prototype.joinAndSync = async function scripted() {
   const next = joins.shift();

@@ -68,7 +68,7 @@ test("fetched records are those of KafkaJS's own decoder", async () => {
   );
 });
 
-test('the memory of an answer is given back when the messages of all its partitions are done with', async () => {
+test('the memory of a fetch response is freed when the messages of all its partitions are done', async () => {
   const value = Buffer.alloc(Buffer.poolSize, 'v');
   const batch = encodeRecordBatch([{ key: 'k', value }], options);
   const length = Buffer.alloc(4);
