@@ -7,12 +7,12 @@ export KEEP MINUTES
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt up down clean
+.PHONY: help check test unit integration failure stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: node_modules ## format, lint, types, dead code, unit tests: about ten seconds
+check: node_modules ## format, lint, types, dead code, prose, unit tests: about fifteen seconds
 	@npm run -s check
 test: node_modules ## every test, on a real Kafka and registry: containers where there is Docker, else jars
 	@npm run -s test
@@ -24,11 +24,11 @@ failure: node_modules ## the failure suite alone: processes, brokers, network, c
 	@npm run -s failure
 stack: node_modules ## the image and docker-compose.yml: builds, starts, kills a processor, verifies, removes
 	@npm run -s stack
-soak: node_modules ## the failure suite unbounded, again and again with new seeds (MINUTES=60)
+soak: node_modules ## the failure suite unbounded, repeatedly with new seeds (MINUTES=60)
 	@npm run -s soak
 mutants: node_modules ## plants faults one by one and shows that the tests catch each
 	@npm run -s mutants
-demo: node_modules ## the whole flow, shown: broker, registry, bridge, two processors (KEEP=1 keeps it up)
+demo: node_modules ## shows the whole flow: broker, registry, bridge, two processors (KEEP=1 keeps it up)
 	@npm run -s demo
 recovery: node_modules ## how long a partition is silent after each kind of death (about eight minutes)
 	@npm run -s recovery
@@ -42,6 +42,8 @@ endurance: node_modules ## whether anything grows in an hour under an even load 
 	@npm run -s endurance
 bench-quick: node_modules ## whether a change has made the processor slower (under a minute)
 	@npm run -s bench-quick
+docs: node_modules ## renews the generated pages in docs/
+	@npm run -s docs
 fmt: node_modules ## formats, and applies the linter's safe fixes
 	@npm run -s fmt
 up: ## the production-like stack of docker-compose.yml, built from this folder

@@ -21,6 +21,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           // Many of these tests wait for timers and sockets: more workers than cores are faster.
           maxWorkers: 4,
+          testTimeout: 120_000,
         },
       },
       {

@@ -123,9 +123,9 @@ test('the only processor is killed and started again at its address: it does not
   await until(async () => flow.begun() > 500, 'some of it was sent');
   victim.child.kill('SIGKILL');
   await victim.child.exited;
-  const heir = await deployment.start('processor');
+  const successor = await deployment.start('processor');
   await flow.check();
-  expect(await metric(heir.admin, 'voucherbus_assigned_partitions')).toBe(4);
+  expect(await metric(successor.admin, 'voucherbus_assigned_partitions')).toBe(4);
 });
 
 test("another producer takes a partition's transactional id repeatedly: the processor reports it, takes a new lease, and every publication is forwarded once", async () => {

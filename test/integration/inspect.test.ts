@@ -34,20 +34,20 @@ const isDecided = (count: number, of = deployment) =>
   }, `${count} are decided`);
 
 test('a publication that was received three times: forwarded once, a duplicate twice, with its event', async () => {
-  const body = aBody({ publicationId: 'pub_story', campaignType: 'GIFT_VOUCHERS' });
+  const body = aBody({ publicationId: 'pub_traced', campaignType: 'GIFT_VOUCHERS' });
   for (let i = 0; i < 3; i += 1) await post(url, body);
   await isDecided(3);
-  const { code, traces } = await traced('pub_story');
+  const { code, traces } = await traced('pub_traced');
   expect(code).toBe(0);
-  const [story] = traces as [Trace];
-  const [first, ...others] = story.arrivals;
+  const [trace] = traces as [Trace];
+  const [first, ...others] = trace.arrivals;
   expect(first?.receipt).toMatchObject({
     source: 'voucherify',
     secretName: 'main',
-    eventId: 'evpub_story',
+    eventId: 'evpub_traced',
   });
   expect(first?.decision).toMatchObject({ outcome: 'FORWARDED', routesVersion: 'builtin' });
-  const [output] = (await deployment.outputs()).filter(({ key }) => String(key) === 'pub_story');
+  const [output] = (await deployment.outputs()).filter(({ key }) => String(key) === 'pub_traced');
   expect(first?.decision?.positions).toEqual([
     {
       topic: deployment.catalog.publications['gift-vouchers'],
@@ -59,18 +59,18 @@ test('a publication that was received three times: forwarded once, a duplicate t
     ['DUPLICATE', first?.position.offset],
     ['DUPLICATE', first?.position.offset],
   ]);
-  expect(story.events.map(({ event }) => event.publicationId)).toEqual(['pub_story']);
-  const text = (await command('trace', 'pub_story')).messages;
+  expect(trace.events.map(({ event }) => event.publicationId)).toEqual(['pub_traced']);
+  const text = (await command('trace', 'pub_traced')).messages;
   expect(text.match(/(?<=Z {2})\w+/g)).toEqual([
     ...['received', 'forwarded', 'received', 'duplicate', 'received', 'duplicate'],
   ]);
-  expect(text).toContain('"publicationId": "pub_story"');
+  expect(text).toContain('"publicationId": "pub_traced"');
 });
 
 test('an event id or a voucher code is found on raw', async () => {
-  for (const id of ['evpub_story', 'CODE-story0']) {
+  for (const id of ['evpub_traced', 'CODE-traced0']) {
     const { traces } = await traced(id);
-    expect(traces.map(({ key }) => key)).toEqual(['pub_story']);
+    expect(traces.map(({ key }) => key)).toEqual(['pub_traced']);
   }
 });
 
@@ -183,8 +183,8 @@ test('letters are redriven exactly once, although the command is killed, run twi
   expect((await ours('show', newest)).messages).toMatch(/redriven +attempt \d, by /);
   const tooOften = await ours('redrive', '--reason', 'unknown-shape', '--max-attempts', '1');
   expect(tooOften.messages).toContain('50 failed too often (--max-attempts): skipped');
-  const story = await run(['trace', corrected[0] ?? ''], own.env);
-  expect(story.messages).toMatch(
+  const trace = await run(['trace', corrected[0] ?? ''], own.env);
+  expect(trace.messages).toMatch(
     /dead-lettered .*\n.*received .*redriven by .* \(attempt 1\)\n.*forwarded/,
   );
 });

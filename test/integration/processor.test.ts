@@ -43,10 +43,10 @@ const rawOf = (body: Buffer | string, receivedAtMs = Date.now()): KeyedRecord =>
 
 /** Writes records and waits until the journal has decided on all of them. */
 const processed = async (...records: readonly KeyedRecord[]) => {
-  const places = expectStored(await writer.write(records, 10_000));
+  const positions = expectStored(await writer.write(records, 10_000));
   return until(async () => {
     const batches = await deployment.journal();
-    const fates = places.map(({ partition, offset }) => {
+    const decisions = positions.map(({ partition, offset }) => {
       const batch = batches.find(
         (one) => one.partition === partition && one.event.from <= offset && offset < one.event.to,
       )?.event;
@@ -55,7 +55,7 @@ const processed = async (...records: readonly KeyedRecord[]) => {
         entry && { partition, offset, outcome: entry.outcome, label: batch?.labels[entry.label] }
       );
     });
-    return fates.every((fate) => fate !== undefined) && fates;
+    return decisions.every((decision) => decision !== undefined) && decisions;
   }, 'every record is decided');
 };
 
@@ -64,15 +64,15 @@ const headersOf = (headers: readonly (readonly [string, Buffer | null])[]) =>
 
 test("the vendor's sample of 2024 is forwarded, typed, once, however often it is sent", async () => {
   const sample = sampleText('publication-succeeded');
-  const fates = await processed(rawOf(sample), rawOf(sample), rawOf(sample));
-  expect(fates.map(({ outcome }) => outcome)).toEqual(['FORWARDED', 'DUPLICATE', 'DUPLICATE']);
+  const decisions = await processed(rawOf(sample), rawOf(sample), rawOf(sample));
+  expect(decisions.map(({ outcome }) => outcome)).toEqual(['FORWARDED', 'DUPLICATE', 'DUPLICATE']);
   const outputs = (await deployment.outputs()).filter(
     ({ key }) => key?.toString() === 'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
   );
   expect(outputs).toHaveLength(1);
   expect(outputs[0]).toMatchObject({
     kind: 'discount-coupons',
-    partition: fates[0]?.partition,
+    partition: decisions[0]?.partition,
     event: {
       publicationSourceId: 'public_321932',
       occurredAt: Date.parse('2024-02-01T12:54:33.174Z'),
@@ -117,8 +117,8 @@ test('garbage written to raw becomes a dead letter with its bytes unchanged, and
     { ...rawOf('{"type":"publication.succeeded","data":{"publication":{"id":"p"}}}'), key },
     { ...rawOf(aBody({ publicationId: 'pub_behind_garbage' })), key },
   ];
-  const fates = await processed(...garbage);
-  expect(fates.map(({ outcome, label }) => [outcome, label])).toEqual([
+  const decisions = await processed(...garbage);
+  expect(decisions.map(({ outcome, label }) => [outcome, label])).toEqual([
     ['DEAD_LETTERED', 'not-avro'],
     ['DEAD_LETTERED', 'unknown-schema'],
     ['DEAD_LETTERED', 'null-value'],
@@ -141,15 +141,15 @@ test('garbage written to raw becomes a dead letter with its bytes unchanged, and
   ]);
   expect(headersOf(letters[4]?.headers ?? [])).toMatchObject({
     '__streams.errors.topic': deployment.catalog.raw,
-    '__streams.errors.offset': String(fates[4]?.offset),
+    '__streams.errors.offset': String(decisions[4]?.offset),
     'voucherbus.error.reason': 'invalid-publication',
     'voucherbus.error.path': '$.data.publication.created_at',
   });
 });
 
 test('another event type is ignored and counted', async () => {
-  const [fate] = await processed(rawOf(sampleText('voucher-published')));
-  expect(fate).toMatchObject({ outcome: 'IGNORED', label: 'voucher.published' });
+  const [decision] = await processed(rawOf(sampleText('voucher-published')));
+  expect(decision).toMatchObject({ outcome: 'IGNORED', label: 'voucher.published' });
   const metrics = await (await fetch(`${processor.admin}/metrics`)).text();
   expect(metrics).toMatch(/voucherbus_events_total\{outcome="ignore",reason=""\} [1-9]/);
   expect(metrics).toMatch(/voucherbus_events_total\{outcome="dead-letter",reason="not-avro"\} 1/);

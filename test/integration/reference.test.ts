@@ -51,8 +51,8 @@ const eventNow = async (publicationId: string) => {
     for (const topic of topics) {
       const records = await deployment.readAll(`${deployment.prefix}.publications.${topic}`);
       const record = records.find(({ key }) => String(key) === publicationId);
-      const story = record && (await run(['trace', publicationId, '--json'], deployment.env));
-      if (story) return { topic, event: JSON.parse(story.output)[0].events[0].event };
+      const trace = record && (await run(['trace', publicationId, '--json'], deployment.env));
+      if (trace) return { topic, event: JSON.parse(trace.output)[0].events[0].event };
     }
     return undefined;
   }, `${publicationId} came out`);

@@ -62,8 +62,8 @@ default: park
   expect(version).toMatch(/^[0-9a-f]{12}$/);
   const journal = await deployment.journal();
   expect(new Set(journal.map(({ event }) => event.routesVersion))).toEqual(new Set([version]));
-  const story = await run(['trace', 'pub_gift', '--json'], deployment.env);
-  const positions = JSON.parse(story.output)[0].arrivals[0].decision.positions;
+  const trace = await run(['trace', 'pub_gift', '--json'], deployment.env);
+  const positions = JSON.parse(trace.output)[0].arrivals[0].decision.positions;
   expect(positions.map(({ topic }: { topic: string }) => topic.split('.').at(-1)).sort()).toEqual([
     'crm',
     'crm',

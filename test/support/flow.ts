@@ -1,5 +1,5 @@
 /**
- * A stream of webhooks with known publications through a running deployment, and the judgement
+ * A stream of webhooks with known publications through a running deployment, and the verdict
  * afterwards: each exactly once, on its topic.
  */
 

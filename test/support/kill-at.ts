@@ -5,7 +5,7 @@
  */
 
 import { createRequire } from 'node:module';
-import '../../src/kafka/kafkajs.ts'; // the repairs first; what is patched here lies on top of them
+import '../../src/kafka/kafkajs.ts'; // our patches first; these are applied on top of them
 
 export const places = ['after-produce', 'after-offsets', 'commit-sent', 'commit-answered'] as const;
 export type KillPlace = (typeof places)[number];

@@ -9,24 +9,29 @@ import { sampleText, sampleWebhook } from '../../src/voucherify/sample.ts';
 type Json = Record<string, unknown>;
 
 /** The expected outcome. `event`: the fields of the output event that matter to the shape. */
-type Fate =
-  | { readonly topic: string; readonly publicationId: string; readonly event: object }
-  | { readonly parked: string }
-  | { readonly ignored: string };
+type Expected =
+  | {
+      readonly kind: 'forwarded';
+      readonly topic: string;
+      readonly publicationId: string;
+      readonly event: object;
+    }
+  | { readonly kind: 'dead-lettered'; readonly reason: string }
+  | { readonly kind: 'ignored'; readonly eventType: string };
 
-type Shape = { readonly name: string; readonly body: Buffer; readonly fate: Fate };
+type Shape = { readonly name: string; readonly body: Buffer; readonly expected: Expected };
 
-const rows: [name: string, body: unknown, fate: Fate][] = [];
+const rows: [name: string, body: unknown, expected: Expected][] = [];
 
 /** A row whose body is a variation of the vendor's sample, with a publication id of its own. */
 function row(
   name: string,
   change: (webhook: Json & { data: Json & { publication: Json } }) => unknown,
-  fate: (publicationId: string) => Fate,
+  expected: (publicationId: string) => Expected,
 ): void {
   const publicationId = `pub_${String(rows.length).padStart(32, '0')}`;
   const webhook = sampleWebhook({ publicationId, createdAt: '2026-11-20T10:00:00.000Z' });
-  rows.push([name, withIds(change(webhook as never)), fate(publicationId)]);
+  rows.push([name, withIds(change(webhook as never)), expected(publicationId)]);
 }
 
 /** A publication names its vouchers: those that a row puts in the place of the sample's. */
@@ -43,13 +48,14 @@ function withIds(body: unknown): unknown {
   };
 }
 
-const to = (topic: string, event: object) => (publicationId: string) => ({
+const to = (topic: string, event: object) => (publicationId: string): Expected => ({
+  kind: 'forwarded',
   topic,
   publicationId,
   event,
 });
-const parked = (reason: string) => () => ({ parked: reason });
-const ignored = (type: string) => () => ({ ignored: type });
+const deadLettered = (reason: string) => (): Expected => ({ kind: 'dead-lettered', reason });
+const ignored = (eventType: string) => (): Expected => ({ kind: 'ignored', eventType });
 
 type Change = Parameters<typeof row>[1];
 const data =
@@ -86,6 +92,7 @@ rows.push([
   'publication.succeeded, the only whole example that the vendor publishes',
   sampleText('publication-succeeded'),
   {
+    kind: 'forwarded',
     topic: 'discount-coupons',
     publicationId: 'pub_r0413bLwExpB6LE0v286eNVmEpx6NxmP',
     event: { projectId: 'proj_Pr0j3CTs', webhookId: 'whs_0e3aeaf5495c2fd9fb' },
@@ -94,12 +101,12 @@ rows.push([
 rows.push([
   'voucher.published of a loyalty programme',
   sampleText('voucher-published'),
-  { ignored: 'voucher.published' },
+  { kind: 'ignored', eventType: 'voucher.published' },
 ]);
 rows.push([
   'voucher.published of a standalone campaign',
   sampleText('voucher-published.standalone'),
-  { ignored: 'voucher.published' },
+  { kind: 'ignored', eventType: 'voucher.published' },
 ]);
 
 // Envelopes.
@@ -192,9 +199,13 @@ row(
   (webhook) => webhook.data,
   to('discount-coupons', { webhookId: null, projectId: null }),
 );
-row('a raw payload of another design', () => ({ code: 'A', name: 'B' }), parked('unknown-shape'));
-row('a raw payload that is a plain string', () => '  message  ', parked('invalid-json'));
-row('a raw payload that is a JSON string', () => '"message"', parked('unknown-shape'));
+row(
+  'a raw payload of another design',
+  () => ({ code: 'A', name: 'B' }),
+  deadLettered('unknown-shape'),
+);
+row('a raw payload that is a plain string', () => '  message  ', deadLettered('invalid-json'));
+row('a raw payload that is a JSON string', () => '"message"', deadLettered('unknown-shape'));
 row(
   '"Send test webhook": placeholders, no data',
   () => ({
@@ -205,7 +216,7 @@ row(
     data: {},
     source: { id: 'wh_000000000000000000', object: 'webhook' },
   }),
-  parked('no-publication-id'),
+  deadLettered('no-publication-id'),
 );
 row(
   'an event type of the future',
@@ -221,8 +232,12 @@ row(
   }),
   ignored('customer.updated'),
 );
-row('an empty body', () => '', parked('invalid-json'));
-row('a body cut off in the middle', () => '{"type":"publication.succ', parked('invalid-json'));
+row('an empty body', () => '', deadLettered('invalid-json'));
+row(
+  'a body cut off in the middle',
+  () => '{"type":"publication.succ',
+  deadLettered('invalid-json'),
+);
 
 // What may be null or absent.
 for (const key of ['user', 'customer']) {
@@ -272,7 +287,7 @@ row(
   data({ campaign: { id: 'camp_1', campaign_type: 'LUCKY_DRAW', object: 'campaign' } }),
   to('other', { campaign: { type: 'UNKNOWN', typeText: 'LUCKY_DRAW' } }),
 );
-row('publication null', data({ publication: null }), parked('no-publication-id'));
+row('publication null', data({ publication: null }), deadLettered('no-publication-id'));
 row(
   'publication.source_id null',
   publication({ source_id: null }),
@@ -364,7 +379,7 @@ row(
     publication: { ...webhook.data.publication, vouchers_id: ['v_other'] },
     voucher: voucher({ type: 'GIFT_VOUCHER' }),
   }),
-  parked('invalid-publication'),
+  deadLettered('invalid-publication'),
 );
 
 // Vouchers, one or many, and every benefit (schema SimpleVoucher, guides on discounts).
@@ -383,8 +398,12 @@ row(
   }),
   to('discount-coupons', { vouchers: Array.from({ length: 50 }, (_, i) => ({ code: `C-${i}` })) }),
 );
-row('no voucher', data({ vouchers: [] }), parked('invalid-publication'));
-row('a voucher without a code', data({ vouchers: [{ id: 'v_1' }] }), parked('invalid-publication'));
+row('no voucher', data({ vouchers: [] }), deadLettered('invalid-publication'));
+row(
+  'a voucher without a code',
+  data({ vouchers: [{ id: 'v_1' }] }),
+  deadLettered('invalid-publication'),
+);
 const benefit = (name: string, type: string, changes: Json, expected: Json) =>
   row(
     name,
@@ -478,8 +497,8 @@ benefit(
   { kind: 'PERCENT_OFF', percent: 10 },
 );
 
-export const shapes: readonly Shape[] = rows.map(([name, body, fate]) => ({
+export const shapes: readonly Shape[] = rows.map(([name, body, expected]) => ({
   name,
   body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
-  fate,
+  expected,
 }));

@@ -13,7 +13,7 @@ const ask = async (path: string) => {
   return { status: response.status, text: await response.text() };
 };
 
-test('readiness and metrics are read once for all who ask within a second', async () => {
+test('concurrent requests for readiness and metrics share one result', async () => {
   let [statuses, metrics] = [0, 0];
   server = await startAdminServer(
     on,
@@ -52,7 +52,7 @@ test('a status that cannot be read is a response, not the end of the process', a
   expect((await ask('/livez')).status).toBe(200);
 });
 
-test('who holds connections open without end leaves room for the others', async () => {
+test('clients that hold connections open leave enough for the others', async () => {
   server = await startAdminServer(
     on,
     {

@@ -13,7 +13,7 @@ function aLog() {
   return { lines, refusals: new RefusalLog(createLog('info', 'bridge', new Writable({ write }))) };
 }
 
-test('a run of refusals is told once, with its likely causes; single ones are not', () => {
+test('a series of refusals is logged once, with its likely causes; single ones are not', () => {
   const { lines, refusals } = aLog();
   for (let i = 0; i < 9; i += 1) refusals.note(problems.wrongSignature, 'shop', undefined);
   expect(lines).toEqual([]);
@@ -23,7 +23,7 @@ test('a run of refusals is told once, with its likely causes; single ones are no
   expect(lines[0]).toContain('quotes');
 });
 
-test('a webhook that was verified ends the run: what was refused was a stranger', () => {
+test('a verified webhook ends the series: the refused ones were foreign', () => {
   const { lines, refusals } = aLog();
   for (let i = 0; i < 40; i += 1) {
     refusals.note(problems.wrongSignature, 'shop', undefined);
@@ -32,7 +32,7 @@ test('a webhook that was verified ends the run: what was refused was a stranger'
   expect(lines).toEqual([]);
 });
 
-test('a sender that is not allowed is told with the address that was looked at', () => {
+test('a forbidden sender is logged with its address', () => {
   const { lines, refusals } = aLog();
   for (let i = 0; i < 10; i += 1) refusals.note(problems.senderNotAllowed, 'none', '203.0.113.5');
   expect(lines[0]).toContain('203.0.113.5');

@@ -12,7 +12,7 @@ import { Arena } from '../../../src/buffers/arena.ts';
 const encode = createEncoder<string>(typeOf('"string"'), 7);
 const sizes = fc.array(fc.oneof(fc.nat(3_000), fc.nat(700_000)), { minLength: 1, maxLength: 30 });
 
-test('values of any size: those that share a slab, and those larger than one', () => {
+test('values of any size: those that share a chunk, and larger ones', () => {
   fc.assert(
     fc.property(sizes, (list) => {
       const texts = list.map((size, i) => String(i % 10).repeat(size));

@@ -38,7 +38,7 @@ test('defaults and units are read as numbers', () => {
   expect(config.topics.replicationFactor).toBeUndefined();
 });
 
-test('secrets have names, given or made, and may hold colons', () => {
+test('secrets have given or generated names, and may contain colons', () => {
   expect(read(required).webhook.secrets).toEqual([
     { source: undefined, name: 'old', key: 'abc' },
     { source: undefined, name: 'new', key: 'x:y' },
@@ -155,7 +155,7 @@ test('settings that contradict each other are refused', () => {
   );
 });
 
-test('secrets may stand one in a line, as in a mounted file', () => {
+test('secrets may be one per line, as in a mounted file', () => {
   const { secrets } = read({ ...required, WEBHOOK_SECRETS: 'old:abc\nnew:def\r\n' }).webhook;
   expect(secrets.map(({ name, key }) => [name, key])).toEqual([
     ['old', 'abc'],
@@ -179,7 +179,7 @@ test.each(['SCHEMA_REGISTRY_URL', 'KAFKA_OAUTH_TOKEN_URL'])(
   },
 );
 
-test('an address that Kubernetes put into our setting is told as what it is', () => {
+test('an address that Kubernetes set as our setting is recognised', () => {
   const said = problemsOf({ ...required, BRIDGE_PORT: 'tcp://10.3.240.10:8080' });
   expect(said).toContain('BRIDGE_PORT is "tcp://10.3.240.10:8080"');
   expect(said).toContain('enableServiceLinks: false');
@@ -200,7 +200,7 @@ test.each([
   expect(problemsOf({ ...required, [name]: value })).toContain(text);
 });
 
-test('a key is taken, and never shown', () => {
+test('a key is accepted, and never shown', () => {
   expect(read({ ...required, KAFKA_SSL_KEY: String(key) }).kafka.sslKey).toBe(key);
   const said = problemsOf({ ...required, KAFKA_SSL_KEY: 'my-private-key' });
   expect(said).toContain('KAFKA_SSL_KEY is set: expected a PEM of a private key');

@@ -36,7 +36,7 @@ default: other
     expect(suffixesOf(read.file)).toEqual(['gift-vouchers', 'finance', 'other']);
 });
 
-test('every problem is told with its line', () => {
+test('every problem is reported with its line', () => {
   const problems = problemsOf(`match: some
 routes:
   - name: Gifts

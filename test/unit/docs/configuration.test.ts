@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { allSettings } from '../../../src/config/config.ts';
 import { configTable } from '../../../src/config/table.ts';
 
-const page = `<!-- Generated from src/config/config.ts. \`npm run docs\` renews it. -->
+const page = `<!-- Generated from src/config/config.ts. \`make docs\` renews it. -->
 
 # Configuration
 

@@ -20,7 +20,7 @@ const sections = patches.map(({ module, file, faults }) => {
   ].join('\n');
 });
 
-const page = `<!-- Generated from src/kafka/kafkajs-patches/patches.ts. \`npm run docs\` renews it. -->
+const page = `<!-- Generated from src/kafka/kafkajs-patches/patches.ts. \`make docs\` renews it. -->
 
 # Patches of KafkaJS
 

@@ -29,7 +29,7 @@ const curves = resultOf<readonly Curve[]>('flat')
   .flatMap((curve) => [...curveTableOf(curve), ''])
   .join('\n');
 
-const page = `<!-- Generated from bench/results. \`npm run docs\` renews it. -->
+const page = `<!-- Generated from bench/results. \`make docs\` renews it. -->
 
 # Performance
 

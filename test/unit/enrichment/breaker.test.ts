@@ -7,7 +7,7 @@ const failing = (times: number, atMs = 0) => {
   return breaker;
 };
 
-test('it opens after five failures in a row, not after four, and a success in between counts anew', () => {
+test('it opens after five failures in a row, not after four; a success resets the count', () => {
   expect(failing(4).enter(0)).toBe(true);
   expect(failing(5).enter(0)).toBe(false);
   const breaker = failing(4);

@@ -114,7 +114,7 @@ test('personal data is left out unless it is asked for', () => {
   expect(JSON.stringify(enriched(withPersonalData))).not.toMatch(/Jack|j@x|Katowice|\+1/);
 });
 
-test('only what is asked for is there', () => {
+test('only requested fields are present', () => {
   const event = enriched(withPersonalData, ['email', 'address']);
   expect(event.customer?.personal).toMatchObject({
     name: null,

@@ -21,7 +21,7 @@ test('what is not JSON is only measured', () => {
   expect(maskedBody(Buffer.from('jack@example.com'))).toBe('(16 bytes that are not JSON)');
 });
 
-test('holder and referrer are people too, and a value is what it looks like wherever it stands', () => {
+test('holder and referrer are masked too, and so is every value that looks personal', () => {
   const body = {
     data: {
       holder: { id: 'cust_1', name: 'Jack', email: 'jack@example.com' },
@@ -46,7 +46,7 @@ test('holder and referrer are people too, and a value is what it looks like wher
   });
 });
 
-test('in an event what looks personal is masked, its fields stay', () => {
+test('values of an event that look personal are masked, its fields stay', () => {
   const event = {
     customer: { id: 'cust_1', sourceId: 'jack@example.com' },
     at: 5,

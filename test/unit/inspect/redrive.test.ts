@@ -15,7 +15,7 @@ const died = (attempt: number) => ({
   redrive: { letter: 'dlq/0@1', attempt, by: 'ann', isStaleAllowed: false },
 });
 
-test('a letter goes back once, not too often, and not refused where it is too old', () => {
+test('a letter is redriven once, not too often, and not if it is too old', () => {
   expect(triageOf(aLetter(), rules)).toBe('send');
   expect(triageOf(aLetter({ isRedriven: true }), rules)).toBe('sent-before');
   expect(triageOf(aLetter(died(4)), rules)).toBe('send');
@@ -26,7 +26,7 @@ test('a letter goes back once, not too often, and not refused where it is too ol
   expect(triageOf(old, { ...rules, isStaleAllowed: true })).toBe('send');
 });
 
-test('the attempt counts up, and travels in headers', () => {
+test('the attempt increases, and is in the headers', () => {
   expect(attemptOf(aLetter())).toBe(1);
   expect(attemptOf(aLetter(died(2)))).toBe(3);
   const redrive = { letter: 'dlq/0@1', attempt: 3, by: 'ann', isStaleAllowed: true };

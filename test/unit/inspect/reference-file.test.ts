@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { rowsOf } from '../../../src/inspect/reference-file.ts';
 
-test('a CSV: a column for each attribute, empty cells say nothing, quotes and a byte order mark are understood', () => {
+test('a CSV has a column per attribute; empty cells are no attributes; quotes and a byte order mark are understood', () => {
   const text = '\ufeffcampaignId,brand,note\ncamp_1,Acme,"a, ""b"""\n\ncamp_2,,x\n';
   expect(rowsOf(text, false)).toEqual([
     { campaignId: 'camp_1', attributes: { brand: 'Acme', note: 'a, "b"' } },

@@ -25,7 +25,7 @@ test('a journal belongs to the deployment that wrote it, whether that was adopte
   expect(ownerProblems(of({ isAdopted: true }), of({}), core)).toEqual([]);
 });
 
-test('a journal from before identities were written tells nothing', () => {
+test('a journal without identities is accepted', () => {
   expect(ownerProblems({ identity: noIdentity, deployment: undefined }, of({}), core)).toEqual([]);
 });
 
@@ -45,18 +45,18 @@ test.each([
   expect(problems[0]).toContain(text);
 });
 
-test('an identity that the journal does not explain is a problem too', () => {
+test('an identity without its deployment is a problem, too', () => {
   const unexplained = { identity: owner.identity, deployment: undefined };
   expect(ownerProblems(unexplained, of({ group: 'other' }), core)[0]).toContain('voucherbus adopt');
 });
 
-test('a topic that routes add or leave out is none', () => {
+test('a topic that routes add or remove is no difference', () => {
   const added = of({ topicIds: { ...deployment.topicIds, more: 'DDD' } });
   expect(ownerProblems(owner, added, core)).toEqual([]);
   expect(ownerProblems(added, owner, core)).toEqual([]);
 });
 
-test('the journal says whose it is at first, after a change, and every eighth of the window', () => {
+test('the journal records its deployment at first, after a change, and every eighth of the window', () => {
   const windowMs = 800;
   const told = { deployment, deploymentAtMs: 1_000 };
   expect(isDeploymentDue({ ...told, deployment: undefined }, deployment, 1_000, windowMs)).toBe(

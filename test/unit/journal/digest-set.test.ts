@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { digestOf } from '../../../src/digest.ts';
 import { DigestSet } from '../../../src/journal/digest-set.ts';
 
-test('it holds what a Set of the same digests holds', () => {
+test('it contains the same digests as a Set', () => {
   // Few different bytes: many equal digests, and many in the same slots.
   const digest = fc
     .uint8Array({ minLength: 16, maxLength: 16, max: 2 })

@@ -36,13 +36,13 @@ const replayed = (batches: readonly JournalRecord[], committed?: number) => {
   return { journalPosition, position: state.position, remembers, state };
 };
 
-test('batches that join are the state', () => {
+test('records that join restore the state', () => {
   const result = replayed([batch(0, 2, 'a', 'b'), batch(2, 3, 'c')], 3);
   expect(result).toMatchObject({ journalPosition: 3, position: 3 });
   expect(['a', 'b', 'c'].every(result.remembers)).toBe(true);
 });
 
-test('a batch that a later one starts at or before is void: its transaction was aborted', () => {
+test('a record is void if a later one starts at or before it: its transaction was aborted', () => {
   const result = replayed(
     [batch(0, 2, 'a'), batch(2, 9, 'aborted'), batch(2, 5, 'b'), batch(5, 6, 'c')],
     6,
@@ -52,7 +52,7 @@ test('a batch that a later one starts at or before is void: its transaction was 
   expect(result.remembers('b')).toBe(true);
 });
 
-test('a tail beyond the committed offset is void', () => {
+test('a record beyond the committed offset is void', () => {
   const result = replayed([batch(0, 2, 'a'), batch(2, 4, 'aborted')], 2);
   expect(result).toMatchObject({ journalPosition: 2, position: 2 });
   expect(result.remembers('aborted')).toBe(false);
@@ -66,19 +66,19 @@ test('an empty journal has no position', () => {
   expect(replayed([], 7)).toMatchObject({ journalPosition: undefined });
 });
 
-test('a gap stops the start, with both numbers', () => {
+test('a gap prevents the start, and the error has both numbers', () => {
   expect(() => replayed([batch(0, 2), batch(3, 4)], 4)).toThrow(
     'a batch starts at raw offset 3, the one before it ended at 2',
   );
 });
 
-test('a batch that starts inside another stops the start', () => {
+test('a record that starts inside another one prevents the start', () => {
   expect(() => replayed([batch(0, 4), batch(2, 6)], 6)).toThrow(
     'starts at raw offset 2, the one before it ended at 4',
   );
 });
 
-test('after an adoption offsets count in another log, and the ids are kept', () => {
+test('after an adoption offsets refer to another log, and the ids are kept', () => {
   const adoption: JournalRecord = {
     ...batch(4, 0),
     deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },
@@ -91,7 +91,7 @@ test('after an adoption offsets count in another log, and the ids are kept', () 
   expect(state.deployment?.group).toBe('g');
 });
 
-test('an adoption that was the last thing to happen is where the partition goes on', () => {
+test('a partition continues at the position of an adoption', () => {
   const adoption: JournalRecord = {
     ...batch(4, 0),
     deployment: { group: 'g', partitions: 1, topicIds: {}, isAdopted: true },

@@ -5,7 +5,7 @@ import { Window } from '../../../src/journal/window.ts';
 const windowMs = 800; // generations of 100 ms
 const id = digestOf('pub_1');
 
-test('an id is remembered for a window, and an eighth longer for clocks that disagree', () => {
+test('an id is remembered for a window, and an eighth longer, because clocks differ', () => {
   const window = new Window(windowMs, undefined);
   window.add([id], 50);
   window.forget(50 + windowMs + 100);
@@ -25,13 +25,13 @@ test('nothing is too old until something was forgotten', () => {
   expect(window.isOlder(1e9 - windowMs - 1, 1e9)).toBe(true);
 });
 
-test('a memory that starts in the middle of a journal has forgotten', () => {
+test('a state that starts in the middle of a journal has forgotten ids', () => {
   const window = new Window(windowMs, 300);
   expect(window.isOlder(0, windowMs + 1)).toBe(true);
   expect(window.isOlder(301, windowMs + 1)).toBe(false);
 });
 
-test('ids that come late live with the time at which they came', () => {
+test('late ids are remembered by the time of their arrival', () => {
   const window = new Window(windowMs, undefined);
   window.add([id], 5_000);
   window.add([digestOf('pub_2')], 4_000);

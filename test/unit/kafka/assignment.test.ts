@@ -34,7 +34,7 @@ test('when a member leaves, the others keep what they had', () => {
   expect(result.get('b')).toEqual(expect.arrayContaining([4, 5, 6, 7]));
 });
 
-test('a second round changes nothing', () => {
+test('a second plan is empty', () => {
   const first = assign([member('a'), member('b'), member('c')], twelve);
   const again = assign(
     [...first].map(([id, owned]) => ({ id, owned })),

@@ -20,7 +20,7 @@ test.each([
   expect(recoveryOf(wrapped(errorOfCode(code)))).toBe(recovery);
 });
 
-test('an error of the network may pass', () => {
+test('an error of the network is retriable', () => {
   expect(recoveryOf(new KafkaJSNonRetriableError('Connection error: connect ECONNREFUSED'))).toBe(
     'retry',
   );
@@ -29,7 +29,7 @@ test('an error of the network may pass', () => {
   ).toBe('retry');
 });
 
-test('our own mistakes are fatal', () => {
+test('our own mistakes stop the process', () => {
   expect(recoveryOf(new TypeError('x is undefined'))).toBe('stop');
   expect(recoveryOf('text')).toBe('stop');
 });

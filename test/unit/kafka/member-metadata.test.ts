@@ -33,7 +33,7 @@ test.each([
   expect(await advertisedAddress([broker])).toEqual(address);
 });
 
-test('one broker to which there is a way is enough; none is an error that names them', async () => {
+test('one reachable broker is enough; none is an error that names them', async () => {
   expect(await advertisedAddress(['nowhere.invalid:9092', '127.0.0.1:9092'])).toBe('127.0.0.1');
   await expect(advertisedAddress(['nowhere.invalid:9092'])).rejects.toThrow('nowhere.invalid:9092');
 });

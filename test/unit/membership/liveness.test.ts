@@ -75,7 +75,7 @@ async function aGate({ onTestFinished }: TestContext, to: number) {
   return { port: (server.address() as { port: number }).port, shut, open };
 }
 
-test.concurrent('a process that is killed has died; one that hangs has not, until it is killed', async (context) => {
+test.concurrent('a killed process is dead; a hanging one is not', async (context) => {
   const { expect } = context;
   const { child, identity } = await aProcess(context);
   const watched = watch(context, identity);
@@ -87,7 +87,7 @@ test.concurrent('a process that is killed has died; one that hangs has not, unti
   expect(await watched.end).toBe(true);
 });
 
-test.concurrent('a process that was started again in the place of another is another', async (context) => {
+test.concurrent('a process that was started at the address of another is another one', async (context) => {
   const { expect } = context;
   const { child, identity } = await aProcess(context);
   const watched = watch(context, identity);
@@ -99,7 +99,7 @@ test.concurrent('a process that was started again in the place of another is ano
   expect(await watched.end).toBe(true);
 });
 
-test.concurrent('a process whose connections break, or that cannot be reached for a moment, has not died', async (context) => {
+test.concurrent('a process whose connections break, or that is unreachable for a moment, is not dead', async (context) => {
   const { expect } = context;
   const { child, identity } = await aProcess(context);
   const gate = await aGate(context, identity.port);
@@ -115,7 +115,7 @@ test.concurrent('a process whose connections break, or that cannot be reached fo
   expect(await watched.end).toBe(false);
 });
 
-test.concurrent('a refusal by one that was never met says nothing', async (context) => {
+test.concurrent('a refusal before the first contact is not a death', async (context) => {
   const { expect } = context;
   const { child, identity } = await aProcess(context);
   child.kill('SIGKILL');
@@ -123,13 +123,13 @@ test.concurrent('a refusal by one that was never met says nothing', async (conte
   expect(await watch(context, identity).end).toBe(false);
 });
 
-test.concurrent('somebody else who was never met says nothing', async (context) => {
+test.concurrent('another name before the first contact is not a death', async (context) => {
   const { expect } = context;
   const { identity } = await aProcess(context);
   expect(await watch(context, { ...identity, name: 'another' }).end).toBe(false);
 });
 
-test.concurrent('who stops watching is answered at once', async (context) => {
+test.concurrent('a stopped watch resolves at once', async (context) => {
   const { expect } = context;
   const { identity } = await aProcess(context);
   const watched = watch(context, identity);

@@ -14,7 +14,7 @@ const valueIn = (text: string, series: string) =>
       ?.split(' ')[1],
   );
 
-test('counters and histograms add up, a version stays one, of an age the largest counts', async () => {
+test('counters and histograms are added, versions are not, and of ages the largest counts', async () => {
   const [first, second] = [createMetrics({ version: '1' }), createMetrics({ version: '1' })];
   first.recordsOut.inc({ topic: 'a' }, 2);
   second.recordsOut.inc({ topic: 'a' }, 3);
@@ -35,9 +35,9 @@ test('what a process has counted outlives it; what it was does not', async () =>
   gone.recordsOut.inc({ topic: 'a' }, 2);
   gone.partitions.set(4);
   const past = await countersOf([[], await snapshotOf(gone)]);
-  const heir = createMetrics({ version: '1' });
-  heir.recordsOut.inc({ topic: 'a' }, 1);
-  const text = await renderMetrics([await snapshotOf(heir), await countersOf([past, past])]);
+  const successor = createMetrics({ version: '1' });
+  successor.recordsOut.inc({ topic: 'a' }, 1);
+  const text = await renderMetrics([await snapshotOf(successor), await countersOf([past, past])]);
   expect(valueIn(text, 'voucherbus_records_out_total{topic="a"}')).toBe(5);
   expect(valueIn(text, 'voucherbus_assigned_partitions')).toBe(0);
 });

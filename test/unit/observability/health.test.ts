@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Health } from '../../../src/observability/health.ts';
 
-test('it is ready when every part is, and says why it is not', () => {
+test('it is ready when every part is, and otherwise says why not', () => {
   const health = new Health(['group', 'partitions']);
   expect(health.status()).toEqual({
     isReady: false,

@@ -35,7 +35,7 @@ test('secrets and personal data are redacted, also below the first level', () =>
   });
 });
 
-test('an error of ours is logged as facts, without a stack', () => {
+test('our own errors are logged without a stack', () => {
   const { err } = logged((log) =>
     log.info({ err: new AppError('FENCED', 'give-up-lease', 'gone', new Error('why')) }),
   );

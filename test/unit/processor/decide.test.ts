@@ -125,7 +125,7 @@ test("on a young system the vendor's sample of 2024 passes", () => {
   expect(decisions[0]?.kind).toBe('forward');
 });
 
-test('once something was forgotten, an event older than the window is parked', () => {
+test('once an id was forgotten, an event older than the window becomes a dead letter', () => {
   const old = arrived(0, { createdAt: new Date(now - 15 * day - 1_000).toISOString() });
   const young = arrived(1, {
     publicationId: 'pub_2',
@@ -150,7 +150,7 @@ test('a known repeat is a duplicate, however old it is', () => {
   );
 });
 
-test('OLDER_THAN_WINDOW=forward lets it pass', () => {
+test('OLDER_THAN_WINDOW=forward forwards it', () => {
   const old = arrived(0, { createdAt: '2024-02-01T12:54:33.174Z' });
   expect(
     decided([old], state(true), { ...rules, olderThanWindow: 'forward' }, now).decisions[0]?.kind,
@@ -185,7 +185,7 @@ test('raw offsets with holes are covered by the range', () => {
   expect(journalRecord).toMatchObject({ from: 3, to: 10, entries: [{ offset: 2 }, { offset: 6 }] });
 });
 
-test('personal data that is asked for and broken is null, and named', () => {
+test('requested personal data that is invalid is null, and named', () => {
   const record = { ...arrived(0), content: aPublicationWithBirthdate('yesterday') };
   const decisions = [...decide([record], state(), { ...rules, personalData: ['birthdate'] }, now)];
   expect(decisions[0]).toMatchObject({
@@ -249,7 +249,7 @@ test('a corrected letter is forwarded, unless its publication was delivered mean
   expect(late.decisions.map(({ kind }) => kind)).toEqual(['duplicate']);
 });
 
-test('a letter older than the window passes when an operator allows stale events, once', () => {
+test('a letter older than the window is forwarded once if an operator allows stale events', () => {
   const old = { createdAt: new Date(now - 16 * day).toISOString() };
   const memory = state(true);
   const refused = decided([{ ...arrived(0, old), ...redriven('a') }], memory, rules, now);

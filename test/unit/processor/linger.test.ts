@@ -20,13 +20,13 @@ test('where several came during a commit, the next waits for twice the usual tim
   expect(after(200, 5).after(5, 2, true)).toBeCloseTo(10, 1);
 });
 
-test('one slow commit is not the usual one, many are', () => {
+test('one slow commit does not change the usual time, many do', () => {
   const linger = after(200, 4);
   expect(linger.after(100, 2, true)).toBeLessThan(18);
   for (let i = 0; i < 200; i += 1) linger.after(9, 1, true);
   expect(linger.after(9, 2, true)).toBeCloseTo(18, 1);
 });
 
-test('large transactions are waited for no longer than 20 ms', () => {
+test('the wait is at most 20 ms, also for large transactions', () => {
   expect(after(200, 500).after(500, 1_000, true)).toBe(20);
 });

@@ -129,7 +129,7 @@ test('an output is keyed by publication id, typed, and a CloudEvent in binary mo
   });
 });
 
-test('a dead letter keeps key, bytes and headers, and says why in headers that tools know', () => {
+test('a dead letter keeps key, bytes and headers, and has its reason in headers that tools know', () => {
   const [record] = recordsOf('dlq');
   expect(record).toMatchObject({ key: Buffer.from('the-key'), value: Buffer.from('not avro') });
   expect(record?.headers).toMatchObject({

@@ -81,7 +81,7 @@ default: ${rest}`;
   expect(topics('all', 'park', stranger)).toEqual([]);
 });
 
-test('an exploded event leaves once for each voucher, under ids of its own; another key is the id that it names', () => {
+test("an exploded event is sent once per voucher, with its own ids; another key is that entity's id", () => {
   const routes = compiled(
     'match: first\nroutes: [{name: r, to: a, key: customer, explode: true}]\ndefault: park',
   );
@@ -97,7 +97,7 @@ test('an exploded event leaves once for each voucher, under ids of its own; anot
   expect(outputsOf(anEvent({ customer: null }), routes)[0]?.key).toBeUndefined();
 });
 
-test('of many routes those fit that fit alone, in their order', () => {
+test('of many routes those match that match alone, in their order', () => {
   const value = fc.constantFrom('a', 'b', 'c');
   const condition = fc.oneof(
     value,

@@ -169,7 +169,7 @@ test.each([
   );
 });
 
-test('raw must take the largest body that the bridge takes', () => {
+test('raw must accept the largest body that the bridge accepts', () => {
   expect(bodySizeProblems(catalog, whole, 8 * 1024 * 1024)).toEqual([]);
   const small = config('v.webhooks.raw', { 'max.message.bytes': '1048576' });
   expect(bodySizeProblems(catalog, small, 1024 * 1024)[0]).toContain('BODY_MAX_BYTES (1048576)');
@@ -187,7 +187,7 @@ test('a permission that is missing is named, with operation and topic', () => {
   ]);
 });
 
-test('a journal without end is no problem', () => {
+test('a journal kept forever is no problem', () => {
   expect(
     topicProblems(catalog, config('v.publications.journal', { 'retention.ms': '-1' })),
   ).toEqual([]);

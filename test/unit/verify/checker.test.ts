@@ -83,7 +83,7 @@ const violationsOf = (
     .map(({ invariant, violations }) => `${invariant}: ${violations.join('; ')}`)
     .join('\n');
 
-test('an exact world is found exact', () => {
+test('a correct history has no violations', () => {
   const verdict = check(history(), snapshot(), true);
   expect([verdict.isExact, renderVerdict(verdict).at(-1)]).toEqual([true, 'EXACTLY ONCE']);
 });
@@ -111,7 +111,7 @@ test('a publication that is missing, twice, or on another topic', () => {
   );
 });
 
-test('a webhook that was refused but stored must come once as well, and one that was not stored need not', () => {
+test('a webhook that was refused but stored must be forwarded once; one that was not stored need not', () => {
   const past = history();
   past.set('d', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
   past.set('e', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });

@@ -107,7 +107,7 @@ test("without the publication's own time, the envelope's is taken", () => {
   });
 });
 
-test('a voucher that expires in 9999 is taken', () => {
+test('a voucher that expires in 9999 is read', () => {
   const vouchers = [{ code: 'c', expiration_date: '9999-12-31T23:59:59.999999Z' }];
   expect(publicationOf(changed(() => ({ vouchers }))).vouchers[0]?.expiresAtMs).toBe(
     253402300799999,
@@ -207,7 +207,7 @@ test('numbers in metadata stay as they were written', () => {
   });
 });
 
-test('metadata that is nested too deeply is left out and named, and a number beside it is read', () => {
+test('metadata that is nested too deeply is null and named; a number beside it is read', () => {
   const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
   const whole = JSON.stringify(sampleWebhook({ publicationId: 'pub_1' }));
   const body = whole.replace('{"method":"manual"}', `{"deep":${deep},"n":1.5}`);
@@ -223,7 +223,7 @@ test('an empty array in the place of metadata is empty, as PHP writes it', () =>
   expect([publication.metadata, publication.unreadable()]).toEqual([{}, []]);
 });
 
-test('lone surrogates are made well formed, and two ids that differ in them stay two', () => {
+test('lone surrogates are replaced, and ids that differ in them stay different', () => {
   const idOf = (id: string) =>
     publicationOf(changed((data) => ({ publication: { ...data['publication'], id } }))).id;
   const [a, b] = [idOf('pub_\ud800'), idOf('pub_\ud801')];
@@ -251,7 +251,7 @@ test('what one form of the customer lacks the other has', () => {
   });
 });
 
-test('a voucher that names its campaign tells of it, and the event says what it lacks', () => {
+test('a campaign that only its voucher names is read, and the event names what it lacks', () => {
   const vouchers = [
     { code: 'c', type: 'DISCOUNT_VOUCHER', campaign: 'Summer', campaign_id: 'camp_1' },
   ];
@@ -276,7 +276,7 @@ test.each(rejections)('%s is rejected with its JSON path', (_, change, expected)
   expect(changed(change)).toMatchObject({ kind: 'rejection', ...expected });
 });
 
-test('metadata becomes text: scalars as they read, nested values as JSON', () => {
+test('metadata becomes text: scalars as written, nested values as JSON', () => {
   const metadata = JSON.parse(
     '{"a": "x", "n": 1.5, "b": true, "o": {"k": [1]}, "gone": null, "__proto__": "own"}',
   );

@@ -12,21 +12,22 @@ const envelope = sampleWebhook({ publicationId: 'pub_1' }) as Record<string, unk
 };
 
 /** Returns the oracle's expectation, as far as this module decides it. */
-const fateOf = (body: Buffer) => {
+const outcomeOf = (body: Buffer) => {
   const webhook = readWebhook(body);
-  if (webhook.kind === 'unreadable') return { parked: webhook.reason };
-  if (webhook.kind === 'other-event') return { ignored: webhook.eventType };
+  if (webhook.kind === 'unreadable') return { kind: 'dead-lettered', reason: webhook.reason };
+  if (webhook.kind === 'other-event') return { kind: 'ignored', eventType: webhook.eventType };
   const publication = readPublication(webhook);
   return publication.kind === 'rejection'
-    ? { parked: publication.reason }
+    ? { kind: 'dead-lettered', reason: publication.reason }
     : { publicationId: publication.id };
 };
 
-test.each(shapes)('$name', ({ body, fate }) => {
-  expect(fateOf(body)).toEqual('topic' in fate ? { publicationId: fate.publicationId } : fate);
+test.each(shapes)('$name', ({ body, expected }) => {
+  const forwarded = expected.kind === 'forwarded' && { publicationId: expected.publicationId };
+  expect(outcomeOf(body)).toEqual(forwarded || expected);
 });
 
-test.each(shapes)('$name: the facts read alone are those of its envelope', ({ body }) => {
+test.each(shapes)('$name: the fields read alone equal those of the envelope', ({ body }) => {
   const { eventSource: _, ...facts } = readWebhook(body).envelope;
   expect(readEnvelopeFields(body)).toEqual(facts);
 });
@@ -35,7 +36,7 @@ test.each(['null', '[]', 'true', '7'])('%s has no known shape', (text) => {
   expect(read(text)).toMatchObject({ kind: 'unreadable', reason: 'unknown-shape' });
 });
 
-test('facts too long for a header count as absent', () => {
+test('fields too long for a header count as absent', () => {
   const long = 'x'.repeat(513);
   const webhook = read({ ...envelope, type: long, event: { id: long, created_at: long } });
   expect(webhook).toMatchObject({
@@ -59,7 +60,7 @@ test('what is unreadable is described without its content', () => {
   expect(JSON.stringify(webhook)).not.toContain('jack');
 });
 
-test('facts of the wrong kind are as good as absent', () => {
+test('fields of another type count as absent', () => {
   const { envelope: facts } = read({ ...envelope, id: 7, event: 'none', project_id: null });
   expect(facts).toMatchObject({ webhookId: undefined, eventId: undefined, projectId: undefined });
 });

@@ -71,12 +71,12 @@ async function aPort(count: number, { onTestFinished }: TestContext) {
 const shares = (connections: readonly { pid: number }[], workers: readonly Worker[]) =>
   workers.map(({ process }) => connections.filter(({ pid }) => pid === process.pid).length);
 
-test.concurrent('connections that come at once go to all workers alike', async (context) => {
+test.concurrent('concurrent connections are balanced over all workers', async (context) => {
   const { workers, connections } = await aPort(3, context);
   context.expect(shares(await connections(96), workers)).toEqual([32, 32, 32]);
 });
 
-test.concurrent('who has fewer gets the next ones: a worker whose connections have ended, and one that is new', async (context) => {
+test.concurrent('the worker with the fewest connections gets the next ones: after connections have ended, and when it is new', async (context) => {
   const { workers, addWorker, connections } = await aPort(2, context);
   const before = await connections(20);
   const [first, second] = workers as [Worker, Worker];
@@ -91,7 +91,7 @@ test.concurrent('who has fewer gets the next ones: a worker whose connections ha
   context.expect(shares(await connections(20), [first, second, third])).toEqual([0, 10, 10]);
 });
 
-test.concurrent('a worker that hangs gets no more, and what was on its way to it when it dies is answered by another', async (context) => {
+test.concurrent('a hanging worker gets no more connections; those on their way to it go to another one when it dies', async (context) => {
   const { workers, connections } = await aPort(2, context);
   const [hung, other] = workers as [Worker, Worker];
   hung.process.kill('SIGSTOP');
@@ -105,7 +105,7 @@ test.concurrent('a worker that hangs gets no more, and what was on its way to it
   context.expect(shares((await Promise.all(early)).flat(), [hung, other])).toEqual([0, 10]);
 });
 
-test.concurrent('while there is no worker connections wait for one', async (context) => {
+test.concurrent('while there is no worker, connections wait', async (context) => {
   const { workers, addWorker, connections } = await aPort(1, context);
   const [first] = workers as [Worker];
   first.process.kill('SIGKILL');
@@ -115,7 +115,7 @@ test.concurrent('while there is no worker connections wait for one', async (cont
   context.expect(shares(await early, [second])).toEqual([5]);
 });
 
-test.concurrent('a worker that leaves is given no more; with the last one the port is closed, and what had come by then is answered', async (context) => {
+test.concurrent('a leaving worker gets no more connections; with the last one the port closes, after waiting connections got responses', async (context) => {
   const { workers, connections, url } = await aPort(2, context);
   const [first, second] = workers as [Worker, Worker];
   first.process.kill('SIGTERM');
@@ -131,7 +131,7 @@ test.concurrent('a worker that leaves is given no more; with the last one the po
   await vi.waitFor(async () => context.expect((await exchange(url, [get])).answers).toEqual([]));
 });
 
-test.concurrent('a connection that was given is like one that was accepted: half of it may be closed, its head must come in time', async (context) => {
+test.concurrent('a passed connection behaves like an accepted one: it may be half-closed, and its head must arrive in time', async (context) => {
   const { url } = await aPort(1, context);
   const half = await exchange(url, [get], { finish: true });
   context.expect(half.answers.map(({ status }) => status)).toEqual([200]);

@@ -3,7 +3,7 @@ import { restartPolicy } from '../../../src/workers/restart-policy.ts';
 
 const death = { hasAnyRun: true, isByItself: false, livedMs: 100, shortLivesBefore: 0 };
 
-test('it is replaced at once, then after longer and longer waits, then given up', () => {
+test('it is replaced at once, then with a growing backoff, then given up', () => {
   const waits: (number | string)[] = [];
   for (let shortLivesBefore = 0; ; shortLivesBefore += 1) {
     const consequence = restartPolicy({ ...death, shortLivesBefore });
@@ -14,7 +14,7 @@ test('it is replaced at once, then after longer and longer waits, then given up'
   expect(waits).toEqual([0, 1_000, 2_000, 4_000, 8_000, 'give-up']);
 });
 
-test('a minute of life makes up for all earlier deaths', () => {
+test('a worker that lived for a minute resets the crash counter', () => {
   const consequence = restartPolicy({ ...death, livedMs: 60_000, shortLivesBefore: 5 });
   expect(consequence).toEqual({ kind: 'replace', waitMs: 0, shortLives: 0 });
 });

@@ -107,7 +107,7 @@ async function until(isSo: () => boolean): Promise<void> {
 const statuses = (text: string) =>
   [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
 
-test('one webhook after the other is answered, as by Node', async () => {
+test('webhooks get the same responses as from Node, one after the other', async () => {
   const { url, webhooks, outcomes } = await aServer();
   const { socket, received } = await opened(url);
   for (const [i, text] of ['{"a":1}', '', '{"b":"é"}'].entries()) {
@@ -231,7 +231,7 @@ test('who is gone before its body is whole leaves nothing', async () => {
   expect(context.inFlight.bytes).toBe(0);
 });
 
-test('a body that is not whole gives its place to one that is', async () => {
+test('an incomplete body is evicted for a complete one', async () => {
   const { url, outcomes } = await aServer({ maxRequests: 1 });
   const { socket, received } = await opened(url);
   socket.write(request('{}').slice(0, -1));
@@ -258,7 +258,7 @@ test('who sends nothing more is answered, then the connection ends', async () =>
   expect(statuses(received())).toEqual([202]);
 });
 
-test('a connection that never asks anything is closed', async () => {
+test('a connection without a request is closed', async () => {
   const { url } = await aServer({ responseTimeoutMs: 50 });
   const { socket, received } = await opened(url);
   await until(() => socket.closed);

@@ -64,7 +64,7 @@ test('what is wanted is what JSON.parse would have found', () => {
   );
 });
 
-test('of two members of one name the last counts', () => {
+test('of two members with one name the last one counts', () => {
   const text = '{"id": "a", "data": {"id": "b"}, "data": {}, "id": "c"}';
   expect(parseOnly(Buffer.from(text), shape)).toEqual({ id: 'c', data: {} });
 });

@@ -20,7 +20,7 @@ afterAll(() => new Promise((resolve) => void server.close(resolve)));
 const plain = (lines: string, body = '') => Buffer.from(`${lines}\r\n\r\n${body}`, 'latin1');
 const usual = `POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${signatureHeader}: ab12\r\nX-Forwarded-For: 1.2.3.4\r\nConnection: Keep-Alive\r\nContent-Length: 2`;
 
-test('a webhook as its sender writes it is plain', () => {
+test('a usual webhook is parsed', () => {
   const bytes = plain(usual, '{}');
   expect(parseRequest(bytes)).toEqual({
     url: '/webhooks/shop',
@@ -33,7 +33,7 @@ test('a webhook as its sender writes it is plain', () => {
   });
 });
 
-test('its body need not be there yet', () => {
+test('the body may be incomplete', () => {
   const bytes = plain(usual.replace(/2$/, '2000'), '{');
   expect(parseRequest(bytes)?.bodyTo).toBe(bytes.length - 1 + 2_000);
 });

@@ -83,7 +83,7 @@ test('what was appended comes back in order, over several segments, and is gone 
   await spool.close();
 });
 
-test('a spool that was left, with a torn last write, is found again by the next bridge', async () => {
+test('the next bridge finds a spool that was left, also with a torn last write', async () => {
   const first = await openSpool();
   await first.append([aWebhook('a', 5), aWebhook('b')]);
   await first.append([aWebhook('c')]);
@@ -97,7 +97,7 @@ test('a spool that was left, with a torn last write, is found again by the next 
   await second.close();
 });
 
-test('a damaged frame is left out, the rest is sent, and its file is kept', async () => {
+test('a damaged frame is skipped, the rest is sent, and its file is kept', async () => {
   const spool = await openSpool();
   await spool.append([aWebhook('good 1'), aWebhook('to be damaged'), aWebhook('good 2')]);
   const [name = ''] = (await readdir(directory)).filter((one) => one.endsWith('.segment'));
@@ -326,7 +326,7 @@ test('a partition without a leader does not delay the others', async () => {
   await store.close();
 });
 
-test('only this user can read what is spooled', async () => {
+test('only this user can read the spool', async () => {
   const open = join(directory, 'open');
   await mkdir(open);
   await chmod(open, 0o777);
@@ -356,13 +356,13 @@ test.runIf(isRoot)(
   },
 );
 
-test('a path that is too long for the lock is told, with the setting', async () => {
+test('a path that is too long for the lock is an error that names the setting', async () => {
   const deep = join(directory, 'x'.repeat(120));
   const opening = Spool.open({ directory: deep, maxBytes: 1e9, segmentBytes: 1e6 });
   await expect(opening).rejects.toThrow('SPOOL_DIR is too long');
 });
 
-test('of many bridges that start at once after a crash exactly one has the spool', async () => {
+test('of many bridges that start at once after a crash, exactly one takes the spool', async () => {
   const path = join(directory, 'lock');
   for (let round = 0; round < 10; round += 1) {
     // A killed bridge leaves its socket behind, without a listener.
@@ -375,7 +375,7 @@ test('of many bridges that start at once after a crash exactly one has the spool
   }
 });
 
-test('a bridge on another host that has the same volume is seen by its sign; one that is gone is not waited for longer', async () => {
+test('a bridge on another host with the same volume is noticed by its renewals; one that is gone is not waited for', async () => {
   const path = join(directory, 'lock');
   const host = { name: 'here', signEveryMs: 50 };
   await writeFile(`${path}.owner`, 'elsewhere');

@@ -85,7 +85,7 @@ test('the memory of a fetch response is freed when the messages of all its parti
   expect([answer.length, second[0]?.value?.length, second[0]?.offset]).toEqual([0, 0, '0']);
 });
 
-test('headers named as what every object has are kept', async () => {
+test('headers named like members of Object are kept', async () => {
   const names = ['constructor', '__proto__', 'toString'];
   const headers = Object.fromEntries(names.map((key) => [key, Buffer.from(key)]));
   const [message] = await decodeMessages(

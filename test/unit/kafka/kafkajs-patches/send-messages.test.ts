@@ -1,5 +1,5 @@
 /**
- * The repair of tulios/kafkajs #1303, on a stub of KafkaJS's cluster: the leader of a partition
+ * The patch of tulios/kafkajs #1303, on a stub of KafkaJS's cluster: the leader of a partition
  * moves between two attempts.
  */
 
