@@ -5,7 +5,6 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Kafka, logLevel } from 'kafkajs';
 import { Decoder } from '../src/avro/decoder.ts';
 import { createEncoder } from '../src/avro/encoder.ts';
 import type { JournalRecord } from '../src/avro/records.ts';
@@ -13,6 +12,7 @@ import { schemas } from '../src/avro/schemas.ts';
 import { digestOf } from '../src/digest.ts';
 import { noIdentity } from '../src/journal/deployment-identity.ts';
 import { restore } from '../src/journal/restore.ts';
+import { Kafka, logLevel } from '../src/kafka/kafkajs.ts';
 import { LogReader } from '../src/kafka/log-reader.ts';
 import { Writer } from '../src/kafka/writer.ts';
 import type { Measure, Race, Values } from './race.ts';

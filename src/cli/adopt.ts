@@ -44,7 +44,7 @@ export const command: Command = {
     }
     if (!parsed.execute) {
       for (const plan of different) show(plan, io);
-      io.out('With --execute this is written. Stop the processors first.');
+      io.out('--execute writes this. Stop the processors first.');
       return 1;
     }
     for (const group of new Set([deployment.group, ...plans.flatMap((plan) => plan.group ?? [])])) {

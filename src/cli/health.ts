@@ -25,7 +25,7 @@ const responseTimeoutMs = 4_000;
 const betweenAttemptsMs = 500;
 
 export const command: Command = {
-  summary: 'asks the bridge or processor on this host whether it is ready',
+  summary: 'reports whether the bridge or processor on this host is ready',
   usage,
   run: async (args, io) => {
     const parsed = parseOrUsage(io, usage, () => {
@@ -57,6 +57,6 @@ async function query(url: string): Promise<{ readonly isOk: boolean; readonly te
     return { isOk: response.ok, text: (await response.text()).trim() };
   } catch (error) {
     const cause = error instanceof Error && error.cause ? `: ${messageOf(error.cause)}` : '';
-    return { isOk: false, text: `${url} does not answer: ${messageOf(error)}${cause}` };
+    return { isOk: false, text: `${url} does not respond: ${messageOf(error)}${cause}` };
   }
 }

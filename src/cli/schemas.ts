@@ -48,7 +48,7 @@ async function check(registry: Registry, { subject, schema }: Subject, io: Io): 
   io.out(
     isCompatible
       ? `MISSING       ${subject}: compatible, \`voucherbus schemas register\` would register it`
-      : `INCOMPATIBLE  ${subject}: a registered version does not fit ${schema}.avsc; see schemas/README.md for what may change`,
+      : `INCOMPATIBLE  ${subject}: a registered version is incompatible with ${schema}.avsc; see schemas/README.md for what may change`,
   );
   return 1;
 }

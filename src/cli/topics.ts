@@ -12,7 +12,7 @@ import { describeChange, planTopics } from '../topics/plan.ts';
 import type { Command } from './command.ts';
 
 export const command: Command = {
-  summary: 'plan | apply: shows or makes the topics and their settings',
+  summary: 'plan | apply: shows or applies the changes of the topics',
   usage: 'voucherbus topics plan | apply',
   run: async ([verb], io) => {
     if (verb !== 'plan' && verb !== 'apply') {
@@ -33,7 +33,7 @@ export const command: Command = {
           `${verb === 'apply' && change.kind !== 'refuse' ? 'done: ' : ''}${describeChange(change)}`,
         );
       }
-      if (changes.length === 0) io.out(`the ${catalog.topics.length} topics are as they should be`);
+      if (changes.length === 0) io.out(`the ${catalog.topics.length} topics match the catalog`);
       return changes.some(({ kind }) => kind === 'refuse') ? 1 : 0;
     } finally {
       await admin.close();

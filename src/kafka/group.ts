@@ -168,7 +168,7 @@ function endOf(consumer: Consumer, handlers: GroupHandlers, log: Log): Promise<n
   return new Promise((_, reject) => {
     consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
       handlers.onLost(messageOf(error));
-      if (restart) log.warn({ err: error }, 'the consumer failed and joins again');
+      if (restart) log.warn({ err: error }, 'the consumer failed and rejoins');
       else reject(fatalCauseOf(error));
     });
   });

@@ -11,7 +11,7 @@ import { aDeployment, metric } from '../support/deployment.ts';
 import { startProxy } from '../support/proxy.ts';
 import { post } from '../support/webhooks.ts';
 
-/** README, "Limits": with the default settings, whatever comes. */
+/** The bound with the default settings, under any load. */
 const boundBytes = 512 * 1024 * 1024;
 
 const mebibyte = Buffer.alloc(1024 * 1024, 'x');

@@ -1,4 +1,4 @@
-/** The bridge's promise (README, "What the bridge answers"), row by row, on a real broker. */
+/** The table of docs/http-api.md, row by row, on a real broker. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';

@@ -124,7 +124,7 @@ test('topics: plan shows, apply creates, a second plan is empty, growth of raw i
   expect((await run(['topics', 'apply'], env)).messages).toContain(`done: create ${raw}`);
   expect(await run(['topics', 'plan'], env)).toMatchObject({
     code: 0,
-    messages: 'the 9 topics are as they should be',
+    messages: 'the 9 topics match the catalog',
   });
   const grown = await run(['topics', 'plan'], { ...env, PARTITIONS: '4' });
   expect(grown.code).toBe(1);
@@ -132,7 +132,7 @@ test('topics: plan shows, apply creates, a second plan is empty, growth of raw i
   const retention = await run(['topics', 'apply'], { ...env, OUTPUT_RETENTION: '7d' });
   expect(retention.messages).toContain('retention.ms 1209600000 to 604800000');
   expect((await run(['topics', 'plan'], { ...env, OUTPUT_RETENTION: '7d' })).messages).toBe(
-    'the 9 topics are as they should be',
+    'the 9 topics match the catalog',
   );
 });
 

@@ -48,12 +48,14 @@ function withIds(body: unknown): unknown {
   };
 }
 
-const to = (topic: string, event: object) => (publicationId: string): Expected => ({
-  kind: 'forwarded',
-  topic,
-  publicationId,
-  event,
-});
+const to =
+  (topic: string, event: object) =>
+  (publicationId: string): Expected => ({
+    kind: 'forwarded',
+    topic,
+    publicationId,
+    event,
+  });
 const deadLettered = (reason: string) => (): Expected => ({ kind: 'dead-lettered', reason });
 const ignored = (eventType: string) => (): Expected => ({ kind: 'ignored', eventType });
 

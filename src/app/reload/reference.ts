@@ -68,7 +68,7 @@ export class ReloadedReference {
       // While Kafka is unreachable, the few events that can still be processed use what was read
       // before.
       await this.#catchUp().catch((error: unknown) =>
-        this.#context.log.warn({ err: error }, 'the reference data could not be read on'),
+        this.#context.log.warn({ err: error }, 'the reference data cannot be read and is retried'),
       );
     }
   }
