@@ -1,7 +1,7 @@
 /**
- * A consumer as docs/consuming.md describes it: plain KafkaJS and a plain registry client, no code of
- * ours, so it runs in a process of its own. Prints the first event as a line of JSON.
- * `node test/support/independent-consumer.ts BROKER REGISTRY_URL GROUP TOPIC`
+ * A consumer as docs/consuming.md describes it: plain KafkaJS and a plain registry client, no code
+ * of ours, so it runs in a process of its own. Prints the first event as a line of JSON. `node
+ * test/support/independent-consumer.ts BROKER REGISTRY_URL GROUP TOPIC`
  */
 
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
