@@ -1,6 +1,7 @@
 /**
  * `make mutants`: plants each fault of mutants.ts in a copy of the project and runs the tests that
- * must notice. Exit code 0: every one was noticed. A part of a name as argument runs those alone.
+ * must notice. Exit code 0: every one was noticed. An argument selects mutants by a part of their
+ * name, or of the vitest arguments of their tests.
  */
 
 import { execFile, spawn } from 'node:child_process';
@@ -28,9 +29,11 @@ type Outcome = { readonly hasFailed: boolean; readonly output: string };
 
 async function runTests(copy: string, args: readonly string[]): Promise<Outcome> {
   const config = ['--config', 'test/vitest.config.ts', '--testTimeout', String(testTimeoutMs)];
+  // Unit tests run concurrently, and those that are cancelled may leave processes behind.
+  const bail = args.includes('unit') ? [] : ['--bail', '1'];
   const child = spawn(
     process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...config, '--bail', '1', ...args],
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...config, ...bail, ...args],
     { cwd: copy, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const chunks: Buffer[] = [];
@@ -42,7 +45,9 @@ async function runTests(copy: string, args: readonly string[]): Promise<Outcome>
 
 async function main([part = '']: readonly string[]): Promise<number> {
   const copy = await copyOfProject();
-  const chosen = mutants.filter(({ name }) => name.includes(part));
+  const chosen = mutants.filter(
+    ({ name, caughtBy }) => name.includes(part) || caughtBy.join(' ').includes(part),
+  );
   let missed = 0;
   const say = (line: string) => process.stdout.write(`${line}\n`);
   try {
