@@ -335,7 +335,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a silent connection prevents the bridge from stopping',
     file: 'bridge/server.ts',
     edits: [['      connections.endSilent();\n', '']],
-    caughtBy: [...integration('bridge'), '-t', 'no connection is reset'],
+    caughtBy: unit('bridge/server'),
   },
   {
     name: 'a dead letter that is redriven twice is processed twice',
