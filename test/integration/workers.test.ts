@@ -73,16 +73,17 @@ test('two workers of one processor share the partitions; one is killed repeatedl
     expect(before).toHaveLength(2);
     process.kill(before[kills % 2] ?? -1, 'SIGKILL');
     kills += 1;
-    await until(async () => {
-      // At once: soon the others have counted as much as the dead worker had.
-      const now = await metric(processor.admin, 'voucherbus_events_total');
-      expect(now).toBeGreaterThanOrEqual(counted);
-      counted = now;
-      return workersOf(processor.child).filter((pid) => !before.includes(pid)).length === 1;
-    }, 'another has taken its place');
+    await until(
+      async () => workersOf(processor.child).filter((pid) => !before.includes(pid)).length === 1,
+      'another has taken its place',
+    );
     await until(async () => (await partsOf(processor.admin)).status === 200, 'it is ready again');
   }
   await flow.check();
+  // Only what a worker counted after its last report, of about a second, is lost.
+  const received = (await deployment.readAll(deployment.catalog.raw)).length;
+  const total = await metric(processor.admin, 'voucherbus_events_total');
+  expect(total / received).toBeGreaterThan(2 / 3);
   expect(await metric(processor.admin, 'voucherbus_worker_deaths_total')).toBe(3);
   expect(await metric(processor.admin, 'voucherbus_assigned_partitions')).toBe(4);
   processor.child.kill('SIGTERM');
