@@ -2,12 +2,12 @@
  * Patches `network/connection`. A connection is opened once and closed once, also if several
  * requests find it broken; nothing that was received before is read as part of the next
  * connection's responses; a request that times out closes the connection, as in Java's client; and
- * closing settles every request. It also assembles each response in one piece, and joins the writes
- * of one turn of the event loop.
+ * closing settles every request. Each response is assembled in one piece. The writes of one turn of
+ * the event loop are sent together.
  */
 
 import type { Writable } from 'node:stream';
-import { type Connection, isRequestTimeout, KafkaJSConnectionClosedError } from './internals.ts';
+import { type Connection, connectionClosedError, isRequestTimeout } from './internals.ts';
 import { prototypeOf } from './modules.ts';
 import { ResponseAssembler } from './response-assembler.ts';
 import { markResponding, markSilent } from './silent-brokers.ts';
@@ -60,7 +60,8 @@ function connectOnce(connect: Connection['connect']): Connection['connect'] {
 function disconnectOnce(disconnect: Connection['disconnect']): Connection['disconnect'] {
   const close = async (connection: Connection): Promise<true> => {
     const { socket } = connection;
-    const settleRest = () => connection.rejectRequests(closedError(connection));
+    const settleRest = () =>
+      connection.rejectRequests(connectionClosedError('Closed connection', connection));
     // KafkaJS waits for the requests in flight. Each has its own time-out, and this one is longer.
     const timer = setTimeout(settleRest, closeTimeoutMs);
     try {
@@ -93,16 +94,12 @@ function closeOnTimeout(send: Connection['send']): Connection['send'] {
       if (isRequestTimeout(error)) markSilent(this);
       // Another request may have closed the socket already, and a new one may be in its place.
       if (isRequestTimeout(error) && this.socket === socket && this.isConnected()) {
-        this.rejectRequests(closedError(this, ': a request timed out'));
+        this.rejectRequests(connectionClosedError('Closed connection: a request timed out', this));
         await this.disconnect();
       }
       throw error;
     }
   };
-}
-
-function closedError({ host, port }: Connection, reason = ''): Error {
-  return new KafkaJSConnectionClosedError(`Closed connection${reason}`, { host, port });
 }
 
 function assembleResponses(processData: Connection['processData']): Connection['processData'] {

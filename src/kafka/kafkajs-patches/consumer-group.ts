@@ -12,7 +12,7 @@ import {
   type ConsumerGroup,
   isCoordinatorUnavailable,
   isLeaderUnavailable,
-  type KafkaError,
+  removeClosedBroker,
 } from './internals.ts';
 import { prototypeOf } from './modules.ts';
 import { isSilent } from './silent-brokers.ts';
@@ -92,10 +92,7 @@ function refreshOnFetchFailure(
 ): ConsumerGroup['recoverFromFetch'] {
   return async function patchedRecoverFromFetch(this: ConsumerGroup, error) {
     if (!isLeaderUnavailable(error)) return recover.call(this, error);
-    const { name, host, port } = error as KafkaError;
-    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
-      this.cluster.removeBroker({ host, port });
-    }
+    removeClosedBroker(this.cluster, error);
     await sleep(lookUpEveryMs);
     // If the refresh fails, the next fetch fails in the same way.
     await this.cluster.refreshMetadata().catch(() => undefined);

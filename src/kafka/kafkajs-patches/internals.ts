@@ -127,7 +127,7 @@ export type KafkaError = {
 
 type ErrorClass = new (message: string, facts: object) => Error;
 
-export const { KafkaJSConnectionError, KafkaJSConnectionClosedError } =
+const { KafkaJSConnectionError, KafkaJSConnectionClosedError } =
   internalModule<Record<'KafkaJSConnectionError' | 'KafkaJSConnectionClosedError', ErrorClass>>(
     'errors',
   );
@@ -140,6 +140,13 @@ const { createErrorFromCode } = internalModule<{
 
 /** Returns KafkaJS's error for an error code of the protocol. */
 export const errorOfCode = createErrorFromCode;
+
+export { KafkaJSConnectionError };
+
+/** Returns KafkaJS's error for a connection that was closed. It is retriable. */
+export function connectionClosedError(message: string, { host, port }: Address): Error {
+  return new KafkaJSConnectionClosedError(message, { host, port });
+}
 
 export function isRequestTimeout(error: unknown): boolean {
   return (error as KafkaError).name === 'KafkaJSRequestTimeoutError';
@@ -184,4 +191,15 @@ export function isCoordinatorUnavailable(error: unknown): boolean {
 
 export function isLeaderUnavailable(error: unknown): boolean {
   return isOneOf(error, unreachable, leaderMoved);
+}
+
+/**
+ * Removes the broker whose closed connection caused the error, so that the next attempt connects
+ * again.
+ */
+export function removeClosedBroker(cluster: Pick<Cluster, 'removeBroker'>, error: unknown): void {
+  const { name, host, port } = error as KafkaError;
+  if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
+    cluster.removeBroker({ host, port });
+  }
 }

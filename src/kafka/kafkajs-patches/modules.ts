@@ -37,13 +37,11 @@ export function checkVersion(): void {
  */
 export function replaceModule(path: string, exports: unknown): void {
   const name = require.resolve(`kafkajs/src/${path}`);
-  const readers = Object.values(require.cache).filter((one) =>
+  const reader = Object.values(require.cache).find((one) =>
     one?.children.some(({ filename }) => filename === name),
   );
-  const isOurs = (reader: NodeJS.Module | undefined) => !reader?.filename?.includes('kafkajs');
-  const early = readers.find((reader) => !isOurs(reader));
-  if (early) {
-    const text = `kafkajs/src/${path} was loaded by ${early.filename} before it was replaced: expected replaceModule first`;
+  if (reader) {
+    const text = `kafkajs/src/${path} was loaded by ${reader.filename} before it was replaced: expected replaceModule first`;
     throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
   }
   require(name);

@@ -10,8 +10,8 @@ import { withTimeout } from '../../concurrency/timeout.ts';
 import { AppError } from '../../errors.ts';
 import {
   type Connection,
+  connectionClosedError,
   type KafkaError,
-  KafkaJSConnectionClosedError,
   KafkaJSConnectionError,
   type SaslAuthenticator,
 } from './internals.ts';
@@ -41,7 +41,7 @@ export function patchSaslAuthenticator(): void {
     } catch (error) {
       // The broker may wait for the second step of the handshake, and would refuse everything else.
       const text = 'Closed connection: its authentication failed';
-      connection.rejectRequests(closedError(text, connection));
+      connection.rejectRequests(connectionClosedError(text, connection));
       await connection.disconnect();
       throw asRetriable(error, connection);
     }
@@ -74,11 +74,7 @@ function asRetriable(error: unknown, connection: Connection): unknown {
   }
   const { name = '', message = '' } = error as KafkaError;
   const isLost = name === 'KafkaJSSASLAuthenticationError' && lostConnection.test(message);
-  return isLost ? closedError(message, connection) : error;
-}
-
-function closedError(text: string, { host, port }: Connection): Error {
-  return new KafkaJSConnectionClosedError(text, { host, port });
+  return isLost ? connectionClosedError(message, connection) : error;
 }
 
 function timeoutError(connection: Connection): Error {

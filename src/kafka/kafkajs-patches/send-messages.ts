@@ -8,7 +8,7 @@
 import { type Broker, type Cluster, errorOfCode, leaderIdOf, request } from '../cluster.ts';
 import { ByteReader, ByteWriter, stringSize } from '../protocol/bytes.ts';
 import { planRecordBatch, type WritableRecord } from '../protocol/record-batch-writer.ts';
-import type { KafkaError } from './internals.ts';
+import { type KafkaError, removeClosedBroker } from './internals.ts';
 
 type Partitioner = (choice: {
   topic: string;
@@ -268,10 +268,7 @@ function isRetriable(error: unknown): boolean {
 
 /** Refreshes the metadata for the next attempt, or ends the attempts. */
 async function recover(cluster: Cluster, error: unknown, bail: (error: unknown) => void) {
-  const { name, host, port } = error as KafkaError;
-  if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
-    cluster.removeBroker({ host, port });
-  }
+  removeClosedBroker(cluster, error);
   if (!isRetriable(error)) return bail(error);
   try {
     if (!cluster.isConnected()) await cluster.connect();

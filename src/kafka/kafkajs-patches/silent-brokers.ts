@@ -1,6 +1,6 @@
 /**
- * Brokers that did not respond lately, for the whole process, so that other connections try them
- * last.
+ * Remembers, for the whole process, which brokers did not respond lately. Other connections try
+ * them last.
  */
 
 import type { Address } from './internals.ts';
