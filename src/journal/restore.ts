@@ -118,16 +118,19 @@ export async function replayJournal(options: RestoreOptions) {
   const { add, finish } = replay({ name, windowMs, committed, coveredFromMs, fallback });
   const progress = new Throttle(progressEveryMs);
   let ids = 0;
-  const records = reader.records({ topic: journal, partition, from: first, to });
-  for await (const { record, result } of decoder.decodeEach(records)) {
-    if (result.kind === 'undecodable') {
-      const text = `${name} offset ${record.offset}: ${result.message}: expected a JournalRecord`;
-      throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
-    }
-    ids += result.value.entries.length;
-    add(result.value);
-    if (progress.isDue()) {
-      await options.onProgress({ read: record.offset + 1 - first, total: to - first, ids });
+  for await (const page of reader.pages({ topic: journal, partition, from: first, to })) {
+    await decoder.prepare(page.map(({ value }) => value));
+    for (const { value, offset } of page) {
+      const result = decoder.decode(value);
+      if (result.kind === 'undecodable') {
+        const text = `${name} offset ${offset}: ${result.message}: expected a JournalRecord`;
+        throw new AppError('ASSUMPTION_BROKEN', 'stop', text);
+      }
+      ids += result.value.entries.length;
+      add(result.value);
+      if (progress.isDue()) {
+        await options.onProgress({ read: offset + 1 - first, total: to - first, ids });
+      }
     }
   }
   return { ...finish(), isJournalVirgin: to === 0, rawStart, rawEnd };

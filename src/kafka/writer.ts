@@ -214,8 +214,8 @@ function notAhead(timestamp: string | undefined): string {
 }
 
 /**
- * Returns the position of each message: a partition's records got consecutive offsets in the order
- * of the messages.
+ * Returns the position of each message. The broker gives a partition's messages consecutive
+ * offsets, in their order.
  */
 function positionsOf(
   messages: readonly { readonly partition: number }[],
