@@ -8,9 +8,19 @@ import { type Client, createClient } from '../kafka/client.ts';
 import { LogReader } from '../kafka/log-reader.ts';
 import { createLog } from '../observability/log.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import { configOf } from './environment.ts';
+import type { Io } from './io.ts';
 import { catalogOf } from './routes-file.ts';
 
 export type ConnectedDeployment = Deployment & AsyncDisposable & { readonly client: Client };
+
+/**
+ * Connects with the environment's configuration.
+ * @throws AppError as `connectDeployment`; CONFIG_INVALID
+ */
+export function connectFromEnvironment(io: Io): Promise<ConnectedDeployment> {
+  return connectDeployment(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+}
 
 /** @throws AppError BROKER_UNAVAILABLE; TOPIC_UNFIT if there is no such deployment */
 export async function connectDeployment(

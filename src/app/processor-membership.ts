@@ -7,7 +7,7 @@ import { joinGroup } from '../kafka/group.ts';
 import { advertisedAddress } from '../membership/advertised-address.ts';
 import { waitForDeath } from '../membership/liveness.ts';
 import { Peers } from '../membership/peers.ts';
-import { removeMember } from '../membership/remove-member.ts';
+import { removalFailed, removeMember } from '../membership/remove-member.ts';
 import type { Processor } from '../processor/processor.ts';
 import type { ProcessorBase, ProcessorClients } from './processor-clients.ts';
 import type { WorkerContext } from './run-service.ts';
@@ -24,11 +24,9 @@ export async function joinWithPeers(
     removeMember(createClient(config.kafka, log), group, memberId);
   // The worker that had this slot before has left its member id.
   if (worker.predecessorsWill !== undefined) {
-    await remove(worker.predecessorsWill).catch((error: unknown) => {
-      const text =
-        'could not remove the dead member from the group; its partitions stay unassigned until the session times out';
-      log.warn({ err: error }, text);
-    });
+    await remove(worker.predecessorsWill).catch((error: unknown) =>
+      log.warn({ err: error }, removalFailed),
+    );
   }
   const host = await advertisedAddress(config.kafka.brokers);
   const identity = { host, port, hostname: hostname(), name };

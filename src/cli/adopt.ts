@@ -4,8 +4,7 @@
  */
 
 import { parseArgs } from 'node:util';
-import { connectDeployment } from '../app/connect-deployment.ts';
-import { configOf } from '../app/environment.ts';
+import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { AppError } from '../errors.ts';
 import { adopt, deploymentNow, type PartitionPlan, planAdoption } from '../inspect/adopt.ts';
@@ -30,8 +29,7 @@ export const command: Command = {
       return parseArgs({ args: [...args], options }).values;
     });
     if (!parsed) return 2;
-    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-    await using deployment = await connectDeployment(config);
+    await using deployment = await connectFromEnvironment(io);
     const now = await deploymentNow(deployment);
     const plans: PartitionPlan[] = [];
     for (let partition = 0; partition < now.partitions; partition += 1) {

@@ -2,8 +2,7 @@
 
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type ConnectedDeployment, connectDeployment } from '../app/connect-deployment.ts';
-import { configOf } from '../app/environment.ts';
+import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { Decoder } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -28,8 +27,8 @@ const usage = `voucherbus dead-letters list    [FILTERS] [--json]
   --unmask        shows personal data too
   redrive         sends the original bytes back to raw. Without --execute it only says how many it would send
   --allow-stale   also sends letters older than DEDUP_WINDOW. You guarantee that they are not repeats, and the journal records it
-  --max-attempts  skips a letter that failed so often, default 5; --force sends it nevertheless
-  --by            who does it, for the journal; default the system's user`;
+  --max-attempts  skips letters that failed this many times, default 5; --force sends them nevertheless
+  --by            the operator's name in the journal; default the system's user`;
 
 const options = {
   reason: { type: 'string' },
@@ -54,15 +53,14 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-    await using deployment = await connectDeployment(config);
+    await using deployment = await connectFromEnvironment(io);
     switch (parsed.verb) {
       case 'list':
         return list(deployment, parsed, io);
       case 'show':
         return show(deployment, parsed, io);
       case 'redrive':
-        return sendBack(deployment, parsed, io);
+        return redriveLetters(deployment, parsed, io);
     }
   },
 };
@@ -231,7 +229,7 @@ const triageTexts: Readonly<Record<Triage, string>> = {
   'too-many-attempts': 'failed too often (--max-attempts): skipped, --force sends them',
 };
 
-async function sendBack(
+async function redriveLetters(
   deployment: ConnectedDeployment,
   { filter, rules, isExecuted }: ParsedArguments,
   io: Io,

@@ -3,8 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type ConnectedDeployment, connectDeployment } from '../app/connect-deployment.ts';
-import { configOf } from '../app/environment.ts';
+import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
@@ -23,7 +22,7 @@ const usage = `voucherbus reference list [--json]
        voucherbus reference remove CAMPAIGN_ID...
   FILE  a CSV with a column campaignId, or a JSON array of objects with one; every other column is an attribute
   put   writes those that are new or different; others stay unchanged
-  --by  who does it, for people; default the system's user`;
+  --by  the operator's name; default the system's user`;
 
 const options = {
   by: { type: 'string' },
@@ -36,8 +35,7 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-    await using deployment = await connectDeployment(config);
+    await using deployment = await connectFromEnvironment(io);
     const topic = await expectTopic(deployment);
     const references = await readReferences(deployment, topic);
     switch (parsed.verb) {

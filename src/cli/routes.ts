@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { connectDeployment } from '../app/connect-deployment.ts';
+import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
 import { expectDeployable } from '../app/reload/routes.ts';
@@ -77,8 +77,7 @@ async function check(file: string | undefined, io: Io): Promise<number> {
   // Before connecting to Kafka: mistakes in the file need no connection.
   const { routes, catalog } = candidate(file, topics);
   io.out(`the routes are valid (version ${routes.version})`);
-  const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-  await using deployment = await connectDeployment(config);
+  await using deployment = await connectFromEnvironment(io);
   await expectDeployable(catalog, deployment.admin, deployment.registry);
   io.out(
     `their topics and schemas exist${catalog.routed.length > 0 ? `: ${catalog.routed.join(', ')}` : ''}`,
@@ -98,9 +97,7 @@ async function tryOut({ file, last, sample, isJson }: ParsedArguments, io: Io): 
 
   async function bodies() {
     if (sample !== undefined) return [{ body: readFileSync(sample), source: 'voucherify' }];
-    await using deployment = await connectDeployment(
-      configOf(['kafka', 'registry', 'topics', 'processor'], io),
-    );
+    await using deployment = await connectFromEnvironment(io);
     return await lastOnRaw(deployment, last);
   }
 }

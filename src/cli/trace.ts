@@ -1,8 +1,7 @@
 /** `voucherbus trace`: why did this event (not) arrive? */
 
 import { parseArgs } from 'node:util';
-import { connectDeployment } from '../app/connect-deployment.ts';
-import { configOf } from '../app/environment.ts';
+import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { findKeys } from '../inspect/find-keys.ts';
 import { maskValues } from '../inspect/mask.ts';
@@ -32,8 +31,7 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
-    const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
-    await using deployment = await connectDeployment(config);
+    await using deployment = await connectFromEnvironment(io);
     const progress = progressOn(io);
     const direct = await buildTrace(deployment, parsed.id, progress);
     const traces = direct.arrivals.length > 0 ? [direct] : [];

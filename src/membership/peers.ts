@@ -9,6 +9,7 @@ import { messageOf } from '../errors.ts';
 import type { Member } from '../kafka/admin.ts';
 import type { ProcessIdentity } from '../kafka/member-metadata.ts';
 import type { Log } from '../observability/log.ts';
+import { removalFailed } from './remove-member.ts';
 
 export type PeersOptions = {
   /** This process. */
@@ -114,9 +115,7 @@ export class Peers {
         if (!(await removeMember(memberId))) continue;
         log.warn({ memberId, host, port }, 'a processor has died and was removed from the group');
       } catch (error) {
-        const text =
-          'could not remove the dead member from the group; its partitions stay unassigned until the session times out';
-        log.warn({ memberId, host, port, err: error }, text);
+        log.warn({ memberId, host, port, err: error }, removalFailed);
       }
     }
   }

@@ -8,6 +8,10 @@ import type { Client } from '../kafka/client.ts';
 import { createCluster } from '../kafka/cluster.ts';
 import { asAppError } from '../kafka/failure.ts';
 
+/** The warning when `removeMember` fails. */
+export const removalFailed =
+  'could not remove the dead member from the group; its partitions stay unassigned until the session times out';
+
 /** The coordinator's response if the session has ended already. */
 const unknownMember = 'UNKNOWN_MEMBER_ID';
 
