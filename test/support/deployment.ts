@@ -4,11 +4,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type Environment, startChild } from '../../src/app/child-process.ts';
 import { Decoder } from '../../src/avro/decoder.ts';
 import type { JournalRecord, PublicationSucceeded } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
+import { poll } from '../../src/concurrency/retry.ts';
 import { LogReader } from '../../src/kafka/log-reader.ts';
 import type { ReadRecord } from '../../src/kafka/protocol/record-batch-reader.ts';
 import { decodedValue } from './decoded-value.ts';
@@ -131,15 +131,14 @@ export async function metric(admin: string, name: string): Promise<number> {
 
 /** Repeats the query until it returns something. @throws Error after 60 s */
 export async function until<T>(
-  look: () => Promise<T | undefined | false>,
+  query: () => Promise<T | undefined | false>,
   what: string | (() => string),
 ): Promise<T> {
-  for (const deadline = Date.now() + 60_000; ; ) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) {
-      throw new Error(`not within 60 s: ${typeof what === 'string' ? what : what()}`);
-    }
-    await sleep(100);
-  }
+  const timeoutError = () =>
+    new Error(`not within 60 s: ${typeof what === 'string' ? what : what()}`);
+  const found = async () => {
+    const result = await query();
+    return result === false ? undefined : result;
+  };
+  return poll(found, { everyMs: 100, timeoutMs: 60_000, timeoutError });
 }
