@@ -54,7 +54,7 @@ export function rowsOf({ contestants, measures, runs }: Race): readonly Row[] {
     return {
       label,
       better,
-      // What a contestant cannot do, it was not asked for.
+      // A contestant has no value for what it cannot do.
       cells: values.map((list) => (list.every(Number.isFinite) ? spreadOf(list, digits) : '–')),
       ratios: peers.map((peer) => ours / peer),
       aim,

@@ -7,8 +7,8 @@ import type { Log } from '../observability/log.ts';
 const otherFiles = 1_200;
 
 /**
- * Warns if file descriptors may run out: then connections are closed without a response, even those
- * of health checks, and nothing reports it.
+ * Warns if file descriptors may run out. Then the kernel closes connections without a response,
+ * also those of health checks, and the process cannot report it.
  */
 export function warnOfFewFiles(maxConnections: number, log: Log): void {
   const maxFiles = maxOpenFiles();

@@ -20,7 +20,8 @@ const stepLimitMs = 15_000;
 const interrupted = 130;
 
 /**
- * Waits for SIGTERM or SIGINT (in a worker, for the supervisor's message), then runs the steps.
+ * Waits for the order to stop, then runs the steps. The order is SIGTERM or SIGINT, or, in a
+ * worker, the supervisor's message.
  * @param announce says that the service runs, once it can be stopped
  * @param ended rejects when the service cannot continue: the steps run nevertheless, then it is
  * thrown

@@ -164,8 +164,8 @@ const notItsOwn = (status: number) =>
 
 /**
  * Distinguishes a response of the registry from one of an ingress or web server in its place. A 404
- * of an ingress must not turn valid webhooks into dead letters. 40401 subject, 40402 version, 40403
- * schema (Confluent's API); an unknown path is 404 without such a code.
+ * of an ingress must not turn valid webhooks into dead letters. The registry's own 404 has an error
+ * code: 40401 (subject), 40402 (version) or 40403 (schema). An unknown path has none.
  */
 function isItsOwn(status: number, body: unknown): boolean {
   const code = isObject(body) ? String(body['error_code']) : '';

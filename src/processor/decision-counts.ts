@@ -1,4 +1,4 @@
-/** Counts the decisions and output records of one transaction, for the metrics. */
+/** Counts the decisions and output records of one transaction. The metrics show the counts. */
 
 import type { Decision } from './decide.ts';
 

@@ -89,8 +89,8 @@ function largestBatch({ config }: TopicState): number {
 }
 
 /**
- * Checks that losing one broker loses nothing, as a 2xx promises: that takes two replicas in sync,
- * of which the new leader is one.
+ * Checks what a 2xx promises: losing one broker loses nothing. That needs two replicas in sync, and
+ * a new leader that is one of them.
  */
 function durabilityProblems({ topics }: Catalog, existing: Existing): readonly string[] {
   return topics.flatMap(({ name, role }) => {

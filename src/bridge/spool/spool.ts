@@ -166,7 +166,7 @@ export class Spool {
     const isDone = await this.#queue.run(async () => {
       const [segment] = this.#segments;
       if (segment === undefined || this.#segments.length > 1) return false;
-      // What is appended from now on goes into another file.
+      // The next append begins another file.
       await this.#closeFile();
       if (segment.webhooks > webhooksPerSend) return false;
       await this.#drain(send, (webhooks) => this.#write(webhooks));
