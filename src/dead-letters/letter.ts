@@ -4,6 +4,7 @@
  */
 
 import type { Undecodable } from '../avro/decoder.ts';
+import type { RecordPosition } from '../kafka/record-position.ts';
 import type { Rejection } from '../voucherify/publication.ts';
 
 type DeadLetterReason =
@@ -28,18 +29,12 @@ export type DeadLetter = {
   readonly message: string;
 };
 
-export type Origin = {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-};
-
 /**
  * Returns the six headers of Kafka Streams' dead letters (KIP-1034), which tools know, and ours.
  */
 export function deadLetterHeaders(
   letter: DeadLetter,
-  origin: Origin,
+  origin: RecordPosition,
   failedAtMs: number,
 ): Record<string, string> {
   return {
@@ -53,5 +48,14 @@ export function deadLetterHeaders(
     'voucherbus.error.reason': letter.reason,
     'voucherbus.error.path': letter.path,
     'voucherbus.error.failed-at': new Date(failedAtMs).toISOString(),
+  };
+}
+
+/** Returns the position of the raw record that became a dead letter, from the letter's headers. */
+export function originOf(header: (name: string) => string | undefined): RecordPosition {
+  return {
+    topic: header('__streams.errors.topic') ?? '',
+    partition: Number(header('__streams.errors.partition') ?? ''),
+    offset: Number(header('__streams.errors.offset') ?? ''),
   };
 }

@@ -3,6 +3,7 @@
 import { Decoder } from '../avro/decoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
+import { originOf } from '../dead-letters/letter.ts';
 import {
   digestOfRedrive,
   letterName,
@@ -87,22 +88,18 @@ function letterOf(
   redriven: ReadonlySet<string>,
 ): Letter {
   const error = (field: string) => record.header(`voucherbus.error.${field}`) ?? '';
-  const origin = (field: string) => record.header(`__streams.errors.${field}`) ?? '';
+  const header = (name: string) => record.header(name);
   return {
     position,
     name,
     reason: error('reason'),
     stage: error('stage'),
     path: error('path'),
-    message: origin('message'),
+    message: header('__streams.errors.message') ?? '',
     failedAtMs: Date.parse(error('failed-at')),
-    origin: {
-      topic: origin('topic'),
-      partition: Number(origin('partition')),
-      offset: Number(origin('offset')),
-    },
+    origin: originOf(header),
     key: record.key?.toString(),
-    redrive: redriveOf((header) => record.header(header)),
+    redrive: redriveOf(header),
     isRedriven: redriven.has(digestOfRedrive(name).toString('hex')),
     record,
   };

@@ -3,6 +3,7 @@
 import { Decoder } from '../avro/decoder.ts';
 import type { PublicationSucceeded } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
+import { originOf } from '../dead-letters/letter.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
@@ -65,7 +66,8 @@ async function findLetter(
 ): Promise<FoundOutputs> {
   const { raw, deadLetters } = deployment.catalog;
   const origin = formatPosition({ topic: raw, partition, offset });
-  const isIts = (record: ReadRecord) => originOf(record) === origin;
+  const isIts = (record: ReadRecord) =>
+    formatPosition(originOf((name) => record.header(name))) === origin;
   const letters = await findFrom(deployment, deadLetters, partition, atMs, isIts);
   const positionOf = (record: ReadRecord) => {
     return { topic: deadLetters, partition, offset: record.offset };
@@ -117,12 +119,4 @@ async function findFrom(
     else if (found.length > 0 || record.timestampMs > atMs + longestRetryMs) break;
   }
   return found;
-}
-
-/** Returns the raw record that a dead letter was, as topic/partition@offset. */
-function originOf(record: ReadRecord): string {
-  const [topic, partition, offset] = ['topic', 'partition', 'offset'].map((name) =>
-    record.header(`__streams.errors.${name}`),
-  );
-  return `${topic}/${partition}@${offset}`;
 }

@@ -6,9 +6,10 @@
 import type { Encoder } from '../avro/encoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
 import { Arena } from '../buffers/arena.ts';
-import { type DeadLetter, deadLetterHeaders, type Origin } from '../dead-letters/letter.ts';
+import { type DeadLetter, deadLetterHeaders } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
+import type { RecordPosition } from '../kafka/record-position.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional-producer.ts';
 import type { Catalog } from '../topics/catalog.ts';
 import type { Decision } from './decide.ts';
@@ -123,7 +124,7 @@ function isoOf(ms: number): string {
 function deadLetter(
   { key, value, headers }: InputRecord,
   letter: DeadLetter,
-  origin: Origin,
+  origin: RecordPosition,
   processedAtMs: number,
 ): OutputRecord {
   return {
