@@ -6,6 +6,7 @@
 import { Decoder } from '../../src/avro/decoder.ts';
 import type { RawWebhook } from '../../src/avro/records.ts';
 import { schemas } from '../../src/avro/schemas.ts';
+import { postAtRate } from '../../src/verify/post-webhooks.ts';
 import { aBody } from './builders.ts';
 import { decodedValue } from './decoded-value.ts';
 import { type Deployment, until } from './deployment.ts';
@@ -31,11 +32,10 @@ export function startLoad(
   const acknowledged = new Set<string>();
   const statuses = new Map<number, number>();
   let slowestMs = 0;
-  let next = 0;
   let isStopped = false;
-  const sendOne = async () => {
-    const url = urls[next % urls.length] as string;
-    const body = bodyOf(next++);
+  const sendOne = async (index: number) => {
+    const url = urls[index % urls.length] as string;
+    const body = bodyOf(index);
     const startedAt = performance.now();
     const status = await post(url, body).then(
       (answer) => answer.status,
@@ -47,17 +47,15 @@ export function startLoad(
     // A dead bridge refuses at once: that is no reason to spin.
     if (status !== 202) await new Promise((resolve) => setTimeout(resolve, 50));
   };
-  const sender = async () => {
-    while (!isStopped) await sendOne();
-  };
-  const senders = Array.from({ length: concurrency }, sender);
+  const isEnough = () => isStopped;
+  const posting = postAtRate({ count: 0, isEnough, concurrency, post: sendOne });
   return {
     acknowledged,
     statuses,
     slowestMs: () => slowestMs,
     stop: async () => {
       isStopped = true;
-      await Promise.all(senders);
+      await posting.done;
     },
   };
 }

@@ -9,7 +9,7 @@ const maxColumns = 100;
 
 /** A word or pattern, and what to write instead. */
 const rules: readonly (readonly [pattern: RegExp, instead: string])[] = [
-  [/\bcan ?not\b(?<!cannot)/i, 'cannot'],
+  [/\bcan not\b/i, 'cannot'],
   [/\bwhat became of\b/i, 'what happened to, the outcome of'],
   [/\bwhat becomes of\b/i, 'what happens to'],
   [/\bmend(s|ed|ing)?\b/i, 'patch, correct, fix'],
@@ -69,7 +69,8 @@ export function findingsInSource(text: string): readonly Finding[] {
   const strings = [
     ...text.matchAll(/'(?:\\.|[^'\\\n])* (?:\\.|[^'\\\n])*'|"[^"\n]* [^"\n]*"|`[^`]* [^`]*`/g),
   ].flatMap((match) => findingsIn(match[0], text.slice(0, match.index).split('\n').length));
-  return [...comments, ...strings, ...wideComments(text)];
+  const isComment = (line: string) => /^\s*(\/\*\*|\*|\/\/)/.test(line);
+  return [...comments, ...strings, ...wideLines(text, isComment)];
 }
 
 function startOf(text: string, line: number): readonly Finding[] {
@@ -80,10 +81,10 @@ function startOf(text: string, line: number): readonly Finding[] {
   return [{ line, problem: `begins with "${words}": begin with a verb or a noun phrase` }];
 }
 
-function wideComments(text: string): readonly Finding[] {
+/** Returns the lines that are too wide, of those that must not be. A link may be wide. */
+function wideLines(text: string, isBounded: (line: string) => boolean): readonly Finding[] {
   return text.split('\n').flatMap((line, i) => {
-    const isComment = /^\s*(\/\*\*|\*|\/\/)/.test(line);
-    const isWide = isComment && [...line].length > maxColumns && !/https?:/.test(line);
+    const isWide = [...line].length > maxColumns && isBounded(line) && !/https?:/.test(line);
     return isWide ? [{ line: i + 1, problem: `wider than ${maxColumns} columns` }] : [];
   });
 }
@@ -92,11 +93,8 @@ function wideComments(text: string): readonly Finding[] {
 export function findingsInPage(text: string): readonly Finding[] {
   const prose = text.replaceAll(/^```[\s\S]*?^```/gm, (block) => block.replaceAll(/[^\n]/g, ''));
   if (text.startsWith('<!-- Generated')) return findingsIn(withoutCode(prose));
-  const wide = prose.split('\n').flatMap((line, i) => {
-    const isWide = [...line].length > maxColumns && !/^\||https?:|\]\(/.test(line);
-    return isWide ? [{ line: i + 1, problem: `wider than ${maxColumns} columns` }] : [];
-  });
-  return [...findingsIn(withoutCode(prose)), ...wide];
+  const isBounded = (line: string) => !/^\||\]\(/.test(line);
+  return [...findingsIn(withoutCode(prose)), ...wideLines(prose, isBounded)];
 }
 
 /** Removes code spans: a changelog may name what was renamed. */
