@@ -10,11 +10,12 @@ import { transactionalIdOf } from '../../src/topics/catalog.ts';
 import { seeded } from '../../src/verify/history.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
 import { seedOf, startFlow } from '../support/flow.ts';
-import { places } from '../support/kill-at.ts';
+import { places, reached } from '../support/kill-at.ts';
 import { freePort } from '../support/ports.ts';
 import { bounded, soakTest } from '../support/soak.ts';
 
 const load = { count: 20_000, concurrency: 40, perSecond: 2_000 };
+const preload = new URL('../support/kill-at.ts', import.meta.url).href;
 
 soakTest(
   '20,000 webhooks with 10 % repeats, two processors, one killed half-way and started again: every publication once, on its topic',
@@ -61,7 +62,6 @@ test('a processor killed at each step of its transaction: every publication once
     concurrency: 3,
     isEnough: () => isEnough,
   });
-  const preload = new URL('../support/kill-at.ts', import.meta.url).href;
   const rounds = Array.from({ length: bounded(1, 3) }, () => places);
   for (const place of rounds.flat()) {
     const { child } = await deployment.start('processor', {
@@ -149,12 +149,17 @@ test('a processor stopped for longer than its session is fenced, writes nothing 
   await using deployment = await aDeployment(6);
   const bridge = await deployment.start('bridge');
   const [zombie, other] = await Promise.all([
-    deployment.start('processor'),
+    // It stops when everything of a transaction is sent but its end: the worst moment.
+    deployment.start('processor', {
+      NODE_OPTIONS: `--import=${preload}`,
+      KILL_AT: 'after-offsets',
+      KILL_SIGNAL: 'SIGSTOP',
+      KILL_TRANSACTION: '20',
+    }),
     deployment.start('processor'),
   ]);
   const flow = startFlow(deployment, bridge.url, { count: 20_000, concurrency: 10 });
-  while (flow.begun() < 2_000) await sleep(5);
-  zombie.child.kill('SIGSTOP');
+  await until(async () => zombie.child.output().includes(reached), 'it has stopped');
   await until(
     async () => (await metric(other.admin, 'voucherbus_assigned_partitions')) === 6,
     'the other has all partitions',

@@ -1,7 +1,7 @@
 /**
- * Loaded into a processor with NODE_OPTIONS=--import: kills it with SIGKILL at one place of a
- * transaction, KILL_AT, once it has begun KILL_TRANSACTION of them. The product knows nothing of
- * it.
+ * Loaded into a processor with NODE_OPTIONS=--import: sends it KILL_SIGNAL (SIGKILL), once, at the
+ * place KILL_AT of a transaction, after it has begun KILL_TRANSACTION of them. It prints `reached`
+ * before. The product knows nothing of it.
  */
 
 import { createRequire } from 'node:module';
@@ -13,8 +13,16 @@ export type KillPlace = (typeof places)[number];
 type Request = (this: unknown, args: object) => Promise<unknown>;
 type Broker = { prototype: { addOffsetsToTxn: Request; endTxn: Request } };
 
-const { KILL_AT: place, KILL_TRANSACTION = '1' } = process.env;
-const die = () => process.kill(process.pid, 'SIGKILL');
+const { KILL_AT: place, KILL_TRANSACTION = '1', KILL_SIGNAL = 'SIGKILL' } = process.env;
+export const reached = 'KILL_AT is reached';
+
+let hasDied = false;
+const die = () => {
+  if (hasDied) return;
+  hasDied = true;
+  process.stderr.write(`${reached}\n`);
+  process.kill(process.pid, KILL_SIGNAL);
+};
 
 if (place) {
   const { prototype } = createRequire(import.meta.url)('kafkajs/src/broker') as Broker;
