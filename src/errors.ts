@@ -24,6 +24,8 @@ export type ErrorCode =
   | 'SCHEMA_MISSING'
   | 'SPOOL_FULL'
   | 'SPOOL_UNUSABLE'
+  | 'TOKEN_REFUSED'
+  | 'TOKEN_UNAVAILABLE'
   | 'TOPIC_UNFIT';
 
 export class AppError extends Error {

@@ -27,7 +27,8 @@ export async function connectDeployment(
   config: Config<'kafka' | 'registry' | 'topics' | 'processor'>,
 ): Promise<ConnectedDeployment> {
   const catalog = catalogOf(config.topics);
-  const client = createClient(config.kafka, createLog('silent', 'inspect'));
+  const log = createLog('silent', 'inspect');
+  const client = createClient(config.kafka, log);
   await using connections = new AsyncDisposableStack();
   const admin = await Admin.connect(client);
   connections.defer(() => admin.close());
@@ -38,7 +39,7 @@ export async function connectDeployment(
   }
   const reader = new LogReader(client);
   connections.defer(() => reader.close());
-  const registry = connectRegistry(config.registry);
+  const registry = connectRegistry(config.registry, log);
   const opened = connections.move();
   return {
     client,

@@ -85,7 +85,7 @@ async function open(
     catalog,
     reader,
     admin,
-    registry: connectRegistry(config.registry),
+    registry: connectRegistry(config.registry, createLog('silent', 'ephemeral')),
     group: prefix,
     partitions: config.topics.partitions,
     bridge: { ...bridge, url: `http://127.0.0.1:${port}${path}` },

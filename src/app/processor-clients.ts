@@ -17,6 +17,7 @@ import { ReloadedReference } from './reload/reference.ts';
 import { ReloadedRoutes } from './reload/routes.ts';
 import { routesOf } from './routes-file.ts';
 import { start } from './startup.ts';
+import { watchCertificates } from './watch-certificates.ts';
 
 export type ProcessorBase = {
   readonly config: ProcessorAppConfig;
@@ -36,10 +37,11 @@ export async function openClients({ config, log, metrics }: ProcessorBase) {
   const { catalog } = first;
   const { raw, journal, deadLetters, reference: referenceTopic } = catalog;
   const publicationTopics = publicationTopicsOf(catalog);
+  const certificates = watchCertificates(log, metrics);
   const { admin, registry, schemaId, partitions, partitionsOf } = await start(
     config,
     catalog,
-    log,
+    { log, certificates },
     {
       read: [raw, journal, ...(referenceTopic === undefined ? [] : [referenceTopic])],
       write: [journal, deadLetters, ...publicationTopics],
@@ -49,7 +51,7 @@ export async function openClients({ config, log, metrics }: ProcessorBase) {
   for (const topic of publicationTopics) encoders.add(topic, schemaId(topic));
   const context = { config: config.topics, admin, registry, encoders, log, metrics };
   const routes = new ReloadedRoutes(first, context);
-  const reader = new LogReader(createClient(config.kafka, log));
+  const reader = new LogReader(createClient(config.kafka, log, { certificates }));
   const reference =
     referenceTopic === undefined
       ? undefined

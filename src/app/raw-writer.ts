@@ -20,6 +20,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { retryAtStart, start } from './startup.ts';
+import { watchCertificates } from './watch-certificates.ts';
 
 type RawWriterConfig = Config<'kafka' | 'registry' | 'start' | 'topics' | 'bridge'>;
 
@@ -32,7 +33,7 @@ const clockText =
 export class RawWriter {
   readonly #config: RawWriterConfig;
   readonly #log: Log;
-  readonly #metrics: Pick<Metrics, 'clockRefusals'>;
+  readonly #metrics: Pick<Metrics, 'clockRefusals' | 'certificateNotAfter'>;
   readonly #ended = Promise.withResolvers<never>();
   readonly #clockThrottle = new Throttle(logClockEveryMs);
   #writer: Writer | undefined;
@@ -47,7 +48,11 @@ export class RawWriter {
    * Begins to connect.
    * @param config with a START_TIMEOUT of `Infinity` it retries until it is closed
    */
-  constructor(config: RawWriterConfig, log: Log, metrics: Pick<Metrics, 'clockRefusals'>) {
+  constructor(
+    config: RawWriterConfig,
+    log: Log,
+    metrics: Pick<Metrics, 'clockRefusals' | 'certificateNotAfter'>,
+  ) {
     this.#config = config;
     this.#log = log;
     this.#metrics = metrics;
@@ -88,9 +93,11 @@ export class RawWriter {
     const catalog = createCatalog(config.topics);
     const { maxBodyBytes } = config.bridge;
     const needs = { read: [], write: [catalog.raw], maxBodyBytes };
-    const { admin, registry, schemaId } = await start(config, catalog, this.#log, needs);
+    const certificates = watchCertificates(this.#log, this.#metrics);
+    const context = { log: this.#log, certificates };
+    const { admin, registry, schemaId } = await start(config, catalog, context, needs);
     await admin.close();
-    const client = createClient(config.kafka, this.#log);
+    const client = createClient(config.kafka, this.#log, { certificates });
     const writer = await retryAtStart(config.start, this.#log, () =>
       Writer.open(client, catalog.raw, () => this.#onClockRefused()),
     );

@@ -8,6 +8,7 @@ import { constantBackoff, retry } from '../concurrency/retry.ts';
 import { Throttle } from '../concurrency/throttle.ts';
 import { withTimeout } from '../concurrency/timeout.ts';
 import type { Config } from '../config/config.ts';
+import type { CertificateWatch } from '../credentials/certificate-watch.ts';
 import { AppError, messageOf } from '../errors.ts';
 import { Admin } from '../kafka/admin.ts';
 import { createClient } from '../kafka/client.ts';
@@ -43,7 +44,7 @@ export type Needs = Access & { readonly maxBodyBytes?: number };
 export async function start(
   config: Config<'kafka' | 'registry' | 'start'>,
   catalog: Catalog,
-  log: Log,
+  { log, certificates }: { readonly log: Log; readonly certificates: CertificateWatch },
   needs: Needs,
 ): Promise<Started> {
   warnOfCleartext(config, log);
@@ -57,7 +58,7 @@ export async function start(
       ...(maxBodyBytes === undefined ? [] : bodySizeProblems(catalog, existing, maxBodyBytes)),
       ...accessProblems(needs, await admin.identify(names)),
     ]);
-    const registry = connectRegistry(config.registry);
+    const registry = connectRegistry(config.registry, log, certificates);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
     return {
       admin,
@@ -90,7 +91,7 @@ export async function waitForKafka(
   log: Log,
 ): Promise<Admin> {
   // One retry of KafkaJS's own: the retries here are the ones that are logged and counted.
-  const impatient = createClient(kafka, log, 1);
+  const impatient = createClient(kafka, log, { retries: 1 });
   const probe = await retryAtStart(limit, log, () => Admin.connect(impatient));
   await probe.close();
   return Admin.connect(createClient(kafka, log));

@@ -3,11 +3,17 @@
  * for the commands.
  */
 
-import { Agent as HttpsAgent } from 'node:https';
 import { createRequire } from 'node:module';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { RegistryConfig } from '../config/config.ts';
+import type { CertificateWatch } from '../credentials/certificate-watch.ts';
+import { currentOf } from '../credentials/current.ts';
+import { explainConnection } from '../credentials/explain.ts';
+import { fetchByClientCredentials } from '../credentials/oidc.ts';
+import { TlsMaterial } from '../credentials/tls.ts';
+import { cachedToken } from '../credentials/token.ts';
 import { AppError, messageOf } from '../errors.ts';
+import type { Log } from '../observability/log.ts';
 import type { Compatibility } from './schemas.ts';
 
 export type Registry = {
@@ -48,16 +54,20 @@ type Api = {
  * Connects lazily: every method throws AppError REGISTRY_UNAVAILABLE (retry) while the registry
  * cannot be reached.
  */
-export function connectRegistry(config: RegistryConfig): Registry {
+export function connectRegistry(
+  config: RegistryConfig,
+  log: Log,
+  certificates?: CertificateWatch | undefined,
+): Registry {
+  const { ca, cert, key, keyPassphrase: passphrase } = config;
+  const context = { peer: 'registry', log, certificates } as const;
+  const tls = new TlsMaterial({ ca, cert, key, passphrase }, context);
   const client = new SchemaRegistry({
     host: config.url,
     clientId: 'voucherbus',
     retry: { retries: 1 },
-    ...(config.username && config.password
-      ? { auth: { username: config.username, password: config.password } }
-      : {}),
-    ...(config.ca ? { agent: new HttpsAgent({ ca: config.ca, keepAlive: true }) } : {}),
-    middlewares: [inTime, onlyJson, ...(config.token ? [bearer(config.token)] : [])],
+    ...(config.url.startsWith('https:') ? { agent: tls.agent() } : {}),
+    middlewares: [inTime, onlyJson, withHeaders(config, log)],
   });
   const { api } = client as unknown as { api: Api };
   const asked = <T>(what: string, request: () => Promise<T>) => ask(config.url, what, request);
@@ -123,9 +133,16 @@ async function ask<T>(
       throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${text}: ${error.message}`, error);
     }
     if (status !== undefined && refusals.has(status)) {
-      throw new AppError('REGISTRY_REFUSED', 'stop', `${text}: ${messageOf(error)}`, error);
+      throw new AppError('REGISTRY_REFUSED', 'stop', `${text}: ${refusalOf(status, error)}`, error);
     }
-    throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${text}: ${messageOf(error)}`, error);
+    if (error instanceof AppError) throw error;
+    const reason =
+      explainConnection(messageOf(error), {
+        name: url,
+        role: 'the schema registry',
+        prefix: 'SCHEMA_REGISTRY',
+      }) ?? messageOf(error);
+    throw new AppError('REGISTRY_UNAVAILABLE', 'retry', `${text}: ${reason}`, error);
   }
 }
 
@@ -203,8 +220,42 @@ function keepBodies(): void {
 
 keepBodies();
 
-function bearer(token: string): Middleware {
+/** A status alone says little: which setting to look at does. */
+function refusalOf(status: number, error: unknown): string {
+  switch (status) {
+    case 401:
+      return `status 401, it does not accept our login: check SCHEMA_REGISTRY_USERNAME and _PASSWORD, SCHEMA_REGISTRY_TOKEN or SCHEMA_REGISTRY_OAUTH_*`;
+    case 403:
+      return 'status 403, our login may not do this: grant it there';
+    default:
+      return messageOf(error);
+  }
+}
+
+/** Adds the login, as its files are at this time, and SCHEMA_REGISTRY_HEADERS. */
+function withHeaders(config: RegistryConfig, log: Log): Middleware {
+  const login = loginOf(config, log);
   return () => ({
-    request: (request) => request.enhance({ headers: { Authorization: `Bearer ${token}` } }),
+    prepareRequest: async (next) => {
+      const authorization = await login();
+      const headers = { ...config.headers, ...(authorization ? { authorization } : {}) };
+      return (await next()).enhance({ headers });
+    },
   });
+}
+
+function loginOf(config: RegistryConfig, log: Log): () => Promise<string | undefined> {
+  const { username, password, token, oauthTokenUrl } = config;
+  if (oauthTokenUrl !== undefined) {
+    const current = cachedToken(fetchByClientCredentials(config, 'SCHEMA_REGISTRY_OAUTH', log));
+    return async () => `Bearer ${await current()}`;
+  }
+  if (token) return async () => `Bearer ${currentOf(token, log)}`;
+  if (username && password) {
+    return async () => {
+      const pair = `${currentOf(username, log)}:${currentOf(password, log)}`;
+      return `Basic ${Buffer.from(pair).toString('base64')}`;
+    };
+  }
+  return async () => undefined;
 }

@@ -22,7 +22,7 @@ export const command: Command = {
       return 2;
     }
     const config = configOf(['registry', 'start', 'topics'], io);
-    const registry = connectRegistry(config.registry);
+    const registry = connectRegistry(config.registry, createLog('warn', 'schemas'));
     const catalog = catalogOf(config.topics);
     const log = createLog('warn', 'schemas');
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));

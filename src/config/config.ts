@@ -3,76 +3,9 @@
  * come from here.
  */
 
+import { kafka, registry } from './connections.ts';
 import * as kind from './kinds.ts';
 import { type Setting, setting, type Values } from './setting.ts';
-
-const kafka = {
-  brokers: setting('KAFKA_BROKERS', kind.hosts(), 'Kafka bootstrap servers'),
-  clientId: setting('KAFKA_CLIENT_ID', kind.kafkaName(), 'Client id shown in broker logs', {
-    default: 'voucherbus',
-  }),
-  ssl: setting('KAFKA_SSL', kind.flag(), 'Connect with TLS', { default: 'false' }),
-  sslCa: setting('KAFKA_SSL_CA', kind.pem('CERTIFICATE'), 'PEM of the certificate authority', {
-    optional: true,
-  }),
-  sslCert: setting(
-    'KAFKA_SSL_CERT',
-    kind.pem('CERTIFICATE'),
-    'PEM of the client certificate (mTLS)',
-    {
-      optional: true,
-    },
-  ),
-  sslKey: setting('KAFKA_SSL_KEY', kind.pem('PRIVATE KEY'), 'PEM of the client key (mTLS)', {
-    optional: true,
-    secret: true,
-  }),
-  saslMechanism: setting(
-    'KAFKA_SASL_MECHANISM',
-    kind.oneOf('plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'),
-    'SASL mechanism; without it, no authentication',
-    { optional: true },
-  ),
-  saslUsername: setting('KAFKA_SASL_USERNAME', kind.text(), 'For plain and scram-*', {
-    optional: true,
-  }),
-  saslPassword: setting('KAFKA_SASL_PASSWORD', kind.text(), 'For plain and scram-*', {
-    optional: true,
-    secret: true,
-  }),
-  oauthTokenUrl: setting('KAFKA_OAUTH_TOKEN_URL', kind.httpUrl(), 'For oauthbearer', {
-    optional: true,
-  }),
-  oauthClientId: setting('KAFKA_OAUTH_CLIENT_ID', kind.text(), 'For oauthbearer', {
-    optional: true,
-  }),
-  oauthClientSecret: setting('KAFKA_OAUTH_CLIENT_SECRET', kind.text(), 'For oauthbearer', {
-    optional: true,
-    secret: true,
-  }),
-};
-
-const registry = {
-  url: setting(
-    'SCHEMA_REGISTRY_URL',
-    kind.httpUrl(),
-    'Schema registry (Confluent API; for Apicurio end it with /apis/ccompat/v7)',
-  ),
-  username: setting('SCHEMA_REGISTRY_USERNAME', kind.text(), 'HTTP basic authentication', {
-    optional: true,
-  }),
-  password: setting('SCHEMA_REGISTRY_PASSWORD', kind.text(), 'HTTP basic authentication', {
-    optional: true,
-    secret: true,
-  }),
-  token: setting('SCHEMA_REGISTRY_TOKEN', kind.text(), 'Bearer token', {
-    optional: true,
-    secret: true,
-  }),
-  ca: setting('SCHEMA_REGISTRY_CA', kind.pem('CERTIFICATE'), 'PEM of the certificate authority', {
-    optional: true,
-  }),
-};
 
 const start = {
   timeoutMs: setting(

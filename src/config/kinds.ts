@@ -84,6 +84,17 @@ export const someOf = <const T extends string>(...choices: readonly T[]) =>
     return known.every((item) => item !== undefined) ? known : undefined;
   });
 
+/** Names with values, as `name=value,name=value`. */
+export const pairs = () =>
+  parsed('name=value, or several separated by commas', (value) => {
+    const list = items(value).map((item) => /^([A-Za-z0-9_-]+)=(.+)$/.exec(item));
+    return list.length > 0 && list.every((one) => one !== null)
+      ? (Object.fromEntries(list.map(([, name, text]) => [name, text])) as Pairs)
+      : undefined;
+  });
+
+type Pairs = Readonly<Record<string, string>>;
+
 export const flag = () =>
   parsed('true or false', (value) =>
     value === 'true' ? true : value === 'false' ? false : undefined,
@@ -125,22 +136,33 @@ function pemProblem(text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): string 
     return 'found what looks like a path: name the file in the same setting with _FILE at its end';
   }
   const [, found] = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text) ?? [];
-  if (found === undefined) return 'found no "-----BEGIN …-----" in it';
+  if (found === undefined) return `found no "-----BEGIN …-----" in it${base64Hint(text)}`;
   if (text.includes('\\n')) return 'found a backslash and n where the lines should end';
   if (!found.endsWith(label)) return `found a ${found.toLowerCase()}`;
   try {
     if (label === 'CERTIFICATE') {
-      for (const [one] of text.matchAll(
-        /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
-      )) {
-        new X509Certificate(one);
-      }
-    } else if (!found.includes('ENCRYPTED')) createPrivateKey(text);
+      const certificates = certificatesIn(text);
+      if (certificates.length === 0) return 'found no "-----END CERTIFICATE-----" in it';
+      for (const one of certificates) new X509Certificate(one);
+    } else if (!isEncrypted(text)) createPrivateKey(text);
     return undefined;
   } catch (error) {
     return `found one that cannot be read (${messageOf(error)})`;
   }
 }
+
+/** A Kubernetes Secret shows its values in base64. */
+const base64Hint = (text: string) =>
+  Buffer.from(text, 'base64').toString('latin1').startsWith('-----BEGIN')
+    ? ': it is in base64, decode it first'
+    : '';
+
+/** Returns the certificates of a PEM, one text each. */
+export const certificatesIn = (pem: string): readonly string[] =>
+  pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+
+/** Returns whether the PEM holds a key that needs a pass phrase (PKCS #8, or the older form). */
+export const isEncrypted = (pem: string): boolean => /ENCRYPTED/.test(pem);
 
 /**
  * A legal Kafka topic or group name part (letters, digits, dot, underscore, hyphen; Kafka's limit

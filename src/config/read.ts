@@ -2,6 +2,8 @@
 
 import { AppError, messageOf } from '../errors.ts';
 import { type Config, type Group, groups } from './config.ts';
+import { connectionProblems } from './connection-rules.ts';
+import { type Read, Rereadable } from './rereadable.ts';
 import type { Setting } from './setting.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,11 +41,24 @@ export function readConfig<G extends Group>(wanted: readonly G[], sources: Sourc
 }
 
 type Problem = { readonly kind: 'problem'; readonly text: string };
-type Result<T> = { readonly kind: 'value'; readonly value: T } | Problem;
 
 const problem = (text: string): Problem => ({ kind: 'problem', text });
 
-function readSetting({ env, schema, options }: Setting, sources: Sources): Result<unknown> {
+function readSetting(setting: Setting, sources: Sources): Read<unknown> {
+  const result = readValue(setting, sources);
+  if (!setting.options.reread || result.kind === 'problem' || result.value === undefined) {
+    return result;
+  }
+  const isFile = Boolean(sources.env[`${setting.env}_FILE`]);
+  const again = () => {
+    const read = readValue(setting, sources);
+    const isEmpty = read.kind === 'value' && read.value === undefined;
+    return isEmpty ? problem(`${setting.env}_FILE is empty now`) : read;
+  };
+  return { kind: 'value', value: new Rereadable(result.value, isFile ? again : undefined) };
+}
+
+function readValue({ env, schema, options }: Setting, sources: Sources): Read<unknown> {
   const text = textOf(env, sources);
   if (text.kind === 'problem') return text;
   const given = text.value ?? options.default;
@@ -75,7 +90,7 @@ const serviceLinkHint =
   'Kubernetes has set it for a service of that name: set it yourself, or enableServiceLinks: false in the pod, or rename the service';
 
 /** An empty variable counts as absent: compose files and CI write `X=` for "not given". */
-function textOf(env: string, { env: all, readFile }: Sources): Result<string | undefined> {
+function textOf(env: string, { env: all, readFile }: Sources): Read<string | undefined> {
   const direct = all[env] || undefined;
   const path = all[`${env}_FILE`] || undefined;
   if (direct !== undefined && path !== undefined) {
@@ -90,8 +105,8 @@ function textOf(env: string, { env: all, readFile }: Sources): Result<string | u
 }
 
 /** Rules between settings. */
-function contradictions(config: Partial<Config<Group>>): string[] {
-  const { topics, kafka, bridge, processor, lookup } = config;
+function contradictions(config: Partial<Config<Group>>): readonly string[] {
+  const { topics, bridge, processor, lookup } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
@@ -105,15 +120,6 @@ function contradictions(config: Partial<Config<Group>>): string[] {
     lookup && processor && lookup.timeoutMs >= processor.transactionTimeoutMs
       ? `LOOKUP_TIMEOUT is ${lookup.timeoutMs} ms: expected less than TRANSACTION_TIMEOUT (${processor.transactionTimeoutMs} ms)`
       : undefined,
-    kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslUsername
-      ? `KAFKA_SASL_USERNAME is not set: expected some text for mechanism ${kafka.saslMechanism}`
-      : undefined,
-    kafka?.saslMechanism && kafka.saslMechanism !== 'oauthbearer' && !kafka.saslPassword
-      ? `KAFKA_SASL_PASSWORD is not set: expected some text for mechanism ${kafka.saslMechanism}`
-      : undefined,
-    kafka?.saslMechanism === 'oauthbearer' &&
-    !(kafka.oauthTokenUrl && kafka.oauthClientId && kafka.oauthClientSecret)
-      ? 'KAFKA_OAUTH_TOKEN_URL, KAFKA_OAUTH_CLIENT_ID and KAFKA_OAUTH_CLIENT_SECRET: expected all three for mechanism oauthbearer'
-      : undefined,
+    ...connectionProblems(config),
   ].filter((problem) => problem !== undefined);
 }

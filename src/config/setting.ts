@@ -3,6 +3,7 @@
  */
 
 import type { z } from 'zod';
+import type { Rereadable } from './rereadable.ts';
 
 type Options = {
   /** The default, as text like in the environment. */
@@ -11,6 +12,8 @@ type Options = {
   readonly optional?: true;
   /** Whether messages must not show the value. */
   readonly secret?: true;
+  /** Whether its file is read again at each use: its value is then a Rereadable. */
+  readonly reread?: true;
 };
 
 export type Setting<T = unknown, O extends Options = Options> = {
@@ -21,7 +24,11 @@ export type Setting<T = unknown, O extends Options = Options> = {
 };
 
 type ValueOf<S> =
-  S extends Setting<infer T, infer O> ? (O extends { optional: true } ? T | undefined : T) : never;
+  S extends Setting<infer T, infer O>
+    ? Shape<T, O> | (O extends { optional: true } ? undefined : never)
+    : never;
+
+type Shape<T, O> = O extends { reread: true } ? Rereadable<T> : T;
 
 export type Values<G> = { readonly [K in keyof G]: ValueOf<G[K]> };
 

@@ -4,5 +4,5 @@
 
 import './kafkajs-patches/patches.ts';
 
-export type { Admin, Consumer, EachBatchPayload, Producer } from 'kafkajs';
+export type { Admin, Consumer, EachBatchPayload, ISocketFactory, Producer } from 'kafkajs';
 export { AssignerProtocol, Kafka, logLevel, Partitioners } from 'kafkajs';

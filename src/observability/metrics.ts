@@ -27,6 +27,14 @@ export function createMetrics(build: { readonly version: string }) {
     workerDeaths: new Counter(
       named('worker_deaths_total', 'Workers that died and were not told to'),
     ),
+    certificateNotAfter: new Gauge({
+      ...named(
+        'certificate_not_after_timestamp_seconds',
+        'End of the TLS certificate that expires first, by whose it is',
+      ),
+      labelNames: ['peer', 'certificate'],
+      aggregator: 'min',
+    }),
     // bridge
     webhooks: createPairCounter(
       named('webhooks_received_total', 'Webhooks by outcome'),

@@ -5,6 +5,7 @@
 
 import { AppError } from '../errors.ts';
 import type { TopicState } from '../kafka/admin.ts';
+import { codecProblem } from '../kafka/protocol/codecs.ts';
 import type { TopicMetadata } from '../kafka/topic-metadata.ts';
 import { type Catalog, leastInsync } from './catalog.ts';
 
@@ -180,14 +181,14 @@ function retentionProblems(
   return problems;
 }
 
-/** The codecs that src/kafka/protocol/record-batch-reader.ts reads. */
-const readable = new Set(['producer', 'uncompressed', 'gzip', 'zstd']);
-
-function codecProblems({ raw, journal }: Catalog, existing: Existing): readonly string[] {
-  return [raw, journal].flatMap((topic) => {
+/** Checks the topics that the services read. */
+function codecProblems(
+  { raw, journal, reference }: Catalog,
+  existing: Existing,
+): readonly string[] {
+  return [raw, journal, reference].flatMap((topic = '') => {
     const codec = existing.get(topic)?.config['compression.type'];
-    return codec === undefined || readable.has(codec)
-      ? []
-      : [`${topic} has compression.type ${codec}: expected one of ${[...readable].join(', ')}`];
+    const problem = codec === undefined ? undefined : codecProblem(codec);
+    return problem === undefined ? [] : [`${topic} has compression.type ${problem}`];
   });
 }

@@ -7,6 +7,8 @@ import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import { connectRegistry } from '../../src/avro/registry.ts';
 import { schemas } from '../../src/avro/schemas.ts';
+import { readConfig } from '../../src/config/read.ts';
+import { createLog } from '../../src/observability/log.ts';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
@@ -19,10 +21,11 @@ async function inItsPlace(handle: RequestListener) {
   const port = await freePort();
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${port}`;
-  const config = { url, username: undefined, password: undefined, token: undefined, ca: undefined };
+  const env = { SCHEMA_REGISTRY_URL: url };
+  const { registry: config } = readConfig(['registry'], { env, readFile: () => '' });
   return {
     url,
-    registry: connectRegistry(config),
+    registry: connectRegistry(config, createLog('silent', 'test')),
     [Symbol.asyncDispose]: async () => {
       server.close();
       server.closeAllConnections();

@@ -6,7 +6,7 @@
 
 import { containers } from './containers.ts';
 import { jars } from './jars.ts';
-import type { Brokers, Means, Say } from './way.ts';
+import type { Access, Brokers, Means, Say } from './way.ts';
 
 export type Cluster = AsyncDisposable & {
   readonly brokers: string;
@@ -54,14 +54,9 @@ export async function startThreeBrokers(say: Say): Promise<Brokers> {
   return means.startBrokers(3);
 }
 
-/**
- * One broker that demands a token of each client, and allows what its ACLs say; the registry is the
- * shared one.
- */
-export async function startSecuredBroker(say: Say): Promise<Brokers> {
-  const means = await openWay(say);
-  say(`starting a broker with OAUTHBEARER: ${means.origin}`);
-  return means.startBrokers(1, 'oauth');
+/** One broker of this access. The registry is the shared one. */
+export async function startBrokers(say: Say, access: Access): Promise<Brokers> {
+  return (await openWay(say)).startBrokers(1, access);
 }
 
 async function openWay(say: Say): Promise<Means> {

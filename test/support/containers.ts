@@ -15,14 +15,13 @@ import {
 import { freePort } from './ports.ts';
 import {
   type Access,
-  accessSettings,
   type Broker,
   type Brokers,
   brokerSettings,
   kafkaVersion,
+  openAccess,
   type Registry,
   type Say,
-  securityOf,
   type Way,
 } from './way.ts';
 
@@ -74,12 +73,17 @@ async function startRegistry(): Promise<Registry> {
   };
 }
 
-async function startBrokers(count: 1 | 3, access: Access = 'open'): Promise<Brokers> {
+async function startBrokers(count: 1 | 3, access: Access = openAccess): Promise<Brokers> {
   const network = await new Network().start();
   const names = Array.from({ length: count }, (_, i) => `kafka-${i + 1}`);
   const started = await Promise.all(names.map((_, i) => startBroker(network, i, names, access)));
+  const bootstrapOf = (listener: string) =>
+    started
+      .map(({ container, ports }) => `${container.getHost()}:${ports[listener]?.host}`)
+      .join(',');
   return {
-    bootstrap: started.map(({ container, port }) => `${container.getHost()}:${port}`).join(','),
+    bootstrap: bootstrapOf(Object.keys(access.listeners)[0] ?? ''),
+    bootstrapOf,
     nodes: await Promise.all(started.map(({ container }, i) => asBroker(container, i + 1))),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(started.map(({ container }) => container.stop()));
@@ -94,38 +98,59 @@ async function startBroker(
   names: readonly string[],
   access: Access,
 ) {
-  // A port chosen first: the broker must advertise it, and keeps it when it is started again.
-  const port = await freePort();
+  // Ports chosen first: the broker must advertise them, and keeps them when it is started again.
+  const ports = await portsOf(access);
+  const own = Object.entries(ports);
+  const listeners = own.map(([one, { container: at }]) => `${one}://:${at}`);
+  const advertised = own.map(([one, { host }]) => `${one}://127.0.0.1:${host}`);
+  const protocols = Object.entries(access.listeners).map((pair) => pair.join(':'));
+  const files = Object.entries(access.files).map(([file, content]) => ({
+    content,
+    target: `${filesDirectory}/${file}`,
+  }));
   const name = names[index] as string;
   const container = await new GenericContainer(kafkaImage)
     .withNetwork(network)
     .withNetworkAliases(name)
-    .withExposedPorts({ container: 9092, host: port })
+    .withExposedPorts(...Object.values(ports))
+    .withCopyContentToContainer(files)
     .withEnvironment({
       KAFKA_NODE_ID: String(index + 1),
       KAFKA_PROCESS_ROLES: 'broker,controller',
       KAFKA_CONTROLLER_QUORUM_VOTERS: names.map((one, i) => `${i + 1}@${one}:9093`).join(','),
       KAFKA_CONTROLLER_LISTENER_NAMES: 'CONTROLLER',
-      KAFKA_LISTENERS: 'INTERNAL://:19092,CONTROLLER://:9093,EXTERNAL://:9092',
-      KAFKA_ADVERTISED_LISTENERS: `INTERNAL://${name}:19092,EXTERNAL://127.0.0.1:${port}`,
-      KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: `INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTERNAL:${securityOf(access)}`,
+      KAFKA_LISTENERS: ['INTERNAL://:19092,CONTROLLER://:9093', ...listeners].join(','),
+      KAFKA_ADVERTISED_LISTENERS: [`INTERNAL://${name}:19092`, ...advertised].join(','),
+      KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: `INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,${protocols.join(',')}`,
       KAFKA_INTER_BROKER_LISTENER_NAME: 'INTERNAL',
       KAFKA_HEAP_OPTS: '-Xms256m -Xmx512m',
       KAFKA_LOG_DIRS: '/tmp/kraft-combined-logs',
       ...asVariables(brokerSettings(names.length === 1 ? 1 : 3)),
-      ...asVariables(accessSettings(access, 'EXTERNAL')),
+      ...asVariables(access.settings(filesDirectory)),
+      KAFKA_OPTS: access.javaOptions(filesDirectory).join(' '),
     })
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(startTimeoutMs)
     .start();
-  return { container, port };
+  return { container, ports };
 }
 
-/** As the image takes them: a.b → KAFKA_A_B. */
+/** The directory of the files of an Access in the container. */
+const filesDirectory = '/etc/kafka/access';
+
+async function portsOf({ listeners }: Access) {
+  const names = Object.keys(listeners);
+  const pairs = names.map(
+    async (name, i) => [name, { container: 9100 + i, host: await freePort() }] as const,
+  );
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+/** As the image takes them: a.b → KAFKA_A_B, and a hyphen is three underscores. */
 function asVariables(settings: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(settings).map(([name, value]) => [
-      `KAFKA_${name.toUpperCase().replaceAll('.', '_')}`,
+      `KAFKA_${name.toUpperCase().replaceAll('-', '___').replaceAll('.', '_')}`,
       value,
     ]),
   );

@@ -14,14 +14,13 @@ import { promisify } from 'node:util';
 import { freePort } from './ports.ts';
 import {
   type Access,
-  accessSettings,
   type Broker,
   type Brokers,
   brokerSettings,
   kafkaVersion,
+  openAccess,
   type Registry,
   type Say,
-  securityOf,
   type Way,
 } from './way.ts';
 
@@ -140,13 +139,13 @@ async function startBrokers(
   java: string,
   kafkaJars: string,
   count: 1 | 3,
-  access: Access = 'open',
+  access: Access = openAccess,
 ): Promise<Brokers> {
   const dir = await mkdtemp(join(tmpdir(), 'voucherbus-kafka-'));
   const ports = await Promise.all(
     Array.from({ length: count }, async (_, i) => ({
       id: i + 1,
-      port: await freePort(),
+      ports: await portsOf(access),
       controller: await freePort(),
       internal: await freePort(),
     })),
@@ -156,6 +155,8 @@ async function startBrokers(
     ports.map(async (place) => {
       const home = join(dir, String(place.id));
       await mkdir(home);
+      for (const [name, text] of Object.entries(access.files))
+        await writeFile(join(home, name), text);
       const properties = join(home, 'server.properties');
       await writeFile(properties, propertiesOf(place, voters, home, count, access));
       await format(java, kafkaJars, properties);
@@ -163,7 +164,8 @@ async function startBrokers(
         count === 1
           ? asKafkaStarts
           : ['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
-      const args = [...memory, ...classPathOf(kafkaJars), 'kafka.Kafka', properties];
+      const options = [...memory, ...access.javaOptions(home), ...classPathOf(kafkaJars)];
+      const args = [...options, 'kafka.Kafka', properties];
       return createNode(place.id, () => start(java, args, {}, join(home, 'kafka.log')));
     }),
   );
@@ -177,8 +179,11 @@ async function startBrokers(
       logs.every((log) => readFileSync(log, 'utf8').includes('Kafka Server started')),
     ),
   );
+  const bootstrapOf = (listener: string) =>
+    ports.map((place) => `127.0.0.1:${place.ports[listener]}`).join(',');
   return {
-    bootstrap: ports.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    bootstrap: bootstrapOf(Object.keys(access.listeners)[0] ?? ''),
+    bootstrapOf,
     nodes,
     [Symbol.asyncDispose]: stop,
   };
@@ -186,7 +191,8 @@ async function startBrokers(
 
 type Place = {
   readonly id: number;
-  readonly port: number;
+  /** By listener. */
+  readonly ports: Readonly<Record<string, number>>;
   readonly controller: number;
   readonly internal: number;
 };
@@ -198,27 +204,38 @@ function propertiesOf(
   count: 1 | 3,
   access: Access,
 ): string {
-  const { id, port, controller, internal } = place;
+  const { id, ports, controller, internal } = place;
+  const own = Object.entries(ports).map(([name, port]) => `${name}://127.0.0.1:${port}`);
+  const protocols = Object.entries(access.listeners).map((pair) => pair.join(':'));
+  const listeners = [...own, `INTERNAL://127.0.0.1:${internal}`].join(',');
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': id,
     'controller.quorum.voters': voters,
-    listeners: `EXTERNAL://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `EXTERNAL://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal}`,
+    listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': listeners,
     'inter.broker.listener.name': 'INTERNAL',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': `EXTERNAL:${securityOf(access)},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+    'listener.security.protocol.map': `${protocols.join(',')},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': join(home, 'data'),
     ...brokerSettings(count),
-    ...accessSettings(access, 'EXTERNAL'),
+    ...access.settings(home),
   };
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
 }
 
+async function portsOf({ listeners }: Access): Promise<Record<string, number>> {
+  const names = Object.keys(listeners);
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await freePort()] as const)),
+  );
+}
+
 const classPathOf = (kafkaJars: string) => [
   `-Dlog4j2.configurationFile=${join(files, 'log4j2.yaml')}`,
+  `-Dlog4j.configuration=file:${join(files, 'log4j.properties')}`, // Kafka 3.9
   '-cp',
   `${kafkaJars}/*`,
 ];

@@ -8,7 +8,7 @@ import { connectRegistry } from '../../src/avro/registry.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { Admin } from '../../src/kafka/admin.ts';
-import { createClient } from '../../src/kafka/client.ts';
+import { type Client, createClient } from '../../src/kafka/client.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { applyChange } from '../../src/topics/apply.ts';
 import type { Catalog } from '../../src/topics/catalog.ts';
@@ -24,15 +24,22 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export async function prepared(env: Environment) {
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
   const catalog = catalogOf(config.topics);
-  const client = createClient(config.kafka, createLog('silent', 'test'));
+  const log = createLog('silent', 'test');
+  const client = createClient(config.kafka, log);
   const admin = await Admin.connect(client);
-  const registry = connectRegistry(config.registry);
+  const registry = connectRegistry(config.registry, log);
   await applyTopics(catalog, admin);
   for (const { subject, schema } of subjectsOf(catalog)) {
     await registry.register(subject, schemas[schema].text, schemas[schema].compatibility);
   }
   const ids = await lookUpIds(registry, catalog);
   return { catalog, client, admin, registry, schemaId: (topic: string) => ids.get(topic) ?? -1 };
+}
+
+/** A client of the given environment. */
+export function clientOf(env: Environment): Client {
+  const { kafka } = readConfig(['kafka'], { env, readFile: () => '' });
+  return createClient(kafka, createLog('silent', 'test'));
 }
 
 /** Makes what is missing. */

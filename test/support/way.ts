@@ -5,11 +5,27 @@ export type Say = (line: string) => void;
 /** Undefined: this way is not open on this machine, and the reason was given to `say`. */
 export type Way = (say: Say) => Promise<Means | undefined>;
 
-/**
- * `oauth`: clients must present an (unsecured) JWT by OAUTHBEARER, again every few seconds, and may
- * do what an ACL allows their subject; `admin` may do everything.
- */
-export type Access = 'open' | 'oauth';
+/** The listeners of a broker, and the settings and files behind them. */
+export type Access = {
+  /**
+   * Each gets a port of its own. The brokers themselves use another one, without authentication.
+   */
+  readonly listeners: Readonly<Record<string, SecurityProtocol>>;
+  /** @param directory of the files, as the broker sees it */
+  readonly settings: (directory: string) => Readonly<Record<string, string>>;
+  /** Texts by file name. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly javaOptions: (directory: string) => readonly string[];
+};
+
+type SecurityProtocol = 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL';
+
+export const openAccess: Access = {
+  listeners: { EXTERNAL: 'PLAINTEXT' },
+  settings: () => ({}),
+  files: {},
+  javaOptions: () => [],
+};
 
 /** The clusters that an open way can start. */
 export type Means = {
@@ -20,8 +36,10 @@ export type Means = {
 };
 
 export type Brokers = AsyncDisposable & {
-  /** host:port of each, comma-separated. */
+  /** host:port of each at the first listener, comma-separated. */
   readonly bootstrap: string;
+  /** The same for a listener of its own. */
+  readonly bootstrapOf: (listener: string) => string;
   readonly nodes: readonly Broker[];
 };
 
@@ -44,24 +62,7 @@ export type Broker = {
 
 export type Registry = AsyncDisposable & { readonly url: string };
 
-export const kafkaVersion = '4.3.1';
-
-/** @param listener the one that clients use, as its name stands in settings */
-export function accessSettings(access: Access, listener: string): Readonly<Record<string, string>> {
-  if (access === 'open') return {};
-  const module = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule';
-  const name = `listener.name.${listener.toLowerCase()}`;
-  return {
-    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    // The brokers themselves come by a listener without authentication.
-    'super.users': 'User:ANONYMOUS;User:admin',
-    [`${name}.sasl.enabled.mechanisms`]: 'OAUTHBEARER',
-    [`${name}.oauthbearer.sasl.jaas.config`]: `${module} required unsecuredLoginStringClaim_sub="broker";`,
-    [`${name}.oauthbearer.connections.max.reauth.ms`]: '5000',
-  };
-}
-
-export const securityOf = (access: Access) => (access === 'open' ? 'PLAINTEXT' : 'SASL_PLAINTEXT');
+export const kafkaVersion = process.env['KAFKA_VERSION'] ?? '4.3.1';
 
 /**
  * Settings that depend on the number of brokers; with three, a dead one is noticed after 3 s

@@ -21,6 +21,7 @@ const layers = [
   ['dead-letters', 'journal', 'enrichment', 'routing'],
   ['topics'],
   ['avro', 'kafka', 'voucherify'],
+  ['credentials'],
   ['observability'],
   ['config'],
   ['concurrency', 'buffers', 'digest.ts', 'errors.ts', 'http.ts'],
@@ -37,7 +38,14 @@ const owners: Record<string, readonly string[]> = {
   yaml: ['config'],
   'csv-parse/sync': ['inspect'],
   'lru-cache': ['enrichment'],
-  'node:http': ['bridge', 'admin', 'membership'],
+  oauth4webapi: ['credentials'],
+  snappy: ['kafka'],
+  'lz4-napi': ['kafka'],
+  'aws-msk-iam-sasl-signer-js': ['credentials'],
+  '@azure/identity': ['credentials'],
+  'google-auth-library': ['credentials'],
+  'node:tls': ['credentials', 'kafka'],
+  'node:http': ['bridge', 'admin', 'membership', 'credentials'],
   'node:child_process': ['app'],
   'node:cluster': ['workers', 'app'],
 };
@@ -53,6 +61,10 @@ const pure = [
   'bridge/request-rules.ts',
   'digest.ts',
   'config/setting.ts',
+  'config/rereadable.ts',
+  'config/connections.ts',
+  'config/connection-rules.ts',
+  'credentials/explain.ts',
   'config/kinds.ts',
   'config/config.ts',
   'config/routes-file.ts',
@@ -73,6 +85,7 @@ const pure = [
   'journal/window.ts',
   'kafka/assignment.ts',
   'kafka/protocol/bytes.ts',
+  'kafka/protocol/codecs.ts',
   'kafka/protocol/crc32c.ts',
   'kafka/protocol/record-batch-reader.ts',
   'kafka/protocol/record-batch-writer.ts',
@@ -108,6 +121,8 @@ const pure = [
  */
 const pureModules = [
   '@node-rs/crc32',
+  'lz4-napi',
+  'snappy',
   'node:net',
   'node:module',
   'node:buffer',
@@ -124,7 +139,7 @@ const moduleOf = (path: string) => path.split('/')[1] ?? '';
 const layerOf = (module: string) => layers.findIndex((modules) => modules.includes(module));
 
 const statement =
-  /^(?:import|export)( type)? [^;]*?from '([^']+)'|^import '([^']+)'|(?:import|require)\('([^']+)'\)/gm;
+  /^(?:import|export)( type)? [^;]*?from '([^']+)'|^import '([^']+)'|(?:import|require)\(\s*'([^']+)'/gm;
 
 const imports = files.flatMap((file) =>
   [...readFileSync(file, 'utf8').matchAll(statement)].map(([, type, ...paths]) => {
@@ -188,13 +203,21 @@ test('the fast path has one entrance', () => {
   expect([...new Set(entered.map(({ path }) => path))]).toEqual([`${inside}fast-path.ts`]);
 });
 
-test('a package that src imports is a dependency, and no other package is one', () => {
-  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+test('a package that src imports is a dependency or an optional peer, and no other package is one', () => {
+  const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+  const { dependencies, devDependencies, peerDependencies, peerDependenciesMeta } = manifest;
+  for (const name of Object.keys(peerDependencies)) {
+    expect(peerDependenciesMeta[name]).toEqual({ optional: true });
+    // For the tests.
+    expect(devDependencies).toHaveProperty([name]);
+  }
   const packageOf = (path: string) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path;
   const imported = imports
     .filter(({ path, isLocal }) => !isLocal && !path.startsWith('node:'))
     .map(({ path }) => packageOf(path));
-  expect([...new Set(imported)].sort()).toEqual(Object.keys(dependencies).sort());
+  expect([...new Set(imported)].sort()).toEqual(
+    Object.keys({ ...dependencies, ...peerDependencies }).sort(),
+  );
   expect(Object.keys(devDependencies).filter((name) => name in dependencies)).toEqual([]);
 });
 

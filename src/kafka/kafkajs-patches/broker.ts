@@ -6,6 +6,7 @@
 
 import { exponentialBackoff, retry } from '../../concurrency/retry.ts';
 import { forgetCoordinators } from './cluster.ts';
+import { explained } from './explain-failure.ts';
 import {
   type Broker,
   isRequestTimeout,
@@ -52,7 +53,7 @@ function connectAfterResponse(prototype: Broker): void {
       responded.add(this);
     } catch (error) {
       await this.disconnect();
-      if (!isRequestTimeout(error)) throw error;
+      if (!isRequestTimeout(error)) throw explained(error, this);
       // After an error with this name KafkaJS tries another broker.
       const text = `Connection error: ${this.brokerAddress} accepts connections and does not respond`;
       throw new KafkaJSConnectionError(text, { broker: this.brokerAddress, code: 'ETIMEDOUT' });

@@ -7,6 +7,7 @@
  */
 
 import type { Writable } from 'node:stream';
+import { explainedClosing, noteResponse } from './explain-failure.ts';
 import { type Connection, connectionClosedError, isRequestTimeout } from './internals.ts';
 import { prototypeOf } from './modules.ts';
 import { ResponseAssembler } from './response-assembler.ts';
@@ -89,6 +90,7 @@ function closeOnTimeout(send: Connection['send']): Connection['send'] {
     try {
       const response = await send.call(this, request);
       markResponding(this);
+      noteResponse(this, request);
       return response;
     } catch (error) {
       if (isRequestTimeout(error)) markSilent(this);
@@ -97,7 +99,7 @@ function closeOnTimeout(send: Connection['send']): Connection['send'] {
         this.rejectRequests(connectionClosedError('Closed connection: a request timed out', this));
         await this.disconnect();
       }
-      throw error;
+      throw explainedClosing(error, this);
     }
   };
 }

@@ -13,11 +13,14 @@ export type Connection = Address & {
   bytesNeeded: number;
   /** Set while a SASL step waits for its response. */
   readonly authHandlers: object | null;
+  /** The options of the client; undefined or null without TLS, without SASL. */
+  readonly ssl?: unknown;
+  readonly sasl?: unknown;
   readonly requestQueue: { fulfillRequest(response: Response): void };
   isConnected(): boolean;
   connect(): Promise<true>;
   disconnect(): Promise<true>;
-  send(request: object): Promise<unknown>;
+  send(sent: { readonly request: { readonly apiName: string } }): Promise<unknown>;
   rejectRequests(error: Error): void;
   processData(bytes: Buffer): void;
 };
@@ -40,7 +43,10 @@ export type Broker = {
   readonly brokerAddress: string;
   /** By API key; null before the first connection. */
   readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
-  readonly connectionPool: Address & { send(request: object): Promise<unknown> };
+  readonly connectionPool: Address & {
+    readonly sasl?: unknown;
+    send(request: object): Promise<unknown>;
+  };
   isConnected(): boolean;
   connect(): Promise<void>;
   disconnect(): Promise<void>;

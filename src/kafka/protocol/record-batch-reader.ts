@@ -1,7 +1,7 @@
 /** Reads Kafka's record batches, format 2. `record-batch-writer.ts` writes them. */
 
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { ByteReader } from './bytes.ts';
+import { decompress } from './codecs.ts';
 
 const codecMask = 0x07;
 const logAppendTimeBit = 0x08;
@@ -169,19 +169,4 @@ export function readCommitted(
 function isAbortMarker(batch: BatchHeader): boolean {
   for (const { key } of batch.records()) return key?.readInt16BE(2) === 0;
   return false;
-}
-
-function decompress(codec: number, body: Buffer): Buffer {
-  switch (codec) {
-    case 0:
-      return body;
-    case 1:
-      return gunzipSync(body);
-    case 4:
-      return zstdDecompressSync(body);
-    default:
-      throw new Error(
-        `record batch is compressed with codec ${codec}: expected none, gzip or zstd`,
-      );
-  }
 }

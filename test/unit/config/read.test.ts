@@ -200,9 +200,36 @@ test.each([
   expect(problemsOf({ ...required, [name]: value })).toContain(text);
 });
 
-test('a key is accepted, and never shown', () => {
-  expect(read({ ...required, KAFKA_SSL_KEY: String(key) }).kafka.sslKey).toBe(key);
+test('a key is never shown', () => {
   const said = problemsOf({ ...required, KAFKA_SSL_KEY: 'my-private-key' });
   expect(said).toContain('KAFKA_SSL_KEY is set: expected a PEM of a private key');
   expect(said).not.toContain('my-private-key');
+});
+
+test('a PEM in base64, as a Secret shows it, is recognised', () => {
+  const encoded = Buffer.from(noCertificate).toString('base64');
+  expect(problemsOf({ ...required, KAFKA_SSL_CA: encoded })).toContain('it is in base64');
+});
+
+test('a value in a file is read again; a file that cannot be used keeps the last value', () => {
+  const files: Record<string, string> = { '/password': 'first' };
+  const env = {
+    ...required,
+    KAFKA_SASL_MECHANISM: 'plain',
+    KAFKA_SASL_USERNAME: 'bridge',
+    KAFKA_SASL_PASSWORD_FILE: '/password',
+  };
+  const { saslPassword, saslUsername } = read(env, files).kafka;
+  files['/password'] = 'second';
+  expect(saslPassword?.current()).toBe('second');
+  delete files['/password'];
+  expect(saslPassword?.current()).toBe('second');
+  expect(saslPassword?.problem).toContain('KAFKA_SASL_PASSWORD_FILE is "/password"');
+  files['/password'] = ' ';
+  expect(saslPassword?.current()).toBe('second');
+  expect(saslPassword?.problem).toContain('is empty now');
+  files['/password'] = 'third';
+  expect(saslPassword?.current()).toBe('third');
+  expect(saslPassword?.problem).toBeUndefined();
+  expect([saslPassword?.isFile, saslUsername?.isFile]).toEqual([true, false]);
 });

@@ -47,7 +47,14 @@ test('every patch has its file, and every test exists', () => {
     .filter((path) => !existsSync(path));
   expect(missing).toEqual([]);
   expect(patches.filter(({ file }) => !existsSync(`${folder}/${file}`))).toEqual([]);
-  const helpers = ['internals', 'modules', 'patches', 'response-assembler', 'silent-brokers'];
+  const helpers = [
+    'explain-failure',
+    'internals',
+    'modules',
+    'patches',
+    'response-assembler',
+    'silent-brokers',
+  ];
   const others = globSync(`${folder}/*.ts`)
     .map((path) => path.slice(folder.length + 1))
     .filter((file) => !patches.some((patch) => patch.file === file));

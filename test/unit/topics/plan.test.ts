@@ -159,9 +159,9 @@ test.each([
     'could not be parked',
   ],
   [
-    'raw is recompressed by the broker',
-    config('v.webhooks.raw', { 'compression.type': 'lz4' }),
-    'has compression.type lz4',
+    'raw is compressed by a codec that nothing reads',
+    config('v.webhooks.raw', { 'compression.type': 'brotli' }),
+    'has compression.type brotli: expected one of uncompressed, gzip, snappy, lz4, zstd, producer',
   ],
 ])('it is a problem when %s', (_, existing, message) => {
   expect(topicProblems(catalog, existing as ReadonlyMap<string, TopicState>).join('\n')).toContain(
