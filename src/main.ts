@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   reference: () => import('./cli/reference.ts'),
   trace: () => import('./cli/trace.ts'),
   'dead-letters': () => import('./cli/dead-letters.ts'),
+  acl: () => import('./cli/acl.ts'),
   adopt: () => import('./cli/adopt.ts'),
   health: () => import('./cli/health.ts'),
   config: () => import('./cli/config.ts'),

@@ -77,7 +77,7 @@ export class RawWriter {
     return writer.write(records, timeoutMs, arena);
   };
 
-  /** Returns whether Kafka responds and every partition of raw has a leader. */
+  /** Returns whether raw can be written now, as far as Kafka tells. */
   async isReachable(): Promise<boolean> {
     return (await this.#writer?.isReachable()) ?? false;
   }

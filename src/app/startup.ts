@@ -15,10 +15,11 @@ import { createClient } from '../kafka/client.ts';
 import type { Log } from '../observability/log.ts';
 import type { Catalog } from '../topics/catalog.ts';
 import {
-  type Access,
   accessProblems,
   bodySizeProblems,
+  expectAccess,
   expectFit,
+  type TopicUse,
   topicProblems,
 } from '../topics/start-checks.ts';
 import { expectIds, lookUpIds } from '../topics/subjects.ts';
@@ -35,11 +36,11 @@ export type Started = {
 };
 
 /** @param maxBodyBytes the size of webhook bodies that must fit into raw */
-export type Needs = Access & { readonly maxBodyBytes?: number };
+export type Needs = TopicUse & { readonly maxBodyBytes?: number };
 
 /**
- * @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, TOPIC_UNFIT or SCHEMA_MISSING, with
- * the command to run
+ * @throws AppError BROKER_UNAVAILABLE, REGISTRY_UNAVAILABLE, PERMISSION_MISSING, TOPIC_UNFIT or
+ * SCHEMA_MISSING, with the command to run
  */
 export async function start(
   config: Config<'kafka' | 'registry' | 'start'>,
@@ -51,12 +52,13 @@ export async function start(
   const admin = await waitForKafka(config, log);
   try {
     const names = catalog.topics.map(({ name }) => name);
+    const allowed = await admin.permissions(names);
+    expectAccess(accessProblems(needs, allowed, admin.principal));
     const existing = await admin.describe(names);
     const { maxBodyBytes } = needs;
     expectFit([
       ...topicProblems(catalog, existing),
       ...(maxBodyBytes === undefined ? [] : bodySizeProblems(catalog, existing, maxBodyBytes)),
-      ...accessProblems(needs, await admin.identify(names)),
     ]);
     const registry = connectRegistry(config.registry, log, certificates);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));

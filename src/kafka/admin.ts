@@ -4,10 +4,11 @@ import { constantBackoff, poll, retry } from '../concurrency/retry.ts';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
 import { type Cluster, createCluster } from './cluster.ts';
-import { asAppError, recoveryOf } from './failure.ts';
+import { asAppError, isDenied, recoveryOf } from './failure.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
 import { decodeMembership, type ProcessIdentity } from './member-metadata.ts';
-import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
+import { denial, type Operation, type Permission } from './permissions.ts';
+import { fetchTopicMetadata, type TopicMetadata, type Topics } from './topic-metadata.ts';
 
 export type TopicState = {
   readonly partitions: number;
@@ -43,63 +44,89 @@ const spreadMs = 10_000;
 export class Admin {
   readonly #admin: KafkaAdmin;
   readonly #cluster: Cluster;
+  /** The principal of this client, as ACLs name it. */
+  readonly principal: string;
 
   private constructor(client: Client) {
     this.#admin = client.admin();
     this.#cluster = createCluster(client);
+    this.principal = client.principal;
   }
 
   /** @throws AppError BROKER_UNAVAILABLE */
   static async connect(client: Client): Promise<Admin> {
     const admin = new Admin(client);
-    await attempt('connect to Kafka', () => admin.#admin.connect());
+    await admin.#attempt('connect to Kafka', () => admin.#admin.connect());
     return admin;
   }
 
   brokerCount(): Promise<number> {
-    return attempt('describe the cluster', async () => {
+    return this.#attempt('describe the cluster', async () => {
       return (await this.#admin.describeCluster()).brokers.length;
     });
   }
 
   /** Returns the state of those topics that exist. */
   describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicState>> {
-    return attempt('describe topics', () => describe(this.#admin, topics));
+    return this.#attempt('describe topics', async () =>
+      describe(this.#admin, await this.#find(topics), this.principal),
+    );
   }
 
-  /** Returns id, partitions and permissions of those topics that exist. */
+  /** Returns id and partitions of those topics that exist and may be seen. */
   identify(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
-    return attempt('read the ids of topics', () =>
-      patiently(() => fetchTopicMetadata(this.#cluster, topics)),
-    );
+    return this.#attempt('read the ids of topics', async () => (await this.#find(topics)).found);
+  }
+
+  /**
+   * Returns the operations that this client may do with those topics that exist, or that may not be
+   * seen: with these, none.
+   */
+  permissions(topics: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<Operation>>> {
+    return this.#attempt('read the permissions on topics', async () => {
+      const { found, hidden } = await this.#find(topics);
+      return new Map([
+        ...[...found].map(([name, { allowed }]) => [name, allowed] as const),
+        ...hidden.map((name) => [name, new Set<Operation>()] as const),
+      ]);
+    });
   }
 
   /** Creates a topic, and waits until every partition has a leader. */
   create(spec: TopicSpec): Promise<void> {
-    return attempt(`create ${spec.topic}`, () => create(this.#admin, spec));
+    return this.#attempt(`create ${spec.topic}`, () => create(this.#admin, spec), [
+      { operation: 'CREATE', resource: 'topic', name: spec.topic },
+      { operation: 'CREATE', resource: 'cluster', name: 'kafka-cluster' },
+    ]);
   }
 
   addPartitions(topic: string, total: number): Promise<void> {
-    return attempt(`add partitions to ${topic}`, async () => {
+    const add = async () => {
       await this.#admin.createPartitions({ topicPartitions: [{ topic, count: total }] });
-    });
+    };
+    return this.#attempt(`add partitions to ${topic}`, add, [
+      { operation: 'ALTER', resource: 'topic', name: topic },
+    ]);
   }
 
   /**
    * Sets these settings and keeps the topic's other overrides, which the request alone would drop.
    */
   setConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
-    return attempt(`configure ${topic}`, async () => {
-      const { overrides = {} } = (await describe(this.#admin, [topic])).get(topic) ?? {};
+    const set = async () => {
+      const { overrides = {} } = (await this.describe([topic])).get(topic) ?? {};
       const configEntries = entriesOf({ ...overrides, ...config });
       const resources = [{ type: topicResource, name: topic, configEntries }];
       await this.#admin.alterConfigs({ validateOnly: false, resources });
-    });
+    };
+    return this.#attempt(`configure ${topic}`, set, [
+      { operation: 'ALTER_CONFIGS', resource: 'topic', name: topic },
+    ]);
   }
 
   /** Deletes topics with all their records, and waits until they are gone. */
   remove(topics: readonly string[]): Promise<void> {
-    return attempt(`delete ${topics.join(', ')}`, () => remove(this.#admin, topics));
+    return this.#attempt(`delete ${topics.join(', ')}`, () => remove(this.#admin, topics));
   }
 
   /**
@@ -107,7 +134,7 @@ export class Admin {
    * lease was not taken before.
    */
   committedOffsets(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
-    return attempt(`read the offsets of ${groupId}`, async () => {
+    const read = async () => {
       const [found] = await patiently(() => this.#admin.fetchOffsets({ groupId, topics: [topic] }));
       const offsets = found?.partitions ?? [];
       return new Map(
@@ -115,31 +142,51 @@ export class Admin {
           .map(({ partition, offset }) => [partition, Number(offset)] as const)
           .filter(([, offset]) => offset >= 0),
       );
-    });
+    };
+    return this.#attempt(`read the offsets of ${groupId}`, read, [
+      { operation: 'READ', resource: 'group', name: groupId },
+      { operation: 'DESCRIBE', resource: 'topic', name: topic },
+    ]);
   }
 
   /** Returns the members of a group; undefined while it rebalances. */
   members(group: string): Promise<readonly Member[] | undefined> {
-    return attempt(`describe the group ${group}`, () => membersOf(this.#admin, group));
+    return this.#attempt(`describe the group ${group}`, () => membersOf(this.#admin, group), [
+      { operation: 'READ', resource: 'group', name: group },
+    ]);
   }
 
   /** Returns the number of members of a group in whatever state. */
   memberCount(group: string): Promise<number> {
-    return attempt(`describe the group ${group}`, async () => {
+    const count = async () => {
       const { groups } = await patiently(() => this.#admin.describeGroups([group]));
       return groups[0]?.members.length ?? 0;
-    });
+    };
+    return this.#attempt(`describe the group ${group}`, count, [
+      { operation: 'READ', resource: 'group', name: group },
+    ]);
+  }
+
+  #find(topics: readonly string[]): Promise<Topics> {
+    return patiently(() => fetchTopicMetadata(this.#cluster, topics));
+  }
+
+  /** @param needs the permissions, so that a missing one is named */
+  async #attempt<T>(
+    what: string,
+    run: () => Promise<T>,
+    needs: readonly Permission[] = [],
+  ): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      throw asAppError(error, what, { principal: this.principal, needs });
+    }
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#admin.disconnect(), this.#cluster.disconnect()]);
   }
-}
-
-function attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
-  return run().catch((error: unknown) => {
-    throw asAppError(error, what);
-  });
 }
 
 /**
@@ -150,7 +197,7 @@ function patiently<T>(request: () => Promise<T>): Promise<T> {
   return retry(request, {
     backoff: constantBackoff(everyMs),
     maxFailures: 20,
-    isRetriable: (error) => recoveryOf(error) === 'retry',
+    isRetriable: (error) => recoveryOf(error) === 'retry' && !isDenied(error),
   });
 }
 
@@ -170,33 +217,40 @@ async function membersOf(
 
 async function describe(
   admin: KafkaAdmin,
-  topics: readonly string[],
+  { found: existing, hidden }: Topics,
+  principal: string,
 ): Promise<ReadonlyMap<string, TopicState>> {
-  const existing = new Set(await admin.listTopics());
-  const wanted = topics.filter((topic) => existing.has(topic));
-  if (wanted.length === 0) return new Map();
-  const { topics: metadata } = await admin.fetchTopicMetadata({ topics: wanted });
+  const unreadable = [...existing].filter(([, { allowed }]) => !allowed.has('DESCRIBE_CONFIGS'));
+  const needs = [
+    ...hidden.map((name) => onTopic('DESCRIBE', name)),
+    ...unreadable.map(([name]) => onTopic('DESCRIBE_CONFIGS', name)),
+  ];
+  if (needs.length > 0) throw denial({ principal, needs });
+  if (existing.size === 0) return new Map();
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: wanted.map((name) => ({ type: topicResource, name })),
+    resources: [...existing.keys()].map((name) => ({ type: topicResource, name })),
   });
-  const entries = new Map(
-    resources.map(({ resourceName, configEntries }) => [resourceName, configEntries]),
-  );
   return new Map(
-    metadata.map(({ name, partitions }) => {
-      const all = entries.get(name) ?? [];
+    resources.map(({ resourceName, configEntries: all }) => {
+      const { partitions = 0, replicationFactor = 0 } = existing.get(resourceName) ?? {};
       const overrides = all.filter(({ configSource }) => configSource === topicConfigSource);
       const state = {
-        partitions: partitions.length,
-        replicationFactor: partitions[0]?.replicas.length ?? 0,
+        partitions,
+        replicationFactor,
         config: configOf(all),
         overrides: configOf(overrides),
       };
-      return [name, state];
+      return [resourceName, state];
     }),
   );
 }
+
+const onTopic = (operation: Operation, name: string): Permission => ({
+  operation,
+  resource: 'topic',
+  name,
+});
 
 /** DYNAMIC_TOPIC_CONFIG of the DescribeConfigs response. */
 const topicConfigSource: number = 1;

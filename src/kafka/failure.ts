@@ -1,11 +1,13 @@
 /** Classifies KafkaJS's errors by their recovery: retry, give up the lease, or stop. */
 
 import { AppError, messageOf, type Recovery } from '../errors.ts';
+import { type Access, denialOf, isDenial } from './permissions.ts';
 
 type KafkaError = Error & {
   readonly type?: string;
   readonly code?: number | string;
   readonly retriable?: boolean;
+  readonly errors?: readonly unknown[];
 };
 
 /**
@@ -29,12 +31,8 @@ const producerFenced = /error code 90\b/;
 
 const tooLargeTypes = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
-/** The error types that no retry resolves: an operator must grant, enlarge or repair something. */
+/** The error types that no retry resolves: an operator must enlarge or repair something. */
 const fatalTypes = new Set([
-  'TOPIC_AUTHORIZATION_FAILED',
-  'GROUP_AUTHORIZATION_FAILED',
-  'CLUSTER_AUTHORIZATION_FAILED',
-  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'SASL_AUTHENTICATION_FAILED',
   'UNSUPPORTED_SASL_MECHANISM',
   'INVALID_TRANSACTION_TIMEOUT',
@@ -44,14 +42,22 @@ const fatalTypes = new Set([
 /** Returns the protocol's error below KafkaJS's wrappers (retries exceeded, non-retriable). */
 function rootOf(error: unknown): KafkaError | undefined {
   let root = error instanceof Error ? (error as KafkaError) : undefined;
-  while (root && root.type === undefined && root.cause instanceof Error) {
-    root = root.cause as KafkaError;
+  while (root && root.type === undefined) {
+    // The request to create topics fails with a list.
+    const inner: unknown = root.cause ?? root.errors?.[0];
+    if (!(inner instanceof Error)) break;
+    root = inner as KafkaError;
   }
   return root;
 }
 
 export function isRebalance(error: unknown): boolean {
   return rebalanceTypes.has(rootOf(error)?.type ?? '');
+}
+
+/** Returns whether Kafka refused the request because an ACL is missing. */
+export function isDenied(error: unknown): boolean {
+  return ownIn(error)?.code === 'PERMISSION_MISSING' || isDenial(rootOf(error)?.type);
 }
 
 /** Returns whether a topic refused a record batch because of its size. */
@@ -98,13 +104,19 @@ export function recoveryOf(error: unknown): Recovery {
   if (fatalTypes.has(root.type ?? '') || root.name === 'KafkaJSSASLAuthenticationError') {
     return 'stop';
   }
+  if (isDenial(root.type)) return 'retry';
   // A TypeError is our own mistake. Every other error of KafkaJS may pass.
   return root.name.startsWith('KafkaJS') || typeof root.code === 'string' ? 'retry' : 'stop';
 }
 
-/** Returns the error as an AppError with what was tried and its recovery. */
-export function asAppError(error: unknown, tried: string): AppError {
+/**
+ * Returns the error as an AppError with what was tried and its recovery.
+ * @param access what the request needs, so that a missing permission is named
+ */
+export function asAppError(error: unknown, tried: string, access?: Access): AppError {
   if (error instanceof AppError) return error;
+  const { type } = rootOf(error) ?? {};
+  if (access && isDenial(type)) return denialOf(type, access, error);
   const recovery = recoveryOf(error);
   const code =
     recovery === 'give-up-lease'

@@ -3,11 +3,11 @@
  * an end that can be awaited.
  */
 
-import { AppError, messageOf } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 import { assign } from './assignment.ts';
 import type { Client } from './client.ts';
-import { asAppError } from './failure.ts';
+import { asAppError, isDenied } from './failure.ts';
 import { AssignerProtocol, type Consumer, type EachBatchPayload } from './kafkajs.ts';
 import { forgetMessages } from './kafkajs-patches/decode-messages.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type Membership,
   type ProcessIdentity,
 } from './member-metadata.ts';
+import type { Access } from './permissions.ts';
 
 export type InputRecord = {
   readonly offset: string;
@@ -112,13 +113,12 @@ export async function joinGroup(
       stickyAssigner(options.topic, () => ({ owned, identity: options.identity })),
     ],
   });
-  const ended = endOf(consumer, handlers, log);
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     owned = payload.memberAssignment[options.topic] ?? [];
     handlers.onAssigned(owned, payload.memberId);
   });
   consumer.on(consumer.events.REBALANCING, () => handlers.onLost('the group is rebalancing'));
-  try {
+  const begin = async () => {
     await consumer.connect();
     await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
     await consumer.run({
@@ -131,10 +131,21 @@ export async function joinGroup(
         forgetMessages(fetchedOf(payload));
       },
     });
+  };
+  const access: Access = {
+    principal: client.principal,
+    needs: [
+      { operation: 'READ', resource: 'group', name: options.group },
+      { operation: 'READ', resource: 'topic', name: options.topic },
+    ],
+  };
+  const member = new GroupMember({ consumer, begin, access, handlers, log });
+  try {
+    await begin();
   } catch (error) {
-    throw asAppError(error, `join the consumer group ${options.group}`);
+    throw asAppError(error, `join the consumer group ${options.group}`, access);
   }
-  return { ended, leave: () => consumer.disconnect() };
+  return member;
 }
 
 function inputBatch({
@@ -160,25 +171,70 @@ function fetchedOf({ batch }: EachBatchPayload): object {
   return (batch as unknown as { readonly rawMessages: object }).rawMessages;
 }
 
+/** An operator who grants a permission sees within this time that it is enough. */
+const retryDeniedMs = 5_000;
+
+type MemberParts = {
+  readonly consumer: Consumer;
+  readonly begin: () => Promise<void>;
+  readonly access: Access;
+  readonly handlers: GroupHandlers;
+  readonly log: Log;
+};
+
 /**
- * Ends the member after a crash from which KafkaJS does not restart. After other crashes it
- * rejoins.
+ * Keeps the consumer in the group: after crashes from which KafkaJS restarts, and while a
+ * permission is missing. Other crashes end it.
  */
-function endOf(consumer: Consumer, handlers: GroupHandlers, log: Log): Promise<never> {
-  return new Promise((_, reject) => {
+class GroupMember implements Group {
+  readonly #parts: MemberParts;
+  readonly #ended = Promise.withResolvers<never>();
+  #timer: NodeJS.Timeout | undefined;
+  #isLeaving = false;
+
+  constructor(parts: MemberParts) {
+    this.#parts = parts;
+    this.#ended.promise.catch(() => undefined);
+    const { consumer } = parts;
     consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-      handlers.onLost(messageOf(error));
-      if (restart) log.warn({ err: error }, 'the consumer failed and rejoins');
-      else reject(fatalCauseOf(error));
+      this.#onCrash(error, restart);
     });
-  });
+  }
+
+  get ended(): Promise<never> {
+    return this.#ended.promise;
+  }
+
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    clearTimeout(this.#timer);
+    await this.#parts.consumer.disconnect();
+  }
+
+  #onCrash(error: Error, restart: boolean): void {
+    const { access, handlers, log } = this.#parts;
+    const failure = fatalCauseOf(error, access);
+    handlers.onLost(failure.message);
+    if (restart) log.warn({ err: error }, 'the consumer failed and rejoins');
+    else if (isDenied(failure)) this.#retryLater(failure);
+    else this.#ended.reject(failure);
+  }
+
+  #retryLater(failure: Error): void {
+    const { begin, log } = this.#parts;
+    if (this.#isLeaving) return;
+    log.error({ err: failure }, 'the consumer may not read and is retried');
+    this.#timer = setTimeout(() => {
+      begin().catch((error: unknown) => this.#onCrash(error as Error, false));
+    }, retryDeniedMs);
+  }
 }
 
-function fatalCauseOf(error: Error): Error {
+function fatalCauseOf(error: Error, access: Access): Error {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof AppError) return cause;
   }
-  return asAppError(error, 'consume');
+  return asAppError(error, 'consume', access);
 }
 
 type Assigner = NonNullable<Parameters<Client['consumer']>[0]['partitionAssigners']>[number];

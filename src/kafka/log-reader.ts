@@ -8,7 +8,7 @@
 import { exponentialBackoff, retry } from '../concurrency/retry.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './cluster.ts';
-import { asAppError, recoveryOf } from './failure.ts';
+import { asAppError, isDenied, recoveryOf } from './failure.ts';
 import { ByteReader, ByteWriter, stringSize } from './protocol/bytes.ts';
 import {
   type BatchHeader,
@@ -53,10 +53,12 @@ const onlyCommitted = 1;
 /** Every method throws AppError if Kafka cannot be reached for about 14 s. */
 export class LogReader {
   readonly #cluster: Cluster;
+  readonly #principal: string;
   #connected: Promise<void> | undefined;
 
   constructor(client: Client) {
     this.#cluster = createCluster(client);
+    this.#principal = client.principal;
   }
 
   /** Returns the offset of a place in a partition; for a time after the last record, the end. */
@@ -148,14 +150,17 @@ export class LogReader {
     return retry(attempt, {
       backoff,
       maxFailures,
-      isRetriable: (error) => recoveryOf(error) === 'retry',
+      isRetriable: (error) => recoveryOf(error) === 'retry' && !isDenied(error),
       beforeRetry: async () => {
         this.#connected = undefined;
         // If the refresh fails, the next attempt fails in the same way and is counted.
         await cluster.refreshMetadata().catch(() => undefined);
       },
     }).catch((error: unknown) => {
-      throw asAppError(error, what);
+      throw asAppError(error, what, {
+        principal: this.#principal,
+        needs: [{ operation: 'READ', resource: 'topic', name: topic }],
+      });
     });
   }
 }

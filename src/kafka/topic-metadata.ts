@@ -7,6 +7,7 @@
 import { AppError } from '../errors.ts';
 import { requestTimeoutMs } from './client.ts';
 import { type Cluster, errorOfCode, request } from './cluster.ts';
+import type { Operation } from './permissions.ts';
 import { ByteReader, ByteWriter } from './protocol/bytes.ts';
 
 export type TopicMetadata = {
@@ -15,8 +16,9 @@ export type TopicMetadata = {
   readonly partitions: number;
   /** Partitions that have no leader now. */
   readonly leaderless: readonly number[];
-  readonly mayRead: boolean;
-  readonly mayWrite: boolean;
+  readonly replicationFactor: number;
+  /** The operations that this client may do with it. */
+  readonly allowed: ReadonlySet<Operation>;
 };
 
 const metadataApi = { key: 3, version: 12, name: 'Metadata' };
@@ -24,18 +26,34 @@ const idBytes = 16;
 const noId = Buffer.alloc(idBytes);
 const unknownTopic = 3;
 
+const topicAuthorizationFailed = 29;
+
 /** AclOperation codes: the bits of the authorized operations. */
-const readOperation = 1 << 3;
-const writeOperation = 1 << 4;
+const operationBits: Readonly<Record<Operation, number>> = {
+  READ: 3,
+  WRITE: 4,
+  CREATE: 5,
+  DELETE: 6,
+  ALTER: 7,
+  DESCRIBE: 8,
+  DESCRIBE_CONFIGS: 10,
+  ALTER_CONFIGS: 11,
+};
+
+export type Topics = {
+  readonly found: ReadonlyMap<string, TopicMetadata>;
+  /** Topics that may not be described: whether they exist cannot be seen. */
+  readonly hidden: readonly string[];
+};
 
 /**
- * Returns those of the named topics that exist.
+ * Returns those of the named topics that exist, and those that cannot be seen.
  * @throws KafkaJS's errors; AppError KAFKA_REFUSED if the brokers have no topic ids
  */
 export async function fetchTopicMetadata(
   cluster: Cluster,
   names: readonly string[],
-): Promise<ReadonlyMap<string, TopicMetadata>> {
+): Promise<Topics> {
   await cluster.connect();
   const broker = await cluster.brokerPool.findConnectedBroker();
   const { maxVersion = 0 } = broker.versions?.[metadataApi.key] ?? {};
@@ -64,7 +82,7 @@ export function encodeRequest(names: readonly string[], head: number): Buffer {
   return writer.buffer.subarray(0, writer.position);
 }
 
-export function decodeResponse(body: Buffer): ReadonlyMap<string, TopicMetadata> {
+export function decodeResponse(body: Buffer): Topics {
   const reader = new ByteReader(body);
   reader.skipTags(); // of the header
   reader.int32(); // throttle
@@ -88,30 +106,45 @@ export function decodeResponse(body: Buffer): ReadonlyMap<string, TopicMetadata>
     return { errorCode, name, id, leaders, operations };
   });
   const found = new Map<string, TopicMetadata>();
+  const hidden: string[] = [];
   for (const { errorCode, name, id, leaders, operations } of topics) {
-    if (errorCode === unknownTopic) continue;
+    if (errorCode === topicAuthorizationFailed) hidden.push(name);
+    if (errorCode === unknownTopic || errorCode === topicAuthorizationFailed) continue;
     if (errorCode !== 0) throw errorOfCode(errorCode);
     if (id.equals(noId)) throw withoutIds();
     found.set(name, {
       id: id.toString('base64url'),
       partitions: leaders.length,
       leaderless: leaders.filter(({ leader }) => leader < 0).map(({ partition }) => partition),
-      mayRead: (operations & readOperation) !== 0,
-      mayWrite: (operations & writeOperation) !== 0,
+      replicationFactor: leaders[0]?.replicas ?? 0,
+      allowed: allowedIn(operations),
     });
   }
-  return found;
+  return { found, hidden };
 }
 
-/** Reads a partition. The leader is -1 if there is none. */
-function leaderIn(reader: ByteReader): { readonly partition: number; readonly leader: number } {
+function allowedIn(bits: number): ReadonlySet<Operation> {
+  const all = Object.keys(operationBits) as Operation[];
+  return new Set(all.filter((operation) => (bits & (1 << operationBits[operation])) !== 0));
+}
+
+type Partition = {
+  readonly partition: number;
+  /** -1 if there is none. */
+  readonly leader: number;
+  readonly replicas: number;
+};
+
+function leaderIn(reader: ByteReader): Partition {
   reader.int16(); // error
   const partition = reader.int32();
   const leader = reader.int32();
   reader.int32(); // leader epoch
-  for (let lists = 3; lists > 0; lists -= 1) reader.compactArray(() => reader.int32()); // replicas
+  const replicas = reader.compactArray(() => reader.int32()).length;
+  // In sync, and offline.
+  for (let lists = 2; lists > 0; lists -= 1) reader.compactArray(() => reader.int32());
   reader.skipTags();
-  return { partition, leader };
+  return { partition, leader, replicas };
 }
 
 function withoutIds(): AppError {

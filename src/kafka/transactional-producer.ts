@@ -4,11 +4,14 @@
  */
 
 import type { Arena } from '../buffers/arena.ts';
-import { AppError } from '../errors.ts';
+import { AppError, messageOf } from '../errors.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
-import { asAppError } from './failure.ts';
+import { createCluster } from './cluster.ts';
+import { asAppError, isDenied } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
+import type { Permission, Resource } from './permissions.ts';
 import type { WritableRecord } from './protocol/record-batch-writer.ts';
+import { fetchTopicMetadata } from './topic-metadata.ts';
 
 export type OutputRecord = WritableRecord & { readonly partition: number };
 
@@ -28,8 +31,13 @@ export type Transaction = {
 export class TransactionalProducer {
   readonly #producer: Producer;
 
-  private constructor(producer: Producer) {
+  readonly #client: Client;
+  readonly #transactionalId: string;
+
+  private constructor(client: Client, producer: Producer, transactionalId: string) {
+    this.#client = client;
     this.#producer = producer;
+    this.#transactionalId = transactionalId;
   }
 
   /**
@@ -50,14 +58,17 @@ export class TransactionalProducer {
       allowAutoTopicCreation: false,
       createPartitioner: Partitioners.DefaultPartitioner,
     });
-    const opened = new TransactionalProducer(producer);
+    const opened = new TransactionalProducer(client, producer, transactionalId);
     try {
       await producer.connect();
       await (await producer.transaction()).abort();
       return opened;
     } catch (error) {
       await opened.close();
-      throw asAppError(error, `take the transactional id ${transactionalId}`);
+      throw asAppError(error, `take the transactional id ${transactionalId}`, {
+        principal: client.principal,
+        needs: [writeOn('transactional id', transactionalId)],
+      });
     }
   }
 
@@ -69,7 +80,15 @@ export class TransactionalProducer {
    * @throws after any error the outcome is unknown: close this producer, and open a new one before
    * reading any state
    */
-  async commit({ records, offsets, arena }: Transaction): Promise<void> {
+  async commit(transaction: Transaction): Promise<void> {
+    try {
+      await this.#commit(transaction);
+    } catch (error) {
+      throw isDenied(error) ? await this.#denialOf(error, transaction) : error;
+    }
+  }
+
+  async #commit({ records, offsets, arena }: Transaction): Promise<void> {
     const { group, topic, partition, offset } = offsets;
     const transaction = await this.#producer.transaction();
     const sent = await Promise.allSettled([
@@ -88,11 +107,40 @@ export class TransactionalProducer {
     arena?.release();
   }
 
+  /** KafkaJS does not tell which of the topics Kafka refused: their metadata do. */
+  async #denialOf(error: unknown, { records, offsets }: Transaction): Promise<AppError> {
+    const { principal } = this.#client;
+    const topics = [...new Set(records.map(({ topic }) => topic))];
+    const cluster = createCluster(this.#client);
+    try {
+      const { found } = await fetchTopicMetadata(cluster, topics);
+      const denied = topics.filter((topic) => !found.get(topic)?.allowed.has('WRITE'));
+      return asAppError(error, 'commit', {
+        principal,
+        needs: [
+          ...(denied.length > 0 ? denied : topics).map((topic) => writeOn('topic', topic)),
+          { operation: 'READ', resource: 'group', name: offsets.group },
+          writeOn('transactional id', this.#transactionalId),
+        ],
+      });
+    } catch (failure) {
+      return asAppError(failure, `find out what Kafka refused (${messageOf(error)})`);
+    } finally {
+      await cluster.disconnect().catch(() => undefined);
+    }
+  }
+
   /** Never throws: the producer is given up either way. */
   async close(): Promise<void> {
     await this.#producer.disconnect().catch(() => undefined);
   }
 }
+
+const writeOn = (resource: Resource, name: string): Permission => ({
+  operation: 'WRITE',
+  resource,
+  name,
+});
 
 type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] extends
   | (infer T)[]

@@ -9,6 +9,7 @@ import { type Client, requestTimeoutMs } from './client.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { asAppError, isRefusedForGood, isTimestampRefused } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
+import { type Access, denial } from './permissions.ts';
 import { partitionOf } from './protocol/murmur2.ts';
 import type { WritableRecord } from './protocol/record-batch-writer.ts';
 import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
@@ -42,12 +43,17 @@ export class Writer {
   readonly #topic: string;
   readonly #producer: Producer;
   readonly #cluster: Cluster;
+  readonly #access: Access;
   readonly #onClockRefused: () => void;
   #metadata: TopicMetadata | undefined;
 
   private constructor(client: Client, topic: string, onClockRefused: () => void) {
     this.#topic = topic;
     this.#onClockRefused = onClockRefused;
+    this.#access = {
+      principal: client.principal,
+      needs: [{ operation: 'WRITE', resource: 'topic', name: topic }],
+    };
     this.#cluster = createCluster(client);
     this.#producer = client.producer({
       allowAutoTopicCreation: false,
@@ -99,10 +105,13 @@ export class Writer {
     }
   }
 
-  /** Returns whether Kafka responds and every partition of the topic has a leader. */
+  /**
+   * Returns whether Kafka responds, every partition of the topic has a leader, and the topic may be
+   * written.
+   */
   async isReachable(): Promise<boolean> {
     const found = await this.#refresh().catch(() => undefined);
-    return found !== undefined && found.leaderless.length === 0;
+    return found !== undefined && found.leaderless.length === 0 && found.allowed.has('WRITE');
   }
 
   async close(): Promise<void> {
@@ -172,7 +181,7 @@ export class Writer {
     } catch (error) {
       // The topic may have been recreated, or partitions may have lost their leaders.
       void this.#refresh().catch(() => undefined);
-      throw asAppError(error, `write ${messages.length} records to ${this.#topic}`);
+      throw asAppError(error, `write ${messages.length} records to ${this.#topic}`, this.#access);
     }
   }
 
@@ -182,11 +191,13 @@ export class Writer {
    * ids.
    */
   async #refresh(): Promise<TopicMetadata | undefined> {
-    const found = (await fetchTopicMetadata(this.#cluster, [this.#topic])).get(this.#topic);
+    const topics = await fetchTopicMetadata(this.#cluster, [this.#topic]);
+    if (topics.hidden.length > 0) throw denial(this.#access);
+    const found = topics.found.get(this.#topic);
     if (found === undefined) return undefined;
     const known = this.#metadata;
     const isSame = known?.id === found.id;
-    this.#metadata = known && isSame ? { ...known, leaderless: found.leaderless } : found;
+    this.#metadata = known && isSame ? { ...found, partitions: known.partitions } : found;
     return this.#metadata;
   }
 }

@@ -5,8 +5,8 @@
 
 import { AppError } from '../errors.ts';
 import type { TopicState } from '../kafka/admin.ts';
+import { describeDenial, type Operation } from '../kafka/permissions.ts';
 import { codecProblem } from '../kafka/protocol/codecs.ts';
-import type { TopicMetadata } from '../kafka/topic-metadata.ts';
 import { type Catalog, leastInsync } from './catalog.ts';
 
 type Existing = ReadonlyMap<string, TopicState>;
@@ -53,26 +53,36 @@ export function bodySizeProblems(
   ];
 }
 
-export type Access = { readonly read: readonly string[]; readonly write: readonly string[] };
+/** The topics that a service reads and writes. */
+export type TopicUse = { readonly read: readonly string[]; readonly write: readonly string[] };
 
 /**
  * Returns the operations that this client may not do: without them it would seem ready, and fail at
- * the first record.
+ * the first record. The settings of every topic are checked, so they must be readable.
  */
 export function accessProblems(
-  { read, write }: Access,
-  found: ReadonlyMap<string, Pick<TopicMetadata, 'mayRead' | 'mayWrite'>>,
+  { read, write }: TopicUse,
+  allowed: ReadonlyMap<string, ReadonlySet<Operation>>,
+  principal: string,
 ): readonly string[] {
-  const lacks = (names: readonly string[], operation: 'READ' | 'WRITE') =>
-    names
-      .filter((name) => {
-        const topic = found.get(name);
-        return topic !== undefined && !(operation === 'READ' ? topic.mayRead : topic.mayWrite);
-      })
-      .map(
-        (name) => `no permission for ${operation} on topic ${name}: expected an ACL that allows it`,
-      );
-  return [...lacks(read, 'READ'), ...lacks(write, 'WRITE')];
+  const used = new Set([...read, ...write]);
+  const others = [...allowed.keys()].filter((name) => !used.has(name));
+  const lacks = (names: Iterable<string>, operation: Operation) =>
+    [...names]
+      .filter((name) => allowed.get(name)?.has(operation) === false)
+      .map((name) => describeDenial({ operation, resource: 'topic', name }, principal));
+  return [
+    // READ and WRITE include it.
+    ...lacks(others, 'DESCRIBE'),
+    ...lacks(allowed.keys(), 'DESCRIBE_CONFIGS'),
+    ...lacks(read, 'READ'),
+    ...lacks(write, 'WRITE'),
+  ];
+}
+
+/** @throws AppError PERMISSION_MISSING with every problem */
+export function expectAccess(problems: readonly string[]): void {
+  if (problems.length > 0) throw new AppError('PERMISSION_MISSING', 'stop', problems.join('\n'));
 }
 
 /**

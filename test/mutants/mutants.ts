@@ -270,8 +270,37 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a crashed consumer is not noticed',
     file: 'kafka/group.ts',
-    edits: [['else reject(fatalCauseOf(error));', 'else void fatalCauseOf(error);']],
+    edits: [['else this.#ended.reject(failure);', '']],
     caughtBy: failure('positions', 'behind or ahead'),
+  },
+  {
+    name: 'a consumer that may not read is given up',
+    file: 'kafka/group.ts',
+    edits: [['if (isDenied(failure)) this.#retryLater(failure);', 'if (!failure) return;']],
+    caughtBy: integration('permissions', 'taken away while the services run'),
+  },
+  {
+    name: 'a permission that is taken away from a running bridge is not noticed',
+    file: 'kafka/writer.ts',
+    edits: [["found.leaderless.length === 0 && found.allowed.has('WRITE')", 'true']],
+    caughtBy: integration('permissions', 'taken away while the services run'),
+  },
+  {
+    name: 'an OAuth id and secret are joined without being encoded',
+    file: 'credentials/oidc.ts',
+    edits: [
+      [
+        'return ClientSecretBasic(secret);',
+        'return (_, { client_id: id }, __, headers) => headers.set("authorization", `Basic ${btoa(`${id}:${secret}`)}`);',
+      ],
+    ],
+    caughtBy: integration('tokens', 'client secret'),
+  },
+  {
+    name: 'a certificate is read once',
+    file: 'credentials/tls.ts',
+    edits: [['if (texts.every(', 'if (this.#texts.length > 0 || texts.every(']],
+    caughtBy: integration('rotation', 'certificate'),
   },
   {
     name: 'while the coordinator is unreachable, every heartbeat succeeds, also in a rebalance',

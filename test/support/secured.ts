@@ -18,6 +18,8 @@ const users = {
   admin: 'admin-secret',
   bridge: 'bridge s+cret%',
   processor: 'processor-secret',
+  setup: 'setup-secret',
+  operator: 'operator-secret',
 };
 
 type User = keyof typeof users;

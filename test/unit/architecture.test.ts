@@ -93,6 +93,8 @@ const pure = [
   'processor/decide.ts',
   'processor/outputs.ts',
   'routing/routes.ts',
+  'topics/acls.ts',
+  'kafka/permissions.ts',
   'topics/catalog.ts',
   'topics/plan.ts',
   'topics/start-checks.ts',

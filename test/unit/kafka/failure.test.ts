@@ -13,7 +13,7 @@ test.each([
   [49, 'give-up-lease'], // INVALID_PRODUCER_ID_MAPPING
   [3, 'retry'], // UNKNOWN_TOPIC_OR_PARTITION
   [48, 'retry'], // INVALID_TXN_STATE: a new lease cures it
-  [29, 'stop'], // TOPIC_AUTHORIZATION_FAILED
+  [29, 'retry'], // TOPIC_AUTHORIZATION_FAILED: it may be granted
   [10, 'stop'], // MESSAGE_TOO_LARGE
 ])('error code %i is %s, also when KafkaJS has wrapped it', (code, recovery) => {
   expect(recoveryOf(errorOfCode(code))).toBe(recovery);

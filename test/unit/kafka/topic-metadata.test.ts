@@ -40,9 +40,14 @@ test('the request names topics, makes none, and asks what this client may do', (
 });
 
 test('a topic has its id, its partitions and what is allowed; one that does not exist is left out', () => {
-  const found = decodeResponse(
-    response(topic('raw', '0000', 3, '00000010'), topic('gone', '0003', 0, '80000000')),
+  const { found, hidden } = decodeResponse(
+    response(
+      topic('raw', '0000', 3, '00000010'),
+      topic('gone', '0003', 0, '80000000'),
+      topic('secret', '001d', 0, '80000000'),
+    ),
   );
+  expect(hidden).toEqual(['secret']);
   expect([...found]).toEqual([
     [
       'raw',
@@ -50,15 +55,15 @@ test('a topic has its id, its partitions and what is allowed; one that does not 
         id: Buffer.from(id, 'hex').toString('base64url'),
         partitions: 3,
         leaderless: [],
-        mayRead: false,
-        mayWrite: true,
+        replicationFactor: 1,
+        allowed: new Set(['WRITE']),
       },
     ],
   ]);
 });
 
 test('another error is thrown, and a broker without topic ids is refused', () => {
-  expect(() => decodeResponse(response(topic('raw', '001d', 0, '80000000')))).toThrow();
+  expect(() => decodeResponse(response(topic('raw', '0005', 0, '80000000')))).toThrow();
   const without = topic('raw', '0000', 1, '00000010', '00'.repeat(16));
   expect(() => decodeResponse(response(without))).toThrow('expected Kafka 2.8 or newer');
 });

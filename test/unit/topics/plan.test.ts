@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TopicState } from '../../../src/kafka/admin.ts';
+import type { Operation } from '../../../src/kafka/permissions.ts';
 import { createCatalog } from '../../../src/topics/catalog.ts';
 import { type Change, describeChange, planTopics } from '../../../src/topics/plan.ts';
 import {
@@ -176,14 +177,19 @@ test('raw must accept the largest body that the bridge accepts', () => {
 });
 
 test('a permission that is missing is named, with operation and topic', () => {
-  const found = new Map([
-    ['raw', { mayRead: true, mayWrite: false }],
-    ['out', { mayRead: false, mayWrite: true }],
+  const found = new Map<string, Set<Operation>>([
+    ['raw', new Set(['READ', 'DESCRIBE_CONFIGS'])],
+    ['out', new Set(['WRITE', 'DESCRIBE_CONFIGS'])],
   ]);
-  expect(accessProblems({ read: ['raw'], write: ['out'] }, found)).toEqual([]);
-  expect(accessProblems({ read: ['out', 'raw'], write: ['raw'] }, found)).toEqual([
-    'no permission for READ on topic out: expected an ACL that allows it',
-    'no permission for WRITE on topic raw: expected an ACL that allows it',
+  expect(accessProblems({ read: ['raw'], write: ['out'] }, found, 'User:p')).toEqual([]);
+  const advice = 'expected an ACL that allows it to User:p (`voucherbus acl print`)';
+  expect(accessProblems({ read: ['out', 'raw'], write: ['raw'] }, found, 'User:p')).toEqual([
+    `no permission for READ on topic out: ${advice}`,
+    `no permission for WRITE on topic raw: ${advice}`,
+  ]);
+  found.set('raw', new Set(['READ']));
+  expect(accessProblems({ read: ['raw'], write: ['out'] }, found, 'User:p')).toEqual([
+    `no permission for DESCRIBE_CONFIGS on topic raw: ${advice}`,
   ]);
 });
 
