@@ -168,8 +168,14 @@ const inTime: Middleware = () => ({
 const onlyJson: Middleware = () => ({
   response: async (next) => {
     const response = await next();
+    const status = response.status();
+    if (status >= 300 && status < 400) {
+      const target = response.header('location');
+      const text = `status ${status}, a redirect to ${target}: expected the final address in SCHEMA_REGISTRY_URL`;
+      throw new Error(text);
+    }
     if (isObject(response.data())) return response;
-    throw new Error(notItsOwn(response.status()));
+    throw new Error(notItsOwn(status));
   },
 });
 
@@ -177,7 +183,7 @@ const isObject = (data: unknown): data is Record<string, unknown> =>
   typeof data === 'object' && data !== null;
 
 const notItsOwn = (status: number) =>
-  `status ${status}, which is no answer of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
+  `status ${status}, which is not a response of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
 
 /**
  * Distinguishes a response of the registry from one of an ingress or web server in its place. A 404

@@ -93,7 +93,7 @@ export const pairs = () =>
       : undefined;
   });
 
-type Pairs = Readonly<Record<string, string>>;
+export type Pairs = Readonly<Record<string, string>>;
 
 export const flag = () =>
   parsed('true or false', (value) =>

@@ -59,7 +59,7 @@ const explanations: readonly Explanation[] = [
   [
     /getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ?(\S*)/,
     ({ name, role }) =>
-      `the host name of ${role} ${name} cannot be resolved here: check the name, and the name server of this host`,
+      `the host name of ${role} ${name} cannot be resolved here: check the name, and the name server of this host. A name that is not in our settings comes from advertised.listeners of the brokers`,
   ],
   [
     /ECONNREFUSED/,

@@ -4,5 +4,12 @@
 
 import './kafkajs-patches/patches.ts';
 
-export type { Admin, Consumer, EachBatchPayload, ISocketFactory, Producer } from 'kafkajs';
+export type {
+  Admin,
+  Consumer,
+  EachBatchPayload,
+  ISocketFactory,
+  Mechanism,
+  Producer,
+} from 'kafkajs';
 export { AssignerProtocol, Kafka, logLevel, Partitioners } from 'kafkajs';

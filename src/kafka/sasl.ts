@@ -7,6 +7,7 @@ import { currentOf } from '../credentials/current.ts';
 import { fetchByClientCredentials } from '../credentials/oidc.ts';
 import { cachedToken, expiryOf, type FetchToken } from '../credentials/token.ts';
 import type { Log } from '../observability/log.ts';
+import { oauthBearer } from './oauth-bearer.ts';
 
 /** A token in a file is read again at least this often. */
 const fileTokenLifeMs = 60_000;
@@ -21,6 +22,7 @@ export function saslOf(config: KafkaConfig, log: Log) {
     case 'scram-sha-512': {
       const login = {
         mechanism,
+        isRenewable: saslPassword?.isFile === true,
         get username() {
           return currentOf(saslUsername, log) ?? '';
         },
@@ -32,12 +34,7 @@ export function saslOf(config: KafkaConfig, log: Log) {
     }
     case 'oauthbearer': {
       const token = cachedToken(fetchTokenOf(config, log));
-      const { oauthExtensions: extensions } = config;
-      const oauthBearerProvider = async () => ({
-        value: await token(),
-        ...(extensions ? { extensions } : {}),
-      });
-      return { mechanism, oauthBearerProvider };
+      return oauthBearer({ token, extensions: config.oauthExtensions });
     }
   }
 }

@@ -9,6 +9,7 @@ import { type Client, requestTimeoutMs } from './client.ts';
 import { createCluster } from './cluster.ts';
 import { asAppError, isDenied } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
+import { isCoordinatorUnavailable } from './kafkajs-patches/internals.ts';
 import type { Permission, Resource } from './permissions.ts';
 import type { WritableRecord } from './protocol/record-batch-writer.ts';
 import { fetchTopicMetadata } from './topic-metadata.ts';
@@ -65,6 +66,7 @@ export class TransactionalProducer {
       return opened;
     } catch (error) {
       await opened.close();
+      if (isCoordinatorUnavailable(error)) throw withoutCoordinator(transactionalId, error);
       throw asAppError(error, `take the transactional id ${transactionalId}`, {
         principal: client.principal,
         needs: [writeOn('transactional id', transactionalId)],
@@ -134,6 +136,11 @@ export class TransactionalProducer {
   async close(): Promise<void> {
     await this.#producer.disconnect().catch(() => undefined);
   }
+}
+
+function withoutCoordinator(transactionalId: string, cause: unknown): AppError {
+  const text = `Kafka has no coordinator for the transactional id ${transactionalId} (${messageOf(cause)}): if this lasts, check the topic __transaction_state, which needs as many brokers as transaction.state.log.replication.factor says`;
+  return new AppError('BROKER_UNAVAILABLE', 'retry', text, cause);
 }
 
 const writeOn = (resource: Resource, name: string): Permission => ({

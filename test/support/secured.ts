@@ -44,7 +44,7 @@ export async function startSecured(say: Say, options: Options = {}) {
   say('starting a broker with TLS, SASL and ACLs');
   const brokers = await startBrokers(say, access);
   const open: Environment = { KAFKA_BROKERS: brokers.bootstrapOf('OPEN') };
-  await createScramUsers(open);
+  await setScramPasswords(open, users);
   const tls: Environment = { KAFKA_SSL: 'true', KAFKA_SSL_CA: authority.ca };
   const login = (mechanism: string, user: User): Environment => ({
     ...tls,
@@ -142,14 +142,17 @@ function securedAccess(
 const alterScramApi = { key: 51, version: 0, name: 'AlterUserScramCredentials' };
 const iterations = 4096;
 
-/** Sends what `kafka-configs --alter --add-config 'SCRAM-SHA-256=[…]'` sends, for every user. */
-async function createScramUsers(env: Environment): Promise<void> {
+/** Sends the request of `kafka-configs --alter --add-config 'SCRAM-SHA-256=[…]'`. */
+export async function setScramPasswords(
+  env: Environment,
+  passwords: Readonly<Record<string, string>>,
+): Promise<void> {
   const cluster = createCluster(clientOf(env));
   await cluster.connect();
   const broker = await cluster.brokerPool.findConnectedBroker();
   // Kafka refuses two mechanisms of one user in the same request.
   for (const mechanism of scramMechanisms) {
-    const encode = (head: number) => encodeScramUsers(mechanism, head);
+    const encode = (head: number) => encodeScramUsers(mechanism, passwords, head);
     const body = await request(broker, alterScramApi, encode, 15_000);
     if (/[a-z] [a-z]/.test(body.toString('latin1'))) throw new Error(body.toString('latin1'));
   }
@@ -163,9 +166,10 @@ const scramMechanisms = [
 
 function encodeScramUsers(
   { code, digest, bytes }: (typeof scramMechanisms)[number],
+  passwords: Readonly<Record<string, string>>,
   head: number,
 ): Buffer {
-  const all = Object.entries(users);
+  const all = Object.entries(passwords);
   const writer = new ByteWriter(4_096, head)
     .int8(0) // tagged fields of the header
     .unsignedVarint(1) // no deletions
@@ -186,4 +190,31 @@ function encodeScramUsers(
   }
   writer.int8(0);
   return writer.buffer.subarray(0, writer.position);
+}
+
+const alterQuotasApi = { key: 49, version: 0, name: 'AlterClientQuotas' };
+
+/** Sends the request of `kafka-configs --entity-type clients --entity-default`. */
+export async function setDefaultQuotas(
+  env: Environment,
+  quotas: Readonly<Record<string, number>>,
+): Promise<void> {
+  const cluster = createCluster(clientOf(env));
+  await cluster.connect();
+  const broker = await cluster.brokerPool.findConnectedBroker();
+  const encode = (head: number) => {
+    const writer = new ByteWriter(512, head).int32(1).int32(1).string('client-id').int16(-1);
+    writer.int32(Object.keys(quotas).length);
+    for (const [name, value] of Object.entries(quotas)) {
+      const bytes = Buffer.alloc(8);
+      bytes.writeDoubleBE(value);
+      writer.string(name).bytes(bytes).int8(0);
+    }
+    writer.int8(0); // not only validated
+    return writer.buffer.subarray(0, writer.position);
+  };
+  const body = await request(broker, alterQuotasApi, encode, 15_000);
+  const errorCode = body.readInt16BE(4 + 4);
+  if (errorCode !== 0) throw new Error(`AlterClientQuotas failed with error code ${errorCode}`);
+  await cluster.disconnect();
 }

@@ -53,7 +53,7 @@ function connectAfterResponse(prototype: Broker): void {
       responded.add(this);
     } catch (error) {
       await this.disconnect();
-      if (!isRequestTimeout(error)) throw explained(error, this);
+      if (!isRequestTimeout(error)) throw explained(error, this.connectionPool);
       // After an error with this name KafkaJS tries another broker.
       const text = `Connection error: ${this.brokerAddress} accepts connections and does not respond`;
       throw new KafkaJSConnectionError(text, { broker: this.brokerAddress, code: 'ETIMEDOUT' });

@@ -1,7 +1,7 @@
 /** Replaces KafkaJS's text of a failed connection by a sentence that says what to do. */
 
 import { explainConnection } from '../../credentials/explain.ts';
-import type { Broker, Connection, KafkaError } from './internals.ts';
+import type { Address, Connection, KafkaError } from './internals.ts';
 import { formatAddress } from './silent-brokers.ts';
 
 /** Connections whose broker has responded to a request, by the last request it responded to. */
@@ -15,22 +15,35 @@ type SentRequest = { readonly request: { readonly apiName: string } };
 
 const metadata = 'Metadata';
 
-type Login = { readonly mechanism: string; readonly username?: string };
+type Login = {
+  readonly mechanism: string;
+  readonly username?: string;
+  /** Whether the credentials may change while the service runs. */
+  readonly isRenewable?: boolean;
+};
+
+/** Returns whether a refused login may succeed later: its credentials may be replaced. */
+export function isRenewable({ sasl }: Pick<Connection, 'sasl'>): boolean {
+  return (sasl as Login | undefined)?.isRenewable === true;
+}
 
 /**
  * Returns the error with the sentence in place of its message, if one is known. Its name and type
  * stay, because KafkaJS decides by them.
  */
-export function explained<E>(error: E, { connectionPool }: Pick<Broker, 'connectionPool'>): E {
+export function explained<E>(error: E, connection: Address & { readonly sasl?: unknown }): E {
   if (!(error instanceof Error)) return error;
-  const text = sentenceFor(error as KafkaError, connectionPool);
+  const text = sentenceFor(error as KafkaError, connection);
   return text === undefined ? error : Object.assign(error, { message: text });
 }
 
-function sentenceFor(error: KafkaError, pool: Broker['connectionPool']): string | undefined {
+function sentenceFor(
+  error: KafkaError,
+  connection: Address & { readonly sasl?: unknown },
+): string | undefined {
   const { message = '', type, name } = error;
-  const broker = formatAddress(pool);
-  const login = pool.sasl as Login | undefined;
+  const broker = formatAddress(connection);
+  const login = connection.sasl as Login | undefined;
   const mechanism = login?.mechanism.toUpperCase();
   if (/mechanism is not supported/.test(message) || type === 'UNSUPPORTED_SASL_MECHANISM') {
     return `the broker ${broker} does not offer SASL ${mechanism} on this port: set KAFKA_SASL_MECHANISM to one of its sasl.enabled.mechanisms`;

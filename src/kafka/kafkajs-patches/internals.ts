@@ -133,10 +133,13 @@ export type KafkaError = {
 
 type ErrorClass = new (message: string, facts: object) => Error;
 
-const { KafkaJSConnectionError, KafkaJSConnectionClosedError } =
-  internalModule<Record<'KafkaJSConnectionError' | 'KafkaJSConnectionClosedError', ErrorClass>>(
-    'errors',
-  );
+type ErrorName =
+  | 'KafkaJSConnectionError'
+  | 'KafkaJSConnectionClosedError'
+  | 'KafkaJSSASLAuthenticationError';
+
+const { KafkaJSConnectionError, KafkaJSConnectionClosedError, KafkaJSSASLAuthenticationError } =
+  internalModule<Record<ErrorName, ErrorClass>>('errors');
 
 const { createErrorFromCode } = internalModule<{
   readonly createErrorFromCode: (
@@ -148,6 +151,11 @@ const { createErrorFromCode } = internalModule<{
 export const errorOfCode = createErrorFromCode;
 
 export { KafkaJSConnectionError };
+
+/** Returns KafkaJS's error for a refused login. */
+export function saslAuthenticationError(message: string): Error {
+  return new KafkaJSSASLAuthenticationError(message, {});
+}
 
 /** Returns KafkaJS's error for a connection that was closed. It is retriable. */
 export function connectionClosedError(message: string, { host, port }: Address): Error {

@@ -8,6 +8,7 @@
 
 import { withTimeout } from '../../concurrency/timeout.ts';
 import { AppError } from '../../errors.ts';
+import { explained, isRenewable } from './explain-failure.ts';
 import {
   type Connection,
   connectionClosedError,
@@ -64,7 +65,7 @@ async function afterSent(work: () => Promise<void>): Promise<void> {
 
 /**
  * KafkaJS gives up for good on errors that it does not know. An unreachable token endpoint is like
- * an unreachable broker.
+ * an unreachable broker. A refused login too, if its credentials may be replaced meanwhile.
  */
 function asRetriable(error: unknown, connection: Connection): unknown {
   if (error instanceof AppError && error.recovery === 'retry') {
@@ -74,7 +75,11 @@ function asRetriable(error: unknown, connection: Connection): unknown {
   }
   const { name = '', message = '' } = error as KafkaError;
   const isLost = name === 'KafkaJSSASLAuthenticationError' && lostConnection.test(message);
-  return isLost ? connectionClosedError(message, connection) : error;
+  if (isLost) return connectionClosedError(message, connection);
+  const failure = explained(error, connection);
+  if (name !== 'KafkaJSSASLAuthenticationError' || !isRenewable(connection)) return failure;
+  const broker = formatAddress(connection);
+  return new KafkaJSConnectionError((failure as Error).message, { broker });
 }
 
 function timeoutError(connection: Connection): Error {
