@@ -9,7 +9,10 @@ FROM ${NODE_IMAGE} AS build
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json ./
+# Optional packages: sign-in libraries and codecs (docs/connecting.md), separated by spaces.
+ARG PACKAGES=
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+ && { [ -z "$PACKAGES" ] || npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund $PACKAGES; } \
  && mkdir -p /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && chown -R 1000:1000 /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && cp "$(command -v node)" /runtime/node

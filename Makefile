@@ -2,12 +2,12 @@
 .DEFAULT_GOAL := help
 # The Node of package.json, not the machine's.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-export KEEP MINUTES
+export KEEP MINUTES KAFKA_VERSIONS
 # Version 2 (a plugin of docker) or 1.29 (a program of its own), whichever is installed.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt docs up down clean
+.PHONY: help check test unit integration failure compat stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,8 @@ integration: node_modules ## the integration tests alone
 	@npm run -s integration
 failure: node_modules ## the failure suite alone: processes, brokers, network, clocks (about nine minutes)
 	@npm run -s failure
+compat: node_modules ## every login on every supported version of Kafka (about six minutes; KAFKA_VERSIONS="4.0.2 4.4.0")
+	@npm run -s compat
 stack: node_modules ## the image and docker-compose.yml: builds, starts, kills a processor, verifies, removes
 	@npm run -s stack
 soak: node_modules ## the failure suite unbounded, repeatedly with new seeds (MINUTES=60)

@@ -39,7 +39,7 @@ export async function runProcessorApp(
     Promise.race([member.ended, deployment.ended, ids.ended]),
     [
       ['no longer ready', stopReadiness],
-      ['batches finished, group left', member.leave],
+      ['batches finished, group left', () => member.leave()],
       ['leases released', () => processor.close()],
       ['reference data stopped', async () => reference?.stop()],
       ['connections closed', () => Promise.all([reader.close(), admin.close()])],

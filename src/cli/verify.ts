@@ -4,16 +4,27 @@
  */
 
 import { randomBytes, randomInt } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connectDeployment } from '../app/connect-deployment.ts';
-import { configOf } from '../app/environment.ts';
+import { configOf, version } from '../app/environment.ts';
 import { type EphemeralDeployment, openEphemeralDeployment } from '../app/ephemeral-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { Throttle } from '../concurrency/throttle.ts';
 import { signingKey } from '../config/sources.ts';
 import { AppError } from '../errors.ts';
+import { Admin } from '../kafka/admin.ts';
+import { createClient } from '../kafka/client.ts';
+import { createLog } from '../observability/log.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import {
+  type Certificate,
+  kafkaLoginOf,
+  registryLoginOf,
+  renderCertificate,
+  supportOf,
+} from '../verify/certificate.ts';
 import { check, type Verdict } from '../verify/checker.ts';
 import { seeded } from '../verify/history.ts';
 import { type Load, type LoadOptions, startLoad } from '../verify/load.ts';
@@ -22,8 +33,8 @@ import { type StartOffsets, settled, startOffsetsOf, takeSnapshot } from '../ver
 import type { Command } from './command.ts';
 import { parseNumber, parseOrUsage } from './options.ts';
 
-const usage = `voucherbus verify [--count N] [--rate N] [--repeats PERCENT] [--kills N] [--processors N] [--seed N] [--json]
-       voucherbus verify --url URL [--count N] [--rate N] [--repeats PERCENT] [--seed N] [--json]
+const usage = `voucherbus verify [--count N] [--rate N] [--repeats PERCENT] [--kills N] [--processors N] [--seed N] [--json] [--report PATH]
+       voucherbus verify --url URL [--count N] [--rate N] [--repeats PERCENT] [--seed N] [--json] [--report PATH]
   Without --url: on topics of its own (prefix verify-…) on the cluster of KAFKA_BROKERS, with a bridge and processors of its own; all of it is removed again.
   With --url: through that bridge and the processors of TOPIC_PREFIX and CONSUMER_GROUP, for example a staging system. Needs its WEBHOOK_SECRETS.
   --count       number of webhooks, default 5000
@@ -33,6 +44,7 @@ const usage = `voucherbus verify [--count N] [--rate N] [--repeats PERCENT] [--k
   --processors  default 2
   --seed        repeats the same run, except for the machine's own timing
   --json        the verdict as JSON, with the id and offset of every violation
+  --report      writes PATH.md and PATH.json: what this cluster supports and how it did, without names and addresses
 Exit code 0: exactly once. 1: not, or it could not be determined.`;
 
 const options = {
@@ -44,6 +56,7 @@ const options = {
   processors: { type: 'string', default: '2' },
   seed: { type: 'string' },
   json: { type: 'boolean', default: false },
+  report: { type: 'string' },
 } as const;
 
 export const command: Command = {
@@ -52,15 +65,54 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parse(args, io);
     if (!parsed) return 2;
+    const startedAt = performance.now();
     io.err(`· seed ${parsed.seed}`);
     const verdict = await (parsed.url === undefined
       ? onOwnTopics(parsed, io)
       : throughRunning(parsed.url, parsed, io));
     if (parsed.json) io.out(JSON.stringify({ seed: parsed.seed, ...verdict }, null, 2));
     else for (const line of ['', ...renderVerdict(verdict)]) io.out(line);
+    if (parsed.report !== undefined) {
+      await writeCertificate(parsed.report, verdict, startedAt, io);
+    }
     return verdict.isExact ? 0 : 1;
   },
 };
+
+async function writeCertificate(
+  path: string,
+  { isExact, counts, invariants }: Verdict,
+  startedAt: number,
+  io: Io,
+): Promise<void> {
+  const config = configOf(['kafka', 'registry'], io);
+  const admin = await Admin.connect(createClient(config.kafka, createLog('silent', 'verify')));
+  try {
+    const facts = await admin.facts();
+    const certificate: Certificate = {
+      voucherbus: version,
+      node: process.version,
+      at: new Date().toISOString(),
+      seconds: Math.round((performance.now() - startedAt) / 1_000),
+      brokers: await admin.brokerCount(),
+      kafkaLogin: kafkaLoginOf(config.kafka),
+      registryLogin: registryLoginOf(config.registry),
+      features: facts.features,
+      supports: supportOf(facts),
+      counts,
+      isExact,
+      invariants: invariants.map(({ invariant, violations }) => ({
+        invariant,
+        violations: violations.length,
+      })),
+    };
+    await writeFile(`${path}.md`, renderCertificate(certificate));
+    await writeFile(`${path}.json`, `${JSON.stringify(certificate, null, 2)}\n`);
+    io.err(`· wrote ${path}.md and ${path}.json`);
+  } finally {
+    await admin.close();
+  }
+}
 
 type ParsedArguments = NonNullable<ReturnType<typeof parse>>;
 
@@ -71,6 +123,7 @@ function parse(args: readonly string[], io: Io) {
     return {
       url: values.url,
       json: values.json,
+      report: values.report,
       count: parseNumber('count', values.count, 1),
       perSecond: parseNumber('rate', values.rate, 1),
       repeatPercent: parseNumber('repeats', values.repeats, 0),

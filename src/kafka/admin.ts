@@ -4,6 +4,7 @@ import { constantBackoff, poll, retry } from '../concurrency/retry.ts';
 import { AppError } from '../errors.ts';
 import type { Client } from './client.ts';
 import { type Cluster, createCluster } from './cluster.ts';
+import { type ClusterFacts, fetchClusterFacts } from './cluster-facts.ts';
 import { asAppError, isDenied, recoveryOf } from './failure.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
 import { decodeMembership, type ProcessIdentity } from './member-metadata.ts';
@@ -64,6 +65,11 @@ export class Admin {
     return this.#attempt('describe the cluster', async () => {
       return (await this.#admin.describeCluster()).brokers.length;
     });
+  }
+
+  /** Returns what the cluster supports. */
+  facts(): Promise<ClusterFacts> {
+    return this.#attempt('read what the cluster supports', () => fetchClusterFacts(this.#cluster));
   }
 
   /** Returns the state of those topics that exist. */

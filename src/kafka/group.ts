@@ -75,7 +75,7 @@ export type Group = {
   /** Rejects when the member has ended for good. */
   readonly ended: Promise<never>;
   /** Finishes the current batches, leaves the group and disconnects. */
-  readonly leave: () => Promise<void>;
+  leave(): Promise<void>;
 };
 
 /**

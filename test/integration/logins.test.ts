@@ -3,6 +3,9 @@
  * verify, trace and redrive. `make compat` runs this file on each supported version of Kafka.
  */
 
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { aBody } from '../support/builders.ts';
 import { aDeployment, metric, until } from '../support/deployment.ts';
@@ -11,10 +14,15 @@ import { type Secured, startSecured } from '../support/secured.ts';
 import { post } from '../support/webhooks.ts';
 
 let secured: Secured;
+let directory: string;
 beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'voucherbus-logins-'));
   secured = await startSecured((line) => process.stderr.write(`· ${line}\n`));
 });
-afterAll(() => secured?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await secured?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
 
 const logins = ['open', 'tls', 'mtls', 'plain', 'scram256', 'scram512', 'oauth'] as const;
 
@@ -28,12 +36,30 @@ test.each(logins)('with the login %s everything works', async (login) => {
   expect(await run(['setup'], env)).toMatchObject({ code: 0 });
   const bridge = await deployment.start('bridge');
   const processor = await deployment.start('processor');
+  const report = join(directory, login);
   const verified = await run(
-    ['verify', '--url', bridge.url, '--count', String(webhooks), '--rate', '4000', '--json'],
+    [
+      'verify',
+      '--url',
+      bridge.url,
+      '--count',
+      String(webhooks),
+      '--rate',
+      '4000',
+      '--json',
+      '--report',
+      report,
+    ],
     env,
   );
   expect(verified.output).toContain('"isExact": true');
   expect(verified.code).toBe(0);
+  const page = await readFile(`${report}.md`, 'utf8');
+  expect(page).toContain('# Exactly once');
+  expect(page).not.toContain('✗');
+  const { features, kafkaLogin } = JSON.parse(await readFile(`${report}.json`, 'utf8'));
+  expect(features['metadata.version']).toBeGreaterThan(0);
+  expect(kafkaLogin).toContain(login === 'open' ? 'plaintext' : 'TLS');
 
   expect((await post(bridge.url, aBody({ publicationId: 'pub_traced' }))).status).toBe(202);
   await until(

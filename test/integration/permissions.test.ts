@@ -5,6 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import type { Child, Environment } from '../../src/app/child-process.ts';
 import { type Granted, openAcls, printedAcls } from '../support/acls.ts';
 import { aBody } from '../support/builders.ts';
@@ -49,6 +50,23 @@ test('with the printed permissions everything works', async () => {
   for (const { child } of [bridge, processor]) child.kill('SIGTERM');
   await Promise.all([bridge.child.exited, processor.child.exited]);
   expect((await run(['adopt', '--execute'], operator)).messages).not.toContain('no permission');
+});
+
+test('acl print gives Strimzi resources, too', async () => {
+  const { code, output } = await run(['acl', 'print', '--format', 'strimzi'], deployment.env);
+  expect(code).toBe(0);
+  const users = parseAllDocuments(output).map((document) => document.toJS());
+  expect(users.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
+    'KafkaUser voucherbus-bridge',
+    'KafkaUser voucherbus-processor',
+    'KafkaUser voucherbus-setup',
+    'KafkaUser voucherbus-operator',
+  ]);
+  const { acls: printed } = users[0].spec.authorization;
+  expect(printed).toContainEqual({
+    resource: { type: 'topic', name: deployment.catalog.raw, patternType: 'literal' },
+    operations: ['Write'],
+  });
 });
 
 test('setup creates topics and changes their settings; each permission that it lacks is named', async () => {

@@ -111,6 +111,7 @@ const pure = [
   'kafka/record-position.ts',
   'inspect/reference-file.ts',
   'inspect/render-trace.ts',
+  'verify/certificate.ts',
   'verify/history.ts',
   'verify/checker.ts',
   'verify/report.ts',

@@ -10,7 +10,8 @@ Every setting is an environment variable. \`voucherbus config\` prints this tabl
 command reports all problems of its settings at once, and exits with code 2.
 
 A value \`X\` may also be given as \`X_FILE\`, the path of a file that holds it. Use this for secrets
-and PEMs. \`WEBHOOK_SECRETS_FILE\` and \`ROUTES_FILE\` are read again when they change.
+and PEMs. \`WEBHOOK_SECRETS_FILE\` and \`ROUTES_FILE\` are read again when they change; certificates,
+keys, passwords and tokens at each new connection ([connecting](connecting.md)).
 
 Durations are a number with a unit (\`500ms\`, \`10s\`, \`15m\`, \`2h\`, \`14d\`), sizes likewise
 (\`512KiB\`, \`64MiB\`, \`1GiB\`).
