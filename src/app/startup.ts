@@ -102,6 +102,8 @@ export async function waitForKafka(
 const betweenAttemptsMs = 500;
 const logEveryMs = 5_000;
 
+const hangs = 'no response yet: something accepts connections and does not respond';
+
 /** An attempt that starts late still gets a second, so that it can report its own error. */
 const leastAttemptMs = 1_000;
 
@@ -115,7 +117,7 @@ export async function retryAtStart<T>(
   const leftMs = () => timeoutMs - (performance.now() - startedAt);
   const throttle = new Throttle(logEveryMs);
   const isRetriable = (error: unknown) => error instanceof AppError && error.recovery === 'retry';
-  const noResponse = () => new AppError('BROKER_UNAVAILABLE', 'retry', 'no response yet');
+  const noResponse = () => new AppError('BROKER_UNAVAILABLE', 'retry', hangs);
   const attempt = () => withTimeout(run(), Math.max(leastAttemptMs, leftMs()), noResponse);
   const logWait = (error: unknown) => {
     if (!throttle.isDue()) return;

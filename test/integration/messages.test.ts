@@ -103,6 +103,14 @@ const cases: readonly Case[] = [
     /refuses the token .*: check its audience, scope, issuer and principal against the broker's sasl\.oauthbearer\.\* settings/,
   ],
   [
+    'a token endpoint that hangs',
+    async () => ({
+      ...secured.as.oauth(),
+      KAFKA_OAUTH_TOKEN_URL: `http://${await tlsServer(undefined)}/token`,
+    }),
+    /gave up after 1 s \(START_TIMEOUT\): no response yet: something accepts connections and does not respond/,
+  ],
+  [
     'no TLS on a TLS port',
     () => ({ KAFKA_BROKERS: secured.brokers.bootstrapOf('TLS') }),
     /closes the connection without a response: it may expect TLS on this port \(KAFKA_SSL=true\)/,

@@ -38,7 +38,11 @@ export async function exchange(
       if (!socket.write(piece)) {
         await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), done.promise]);
       }
-      if (pauseMs > 0) await sleep(pauseMs);
+      if (pauseMs > 0) {
+        await sleep(pauseMs);
+        // A server in this process has now read the piece, however long the event loop was busy.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     }
     if (finish) socket.end();
   })();

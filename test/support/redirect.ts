@@ -4,6 +4,7 @@
  * that is only configured would be left after the first answer.)
  */
 
+import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 
 const [from, to] = (process.env['REDIRECT'] ?? '').split(':').map(Number);
@@ -16,3 +17,5 @@ net.connect = ((options: Options, ...rest: []) =>
     (options.port === from ? { ...options, port: to } : options) as net.NetConnectOpts,
     ...rest,
   )) as typeof net.connect;
+// For modules that import `connect` by its name.
+syncBuiltinESMExports();

@@ -4,16 +4,17 @@ import { explainConnection } from '../../credentials/explain.ts';
 import type { Address, Connection, KafkaError } from './internals.ts';
 import { formatAddress } from './silent-brokers.ts';
 
-/** Connections whose broker has responded to a request, by the last request it responded to. */
-const lastResponse = new WeakMap<object, string>();
-
-export function noteResponse(connection: Connection, { request }: SentRequest): void {
-  if (lastResponse.get(connection) !== metadata) lastResponse.set(connection, request.apiName);
-}
+/** Connections whose broker has responded to ApiVersions, which needs no login. */
+const greeted = new WeakSet<Connection>();
+/** Connections whose broker has responded to another request. */
+const served = new WeakSet<Connection>();
 
 type SentRequest = { readonly request: { readonly apiName: string } };
 
-const metadata = 'Metadata';
+export function noteResponse(connection: Connection, { request }: SentRequest): void {
+  if (served.has(connection)) return;
+  (request.apiName === 'ApiVersions' ? greeted : served).add(connection);
+}
 
 type Login = {
   readonly mechanism: string;
@@ -71,14 +72,14 @@ export function explainedClosing<E>(error: E, connection: Connection): E {
   const { name, message = '' } = error as KafkaError;
   if (name !== 'KafkaJSConnectionClosedError' || message !== 'Closed connection') return error;
   const broker = formatAddress(connection);
-  const last = lastResponse.get(connection);
-  if (last === undefined && !connection.ssl) {
+  if (served.has(connection)) return error;
+  if (!greeted.has(connection) && !connection.ssl) {
     return withText(
       error,
       `the broker ${broker} closes the connection without a response: it may expect TLS on this port (KAFKA_SSL=true), or be no Kafka broker`,
     );
   }
-  if (last === 'ApiVersions' && !connection.sasl) {
+  if (greeted.has(connection) && !connection.sasl) {
     return withText(
       error,
       `the broker ${broker} closes the connection at the first request: it may expect a login on this port (KAFKA_SASL_MECHANISM)`,
