@@ -7,7 +7,7 @@ export KEEP MINUTES KAFKA_VERSIONS
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure compat stack soak mutants demo recovery bench bench-quick hot-path flat endurance fmt docs up down clean
+.PHONY: help check test unit integration failure compat stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,8 @@ bench: node_modules ## throughput, latency, crash, restore, trace and look-ups, 
 	@npm run -s bench
 hot-path: node_modules ## what an event costs in the processor, step by step
 	@npm run -s hot-path
+codecs: node_modules ## what reading an event costs by the codec of its batch (seconds)
+	@npm run -s codecs
 flat: node_modules ## whether an event costs more with more ids, partitions or routes (about ten minutes)
 	@npm run -s flat
 endurance: node_modules ## whether anything grows in an hour under an even load (MINUTES=60, RATE=200)

@@ -166,7 +166,7 @@ const cases: readonly Case[] = [
   [
     'a name that cannot be resolved',
     () => ({ KAFKA_BROKERS: 'kafka.invalid:9092' }),
-    /the host name of the broker kafka\.invalid:9092 cannot be resolved here: check the name/,
+    /the host name of the broker kafka\.invalid:9092 cannot be resolved here: check the name.*comes from advertised\.listeners of the brokers/,
   ],
   [
     'a port on which nothing listens',

@@ -32,7 +32,10 @@ export async function exchange(
   socket.on('error', () => undefined); // its 'close' follows
   socket.on('close', () => done.resolve());
   socket.setNoDelay(true);
+  const connected = new Promise((resolve) => socket.once('connect', resolve));
   const sending = (async () => {
+    // Pieces written earlier would leave together.
+    await Promise.race([connected, done.promise]);
     for (const piece of pieces) {
       if (socket.destroyed) return;
       if (!socket.write(piece)) {
@@ -40,8 +43,10 @@ export async function exchange(
       }
       if (pauseMs > 0) {
         await sleep(pauseMs);
-        // A server in this process has now read the piece, however long the event loop was busy.
-        await new Promise((resolve) => setImmediate(resolve));
+        // A server in this process accepts and reads in these turns, however busy the loop was.
+        for (let turns = 3; turns > 0; turns -= 1) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
       }
     }
     if (finish) socket.end();
