@@ -42,7 +42,9 @@ test('a leader of raw is killed, another hangs, leaders move back: everything ac
   await using brokers = await startThreeBrokers((line) => process.stderr.write(`· ${line}\n`));
   await using deployment = await aDeployment(3, { KAFKA_BROKERS: brokers.bootstrap });
   const plain = await deployment.start('bridge');
-  const spooling = await deployment.start('bridge', { SPOOL_DIR: directory });
+  // A webhook may wait for the batch before it, and then for its own: twice SPOOL_AFTER. A busy
+  // machine needs more of RESPONSE_TIMEOUT than the second that the defaults leave.
+  const spooling = await deployment.start('bridge', { SPOOL_DIR: directory, SPOOL_AFTER: '2s' });
   const loads = [startLoad([plain.url], 10), startLoad([spooling.url], 10)] as const;
   await sleep(1_000);
   const killed = await brokerOf('raw', deployment, brokers);

@@ -5,6 +5,7 @@
 
 import cluster, { type Worker } from 'node:cluster';
 import { on, once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -91,10 +92,18 @@ test.concurrent('the worker with the fewest connections gets the next ones: afte
   context.expect(shares(await connections(20), [first, second, third])).toEqual([0, 10, 10]);
 });
 
+/** Stops the worker, and waits until the kernel has done it: a busy machine takes a while. */
+async function stopped({ process: child }: Worker): Promise<void> {
+  child.kill('SIGSTOP');
+  const path = `/proc/${child.pid}/stat`;
+  const isStopped = () => !existsSync(path) || /\) T /.test(readFileSync(path, 'utf8'));
+  await vi.waitUntil(isStopped, { timeout: 20_000 });
+}
+
 test.concurrent('a hanging worker gets no more connections; those on their way to it go to another one when it dies', async (context) => {
   const { workers, connections } = await aPort(2, context);
   const [hung, other] = workers as [Worker, Worker];
-  hung.process.kill('SIGSTOP');
+  await stopped(hung);
   const early = Array.from({ length: 10 }, () => connections(1));
   let answered = 0;
   for (const one of early) void one.then(() => (answered += 1));
