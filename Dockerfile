@@ -12,7 +12,7 @@ COPY package.json package-lock.json ./
 # Optional packages: sign-in libraries and codecs (docs/connecting.md), separated by spaces.
 ARG PACKAGES=
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
- && { [ -z "$PACKAGES" ] || npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund $PACKAGES; } \
+ && { [ -z "$PACKAGES" ] || npm install --save-prod --omit=dev --ignore-scripts --no-audit --no-fund $PACKAGES; } \
  && mkdir -p /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && chown -R 1000:1000 /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && cp "$(command -v node)" /runtime/node
