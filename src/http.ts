@@ -1,7 +1,9 @@
 /** Reads responses of foreign HTTP servers, which may send too much. */
 
+type WithBody = { readonly body: AsyncIterable<Uint8Array> | null };
+
 /** Returns the body as text. @throws Error above the limit: the rest is not read */
-export async function textOf(response: Response, maxBytes: number): Promise<string> {
+export async function textOf(response: WithBody, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {

@@ -58,7 +58,8 @@ async function open(
   const env = environmentOf(prefix, secret);
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: io.readFile });
   const catalog = createCatalog(config.topics);
-  const client = createClient(config.kafka, createLog('silent', 'ephemeral'));
+  const log = createLog('silent', 'ephemeral');
+  const client = createClient(config.kafka, log);
   const admin = await Admin.connect(client);
   services.defer(() => admin.close());
   // After the services have ended, so that nothing stays on the cluster except the subjects.
@@ -85,7 +86,7 @@ async function open(
     catalog,
     reader,
     admin,
-    registry: connectRegistry(config.registry, createLog('silent', 'ephemeral')),
+    registry: connectRegistry(config.registry, log),
     group: prefix,
     partitions: config.topics.partitions,
     bridge: { ...bridge, url: `http://127.0.0.1:${port}${path}` },

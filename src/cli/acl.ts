@@ -1,4 +1,4 @@
-/** `voucherbus acl print`: the least permissions of each role, for the tools that grant them. */
+/** `voucherbus acl print`: prints the ACLs that each role needs, as commands or as YAML. */
 
 import { parseArgs } from 'node:util';
 import { configOf } from '../app/environment.ts';
@@ -35,9 +35,8 @@ export const command: Command = {
     });
     if (!values) return 2;
     const { topics, processor } = configOf(['topics', 'processor'], io);
-    const deployment = {
-      ...{ prefix: topics.prefix, group: processor.group, catalog: catalogOf(topics) },
-    };
+    const { prefix } = topics;
+    const deployment = { prefix, group: processor.group, catalog: catalogOf(topics) };
     for (const role of roles) {
       const acls = aclsOf(role, deployment);
       if (values.format === 'strimzi') {

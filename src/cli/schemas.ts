@@ -22,9 +22,9 @@ export const command: Command = {
       return 2;
     }
     const config = configOf(['registry', 'start', 'topics'], io);
-    const registry = connectRegistry(config.registry, createLog('warn', 'schemas'));
-    const catalog = catalogOf(config.topics);
     const log = createLog('warn', 'schemas');
+    const registry = connectRegistry(config.registry, log);
+    const catalog = catalogOf(config.topics);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
     let worst = 0;
     for (const subject of subjectsOf(catalog)) {

@@ -106,9 +106,12 @@ export const kafka = {
     'SASL extensions as `name=value,…`; Confluent Cloud needs `logicalCluster` and `identityPoolId`',
     optional,
   ),
-  awsRegion: setting('AWS_REGION', kind.text(), 'Region of the MSK cluster (aws-msk-iam)', {
-    optional: true,
-  }),
+  awsRegion: setting(
+    'AWS_REGION',
+    kind.text(),
+    'Region of the MSK cluster (aws-msk-iam)',
+    optional,
+  ),
   ...oauthSettings('KAFKA_OAUTH'),
 };
 

@@ -1,3 +1,3 @@
-/** Writes YAML, for the resources that commands print. */
+/** Formats an object as YAML. */
 
 export { stringify as toYaml } from 'yaml';

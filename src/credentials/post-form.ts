@@ -2,6 +2,7 @@
 
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { textOf } from '../http.ts';
 
 /** The largest response that is read; a token has a few kilobytes. */
 const maxResponseBytes = 256 * 1024;
@@ -32,11 +33,7 @@ export function postForm(url: string, form: Form, ca: string | undefined): Promi
   );
   request.once('response', async (incoming) => {
     try {
-      let body = '';
-      for await (const chunk of incoming.setEncoding('utf8')) {
-        body += chunk;
-        if (body.length > maxResponseBytes) throw new Error('the response is too long');
-      }
+      const body = await textOf({ body: incoming }, maxResponseBytes);
       const type = incoming.headers['content-type'] ?? '';
       const headers = { 'content-type': type };
       const status = incoming.statusCode ?? 0;

@@ -8,7 +8,7 @@ import { type ClusterFacts, fetchClusterFacts } from './cluster-facts.ts';
 import { asAppError, isDenied, recoveryOf } from './failure.ts';
 import { AssignerProtocol, type Admin as KafkaAdmin } from './kafkajs.ts';
 import { decodeMembership, type ProcessIdentity } from './member-metadata.ts';
-import { denial, type Operation, type Permission } from './permissions.ts';
+import { denial, type Operation, type Permission, permission } from './permissions.ts';
 import { fetchTopicMetadata, type TopicMetadata, type Topics } from './topic-metadata.ts';
 
 export type TopicState = {
@@ -101,8 +101,8 @@ export class Admin {
   /** Creates a topic, and waits until every partition has a leader. */
   create(spec: TopicSpec): Promise<void> {
     return this.#attempt(`create ${spec.topic}`, () => create(this.#admin, spec), [
-      { operation: 'CREATE', resource: 'topic', name: spec.topic },
-      { operation: 'CREATE', resource: 'cluster', name: 'kafka-cluster' },
+      permission('CREATE', 'topic', spec.topic),
+      permission('CREATE', 'cluster', 'kafka-cluster'),
     ]);
   }
 
@@ -110,9 +110,7 @@ export class Admin {
     const add = async () => {
       await this.#admin.createPartitions({ topicPartitions: [{ topic, count: total }] });
     };
-    return this.#attempt(`add partitions to ${topic}`, add, [
-      { operation: 'ALTER', resource: 'topic', name: topic },
-    ]);
+    return this.#attempt(`add partitions to ${topic}`, add, [permission('ALTER', 'topic', topic)]);
   }
 
   /**
@@ -125,9 +123,7 @@ export class Admin {
       const resources = [{ type: topicResource, name: topic, configEntries }];
       await this.#admin.alterConfigs({ validateOnly: false, resources });
     };
-    return this.#attempt(`configure ${topic}`, set, [
-      { operation: 'ALTER_CONFIGS', resource: 'topic', name: topic },
-    ]);
+    return this.#attempt(`configure ${topic}`, set, [permission('ALTER_CONFIGS', 'topic', topic)]);
   }
 
   /** Deletes topics with all their records, and waits until they are gone. */
@@ -150,15 +146,15 @@ export class Admin {
       );
     };
     return this.#attempt(`read the offsets of ${groupId}`, read, [
-      { operation: 'READ', resource: 'group', name: groupId },
-      { operation: 'DESCRIBE', resource: 'topic', name: topic },
+      permission('READ', 'group', groupId),
+      permission('DESCRIBE', 'topic', topic),
     ]);
   }
 
   /** Returns the members of a group; undefined while it rebalances. */
   members(group: string): Promise<readonly Member[] | undefined> {
     return this.#attempt(`describe the group ${group}`, () => membersOf(this.#admin, group), [
-      { operation: 'READ', resource: 'group', name: group },
+      permission('READ', 'group', group),
     ]);
   }
 
@@ -169,7 +165,7 @@ export class Admin {
       return groups[0]?.members.length ?? 0;
     };
     return this.#attempt(`describe the group ${group}`, count, [
-      { operation: 'READ', resource: 'group', name: group },
+      permission('READ', 'group', group),
     ]);
   }
 
@@ -228,8 +224,8 @@ async function describe(
 ): Promise<ReadonlyMap<string, TopicState>> {
   const unreadable = [...existing].filter(([, { allowed }]) => !allowed.has('DESCRIBE_CONFIGS'));
   const needs = [
-    ...hidden.map((name) => onTopic('DESCRIBE', name)),
-    ...unreadable.map(([name]) => onTopic('DESCRIBE_CONFIGS', name)),
+    ...hidden.map((name) => permission('DESCRIBE', 'topic', name)),
+    ...unreadable.map(([name]) => permission('DESCRIBE_CONFIGS', 'topic', name)),
   ];
   if (needs.length > 0) throw denial({ principal, needs });
   if (existing.size === 0) return new Map();
@@ -251,12 +247,6 @@ async function describe(
     }),
   );
 }
-
-const onTopic = (operation: Operation, name: string): Permission => ({
-  operation,
-  resource: 'topic',
-  name,
-});
 
 /** DYNAMIC_TOPIC_CONFIG of the DescribeConfigs response. */
 const topicConfigSource: number = 1;

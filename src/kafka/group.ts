@@ -16,7 +16,7 @@ import {
   type Membership,
   type ProcessIdentity,
 } from './member-metadata.ts';
-import type { Access } from './permissions.ts';
+import { type Access, permission } from './permissions.ts';
 
 export type InputRecord = {
   readonly offset: string;
@@ -134,10 +134,7 @@ export async function joinGroup(
   };
   const access: Access = {
     principal: client.principal,
-    needs: [
-      { operation: 'READ', resource: 'group', name: options.group },
-      { operation: 'READ', resource: 'topic', name: options.topic },
-    ],
+    needs: [permission('READ', 'group', options.group), permission('READ', 'topic', options.topic)],
   };
   const member = new GroupMember({ consumer, begin, access, handlers, log });
   try {

@@ -9,6 +9,7 @@ import { exponentialBackoff, retry } from '../concurrency/retry.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
 import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './cluster.ts';
 import { asAppError, isDenied, recoveryOf } from './failure.ts';
+import { permission } from './permissions.ts';
 import { ByteReader, ByteWriter, stringSize } from './protocol/bytes.ts';
 import {
   type BatchHeader,
@@ -159,7 +160,7 @@ export class LogReader {
     }).catch((error: unknown) => {
       throw asAppError(error, what, {
         principal: this.#principal,
-        needs: [{ operation: 'READ', resource: 'topic', name: topic }],
+        needs: [permission('READ', 'topic', topic)],
       });
     });
   }

@@ -20,6 +20,10 @@ export type Permission = {
   readonly name: string;
 };
 
+export function permission(operation: Operation, resource: Resource, name: string): Permission {
+  return { operation, resource, name };
+}
+
 /** The principal of a client, and the permissions that its request needs. */
 export type Access = {
   readonly principal: string;

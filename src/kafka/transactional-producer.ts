@@ -10,7 +10,7 @@ import { createCluster } from './cluster.ts';
 import { asAppError, isDenied } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
 import { isCoordinatorUnavailable } from './kafkajs-patches/internals.ts';
-import type { Permission, Resource } from './permissions.ts';
+import { permission } from './permissions.ts';
 import type { WritableRecord } from './protocol/record-batch-writer.ts';
 import { fetchTopicMetadata } from './topic-metadata.ts';
 
@@ -69,7 +69,7 @@ export class TransactionalProducer {
       if (isCoordinatorUnavailable(error)) throw withoutCoordinator(transactionalId, error);
       throw asAppError(error, `take the transactional id ${transactionalId}`, {
         principal: client.principal,
-        needs: [writeOn('transactional id', transactionalId)],
+        needs: [permission('WRITE', 'transactional id', transactionalId)],
       });
     }
   }
@@ -120,9 +120,11 @@ export class TransactionalProducer {
       return asAppError(error, 'commit', {
         principal,
         needs: [
-          ...(denied.length > 0 ? denied : topics).map((topic) => writeOn('topic', topic)),
-          { operation: 'READ', resource: 'group', name: offsets.group },
-          writeOn('transactional id', this.#transactionalId),
+          ...(denied.length > 0 ? denied : topics).map((topic) =>
+            permission('WRITE', 'topic', topic),
+          ),
+          permission('READ', 'group', offsets.group),
+          permission('WRITE', 'transactional id', this.#transactionalId),
         ],
       });
     } catch (failure) {
@@ -142,12 +144,6 @@ function withoutCoordinator(transactionalId: string, cause: unknown): AppError {
   const text = `Kafka has no coordinator for the transactional id ${transactionalId} (${messageOf(cause)}): if this lasts, check the topic __transaction_state, which needs as many brokers as transaction.state.log.replication.factor says`;
   return new AppError('BROKER_UNAVAILABLE', 'retry', text, cause);
 }
-
-const writeOn = (resource: Resource, name: string): Permission => ({
-  operation: 'WRITE',
-  resource,
-  name,
-});
 
 type TopicMessages = Parameters<Producer['sendBatch']>[0]['topicMessages'] extends
   | (infer T)[]

@@ -9,7 +9,7 @@ import { type Client, requestTimeoutMs } from './client.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { asAppError, isRefusedForGood, isTimestampRefused } from './failure.ts';
 import { Partitioners, type Producer } from './kafkajs.ts';
-import { type Access, denial } from './permissions.ts';
+import { type Access, denial, permission } from './permissions.ts';
 import { partitionOf } from './protocol/murmur2.ts';
 import type { WritableRecord } from './protocol/record-batch-writer.ts';
 import { fetchTopicMetadata, type TopicMetadata } from './topic-metadata.ts';
@@ -52,7 +52,7 @@ export class Writer {
     this.#onClockRefused = onClockRefused;
     this.#access = {
       principal: client.principal,
-      needs: [{ operation: 'WRITE', resource: 'topic', name: topic }],
+      needs: [permission('WRITE', 'topic', topic)],
     };
     this.#cluster = createCluster(client);
     this.#producer = client.producer({

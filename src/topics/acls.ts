@@ -27,16 +27,24 @@ type Deployment = {
 export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): readonly Acl[] {
   const { raw, deadLetters, journal, reference } = catalog;
   const all = (...operations: Operation[]): Acl => ({
-    ...{ resource: 'topic', pattern: 'prefixed', name: `${prefix}.`, operations },
+    resource: 'topic',
+    pattern: 'prefixed',
+    name: `${prefix}.`,
+    operations,
   });
   const on = (name: string | undefined, ...operations: Operation[]): readonly Acl[] =>
     name === undefined ? [] : [{ resource: 'topic', pattern: 'literal', name, operations }];
   const inGroup: Acl = {
-    ...{ resource: 'group', pattern: 'literal', name: group, operations: ['READ'] },
+    resource: 'group',
+    pattern: 'literal',
+    name: group,
+    operations: ['READ'],
   };
   // One per partition of the journal.
   const leases: Acl = {
-    ...{ resource: 'transactional id', pattern: 'prefixed', name: `${journal}.` },
+    resource: 'transactional id',
+    pattern: 'prefixed',
+    name: `${journal}.`,
     operations: ['WRITE'],
   };
   switch (role) {
@@ -50,7 +58,9 @@ export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): read
         ...on(reference, 'READ'),
         // The journal, and every topic that routes may name.
         {
-          ...{ resource: 'topic', pattern: 'prefixed', name: `${prefix}.publications.` },
+          resource: 'topic',
+          pattern: 'prefixed',
+          name: `${prefix}.publications.`,
           operations: ['WRITE'],
         },
         ...on(deadLetters, 'WRITE'),

@@ -247,7 +247,7 @@ function signatureV4(url: URL, secretKey: string): string {
   return hmac(key, text).toString('hex');
 }
 
-test('azure: a token of the managed identity endpoint, for the scope', async () => {
+test('azure: the managed identity endpoint gives a token for the scope', async () => {
   const asked: string[] = [];
   const { port } = await serve((request, response) => {
     asked.push(`${request.headers['x-identity-header']} ${request.url}`);

@@ -5,7 +5,7 @@
 
 import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import type { Environment } from '../../src/app/child-process.ts';
-import { createCluster, request } from '../../src/kafka/cluster.ts';
+import { type Api, createCluster, type EncodeBody, request } from '../../src/kafka/cluster.ts';
 import { ByteWriter } from '../../src/kafka/protocol/bytes.ts';
 import { type Authority, type Certified, createAuthority } from './authority.ts';
 import { startBrokers } from './cluster.ts';
@@ -147,16 +147,24 @@ export async function setScramPasswords(
   env: Environment,
   passwords: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const cluster = createCluster(clientOf(env));
-  await cluster.connect();
-  const broker = await cluster.brokerPool.findConnectedBroker();
   // Kafka refuses two mechanisms of one user in the same request.
   for (const mechanism of scramMechanisms) {
     const encode = (head: number) => encodeScramUsers(mechanism, passwords, head);
-    const body = await request(broker, alterScramApi, encode, 15_000);
+    const body = await send(env, alterScramApi, encode);
     if (/[a-z] [a-z]/.test(body.toString('latin1'))) throw new Error(body.toString('latin1'));
   }
-  await cluster.disconnect();
+}
+
+/** Sends one request that KafkaJS does not have. */
+async function send(env: Environment, api: Api, encode: EncodeBody): Promise<Buffer> {
+  const cluster = createCluster(clientOf(env));
+  await cluster.connect();
+  try {
+    const broker = await cluster.brokerPool.findConnectedBroker();
+    return await request(broker, api, encode, 15_000);
+  } finally {
+    await cluster.disconnect();
+  }
 }
 
 const scramMechanisms = [
@@ -199,9 +207,6 @@ export async function setDefaultQuotas(
   env: Environment,
   quotas: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const cluster = createCluster(clientOf(env));
-  await cluster.connect();
-  const broker = await cluster.brokerPool.findConnectedBroker();
   const encode = (head: number) => {
     const writer = new ByteWriter(512, head).int32(1).int32(1).string('client-id').int16(-1);
     writer.int32(Object.keys(quotas).length);
@@ -213,8 +218,7 @@ export async function setDefaultQuotas(
     writer.int8(0); // not only validated
     return writer.buffer.subarray(0, writer.position);
   };
-  const body = await request(broker, alterQuotasApi, encode, 15_000);
+  const body = await send(env, alterQuotasApi, encode);
   const errorCode = body.readInt16BE(4 + 4);
   if (errorCode !== 0) throw new Error(`AlterClientQuotas failed with error code ${errorCode}`);
-  await cluster.disconnect();
 }

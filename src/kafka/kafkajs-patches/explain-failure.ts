@@ -35,7 +35,7 @@ export function isRenewable({ sasl }: Pick<Connection, 'sasl'>): boolean {
 export function explained<E>(error: E, connection: Address & { readonly sasl?: unknown }): E {
   if (!(error instanceof Error)) return error;
   const text = sentenceFor(error as KafkaError, connection);
-  return text === undefined ? error : Object.assign(error, { message: text });
+  return text === undefined ? error : withText(error, text);
 }
 
 function sentenceFor(
@@ -71,8 +71,8 @@ function refusedLogin(broker: string, login: Login | undefined, message: string)
 export function explainedClosing<E>(error: E, connection: Connection): E {
   const { name, message = '' } = error as KafkaError;
   if (name !== 'KafkaJSConnectionClosedError' || message !== 'Closed connection') return error;
-  const broker = formatAddress(connection);
   if (served.has(connection)) return error;
+  const broker = formatAddress(connection);
   if (!greeted.has(connection) && !connection.ssl) {
     return withText(
       error,
