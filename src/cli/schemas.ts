@@ -26,21 +26,26 @@ export const command: Command = {
     const registry = connectRegistry(config.registry, log);
     const catalog = catalogOf(config.topics);
     const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
+    const act = verb === 'register' ? register : check;
     let worst = 0;
     for (const subject of subjectsOf(catalog)) {
       const id = ids.get(subject.topic);
-      if (id !== undefined) io.out(`registered  ${subject.subject} (id ${id})`);
-      else if (verb === 'register') await register(registry, subject, io);
-      else worst = Math.max(worst, await check(registry, subject, io));
+      if (id !== undefined) {
+        io.out(`registered  ${subject.subject} (id ${id})`);
+        continue;
+      }
+      const code = await retryAtStart(config.start, log, () => act(registry, subject, io));
+      worst = Math.max(worst, code);
     }
     return worst;
   },
 };
 
-async function register(registry: Registry, { subject, schema }: Subject, io: Io): Promise<void> {
+async function register(registry: Registry, { subject, schema }: Subject, io: Io): Promise<number> {
   const { text, compatibility } = schemas[schema];
   const id = await registry.register(subject, text, compatibility);
   io.out(`done: registered ${subject} (id ${id}, ${compatibility})`);
+  return 0;
 }
 
 async function check(registry: Registry, { subject, schema }: Subject, io: Io): Promise<number> {

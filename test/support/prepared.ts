@@ -4,6 +4,7 @@
  */
 
 import { catalogOf } from '../../src/app/routes-file.ts';
+import { retryAtStart } from '../../src/app/startup.ts';
 import { connectRegistry } from '../../src/avro/registry.ts';
 import { schemas } from '../../src/avro/schemas.ts';
 import { readConfig } from '../../src/config/read.ts';
@@ -22,7 +23,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * SCHEMA_REGISTRY_URL
  */
 export async function prepared(env: Environment) {
-  const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: () => '' });
+  const config = readConfig(['kafka', 'registry', 'start', 'topics'], { env, readFile: () => '' });
   const catalog = catalogOf(config.topics);
   const log = createLog('silent', 'test');
   const client = createClient(config.kafka, log);
@@ -30,9 +31,10 @@ export async function prepared(env: Environment) {
   const registry = connectRegistry(config.registry, log);
   await applyTopics(catalog, admin);
   for (const { subject, schema } of subjectsOf(catalog)) {
-    await registry.register(subject, schemas[schema].text, schemas[schema].compatibility);
+    const { text, compatibility } = schemas[schema];
+    await retryAtStart(config.start, log, () => registry.register(subject, text, compatibility));
   }
-  const ids = await lookUpIds(registry, catalog);
+  const ids = await retryAtStart(config.start, log, () => lookUpIds(registry, catalog));
   return { catalog, client, admin, registry, schemaId: (topic: string) => ids.get(topic) ?? -1 };
 }
 
