@@ -66,6 +66,7 @@ export async function runBridgeApp(
     log,
     metrics,
   };
+  metrics.spoolLimitBytes.set(hasSpool ? config.bridge.spoolMaxBytes : 0);
   const bridge = await startBridge(context, worker.listen);
   const refreshing = refreshEverySecond({ ...context, store, raw, hasSpool, health });
   health.ready('bridge');

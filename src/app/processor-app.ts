@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { LogWatch } from '../processor/log-watch.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { version } from './environment.ts';
 import { openClients } from './processor-clients.ts';
@@ -27,11 +28,16 @@ export async function runProcessorApp(
   const base = { config, log, health, metrics };
   const clients = await openClients(base);
   const { catalog, registry, schemaId, deployment, routes, reference, reader, admin } = clients;
+  const { group } = config.processor;
   const processor = await openProcessor(base, clients);
   const ids = new SchemaIdWatch(registry, catalog, schemaId);
-  const { member, peers } = await joinWithPeers(base, clients, processor, worker, shown);
+  const { raw } = catalog;
+  const positions = () => processor.positions();
+  const logs = new LogWatch({ ...clients, group, raw, positions, log, metrics });
+  const handlers = { processor, logs };
+  const { member, peers } = await joinWithPeers(base, clients, handlers, worker, shown);
   const stopReadiness = async () => {
-    for (const part of [routes, peers, deployment, ids]) part.stop();
+    for (const part of [routes, peers, deployment, ids, logs]) part.stop();
     health.notReady('group', 'stopping');
   };
   return runUntilStopped(
@@ -45,6 +51,6 @@ export async function runProcessorApp(
       ['connections closed', () => Promise.all([reader.close(), admin.close()])],
       ['admin closed', shown.close],
     ],
-    () => worker.announce(log, { group: config.processor.group }),
+    () => worker.announce(log, { group }),
   );
 }

@@ -8,6 +8,7 @@ import { advertisedAddress } from '../membership/advertised-address.ts';
 import { waitForDeath } from '../membership/liveness.ts';
 import { Peers } from '../membership/peers.ts';
 import { removalFailed, removeMember } from '../membership/remove-member.ts';
+import type { LogWatch } from '../processor/log-watch.ts';
 import type { Processor } from '../processor/processor.ts';
 import type { ProcessorBase, ProcessorClients } from './processor-clients.ts';
 import type { WorkerContext } from './run-service.ts';
@@ -15,7 +16,7 @@ import type { WorkerContext } from './run-service.ts';
 export async function joinWithPeers(
   { config, log }: ProcessorBase,
   { admin, catalog, partitions }: ProcessorClients,
-  processor: Processor,
+  { processor, logs }: { readonly processor: Processor; readonly logs: LogWatch },
   worker: WorkerContext,
   { port, name }: Pick<AdminServer, 'port' | 'name'>,
 ) {
@@ -51,6 +52,7 @@ export async function joinWithPeers(
       onAssigned: (assigned, memberId) => {
         worker.setLastWill(memberId);
         processor.onAssigned(assigned);
+        logs.onAssigned(assigned);
         void peers.update();
       },
     },

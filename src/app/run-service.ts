@@ -9,6 +9,7 @@ import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
+import { showMemory } from '../observability/memory.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { type Bind, untilAllAccepted } from '../workers/connection-balancer.ts';
 import type { ServiceFacts } from '../workers/messages.ts';
@@ -83,10 +84,17 @@ function alone(
   return {
     number: 1,
     of: 1,
-    show: async (health, { registry, workers }) => {
-      workers.set(1);
+    show: async (health, metrics) => {
+      metrics.workers.set(1);
       const log = createLog(operation.logLevel, name);
-      const shown = { status: () => health.status(), metrics: () => registry.metrics() };
+      const shown = {
+        status: () => health.status(),
+        metrics: () => {
+          metrics.ready.set(health.status().isReady ? 1 : 0);
+          showMemory(metrics);
+          return metrics.registry.metrics();
+        },
+      };
       const server = await startAdminServer(operation, shown, log);
       adminPort = server.port;
       return server;

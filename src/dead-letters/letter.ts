@@ -16,6 +16,22 @@ type DeadLetterReason =
   | 'no-route'
   | 'too-large-for-topic';
 
+const listed: Readonly<Record<DeadLetterReason, true>> = {
+  'null-value': true,
+  'not-avro': true,
+  'unknown-schema': true,
+  'unexpected-schema': true,
+  'invalid-json': true,
+  'unknown-shape': true,
+  'no-publication-id': true,
+  'invalid-publication': true,
+  'older-than-window': true,
+  'no-route': true,
+  'too-large-for-topic': true,
+};
+
+export const deadLetterReasons = Object.keys(listed);
+
 export type DeadLetter = {
   /** The stage that failed: reading the Avro record, reading Voucherify's JSON, or deciding. */
   readonly stage: 'decode' | 'read' | 'decide';

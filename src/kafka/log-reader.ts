@@ -7,8 +7,18 @@
 
 import { exponentialBackoff, retry } from '../concurrency/retry.ts';
 import { type Client, requestTimeoutMs } from './client.ts';
-import { type Cluster, createCluster, errorOfCode, leaderOf, request } from './cluster.ts';
+import {
+  type Broker,
+  type Cluster,
+  createCluster,
+  errorOfCode,
+  leaderIdOf,
+  leaderOf,
+  request,
+} from './cluster.ts';
 import { asAppError, isDenied, recoveryOf } from './failure.ts';
+import { earliest, isolation, latest, listOffsets, type TopicPartition } from './list-offsets.ts';
+import { fetchOpenTransactions, type OpenTransaction } from './open-transactions.ts';
 import { permission } from './permissions.ts';
 import { ByteReader, ByteWriter, stringSize } from './protocol/bytes.ts';
 import {
@@ -20,7 +30,6 @@ import {
 import type { RecordPosition } from './record-position.ts';
 
 const fetchApi = { key: 1, version: 11, name: 'Fetch' };
-const listOffsetsApi = { key: 2, version: 3, name: 'ListOffsets' };
 const maxWaitMs = 500;
 const largestFetchBytes = 8 * 1024 * 1024;
 
@@ -48,8 +57,12 @@ export type Range = {
   readonly maxBytes?: number;
 };
 
-const readUncommitted = 0;
-const onlyCommitted = 1;
+export type PartitionEnds = TopicPartition & {
+  /** The end of the log for all readers. */
+  readonly highWatermark: number;
+  /** The end for read_committed readers. */
+  readonly lastStable: number;
+};
 
 /** Every method throws AppError if Kafka cannot be reached for about 14 s. */
 export class LogReader {
@@ -64,7 +77,7 @@ export class LogReader {
 
   /** Returns the offset of a place in a partition; for a time after the last record, the end. */
   offsetOf(topic: string, partition: number, place: Place): Promise<number> {
-    return this.#attempt(`list offsets of ${topic}/${partition}`, topic, async () => {
+    return this.#attempt(`list offsets of ${topic}/${partition}`, [topic], async () => {
       const found = await listOffset(this.#cluster, topic, partition, place);
       // A time after the last record has no offset of its own.
       return found >= 0 ? found : listOffset(this.#cluster, topic, partition, 'end');
@@ -80,6 +93,31 @@ export class LogReader {
     return { topic, partition, from, to };
   }
 
+  /** Returns both ends of these partitions, without those that have no leader now. */
+  ends(partitions: readonly TopicPartition[]): Promise<readonly PartitionEnds[]> {
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    return this.#attempt('list the ends of partitions', topics, async () => {
+      const cluster = this.#cluster;
+      const led = new Map<number, TopicPartition[]>();
+      for (const one of partitions) {
+        const leader = knownLeaderOf(cluster, one);
+        if (leader !== undefined) led.set(leader, [...(led.get(leader) ?? []), one]);
+      }
+      const ends = [...led].map(async ([nodeId, its]) =>
+        endsAt(await cluster.findBroker({ nodeId }), its),
+      );
+      return (await Promise.all(ends)).flat();
+    });
+  }
+
+  /** Returns the transactions that are open in a partition. */
+  openTransactions(place: TopicPartition): Promise<readonly OpenTransaction[]> {
+    const { topic, partition } = place;
+    return this.#attempt(`find the open transactions of ${topic}/${partition}`, [topic], () =>
+      fetchOpenTransactions(this.#cluster, place),
+    );
+  }
+
   /** Yields the committed records of the range. */
   async *records(range: Range): AsyncGenerator<ReadRecord> {
     for await (const page of this.pages(range)) for (const record of page) yield record;
@@ -91,7 +129,7 @@ export class LogReader {
    */
   async *pages(range: Range): AsyncGenerator<readonly ReadRecord[]> {
     for (let next = range.from; next < range.to; ) {
-      const { batches, aborted } = await this.#fetch(range, next, onlyCommitted);
+      const { batches, aborted } = await this.#fetch(range, next, isolation.readCommitted);
       const records: ReadRecord[] = [];
       next = readCommitted(batches, next, aborted, (record) => {
         if (record.offset < range.to) records.push(record);
@@ -106,7 +144,7 @@ export class LogReader {
    */
   async *batches(range: Range): AsyncGenerator<BatchHeader> {
     for (let next = range.from; next < range.to; ) {
-      const { batches } = await this.#fetch(range, next, readUncommitted);
+      const { batches } = await this.#fetch(range, next, isolation.readUncommitted);
       const from = next;
       for (const batch of readBatches(batches)) {
         if (batch.baseOffset < range.to && batch.lastOffset >= from) yield batch;
@@ -128,7 +166,7 @@ export class LogReader {
 
   #fetch(range: Range, from: number, isolation: number) {
     const { topic, partition } = range;
-    return this.#attempt(`read ${topic}/${partition}`, topic, async () => {
+    return this.#attempt(`read ${topic}/${partition}`, [topic], async () => {
       const leader = await leaderOf(this.#cluster, topic, partition);
       const encode = (head: number) => encodeFetch(range, from, isolation, head);
       return decodeFetch(await request(leader, fetchApi, encode, requestTimeoutMs + maxWaitMs));
@@ -139,12 +177,12 @@ export class LogReader {
    * Sends a request to the leader known now. If that is stale or unreachable, retries with fresh
    * metadata.
    */
-  async #attempt<T>(what: string, topic: string, run: () => Promise<T>): Promise<T> {
+  async #attempt<T>(what: string, topics: readonly string[], run: () => Promise<T>): Promise<T> {
     const cluster = this.#cluster;
     const attempt = async () => {
       this.#connected ??= cluster.connect();
       await this.#connected;
-      await cluster.addMultipleTargetTopics([topic]);
+      await cluster.addMultipleTargetTopics([...topics]);
       await cluster.refreshMetadataIfNecessary();
       return await run();
     };
@@ -160,9 +198,18 @@ export class LogReader {
     }).catch((error: unknown) => {
       throw asAppError(error, what, {
         principal: this.#principal,
-        needs: [permission('READ', 'topic', topic)],
+        needs: topics.map((topic) => permission('READ', 'topic', topic)),
       });
     });
+  }
+}
+
+/** Returns the leader's node id by the metadata known now; undefined if there is none. */
+function knownLeaderOf(cluster: Cluster, { topic, partition }: TopicPartition): number | undefined {
+  try {
+    return leaderIdOf(cluster, topic, partition);
+  } catch {
+    return undefined;
   }
 }
 
@@ -173,27 +220,37 @@ async function listOffset(
   place: Place,
 ): Promise<number> {
   const timestamp =
-    typeof place === 'object' ? BigInt(Math.floor(place.atMs)) : place === 'start' ? -2n : -1n;
-  const encode = (head: number) =>
-    new ByteWriter(4 + 1 + 4 + stringSize(topic) + 4 + 4 + 8, head)
-      .int32(-1) // replica id: a client
-      .int8(place === 'high-watermark' ? 0 : 1) // read_committed: the end is the last stable offset
-      .int32(1)
-      .string(topic)
-      .int32(1)
-      .int32(partition)
-      .int64(timestamp).buffer;
+    typeof place === 'object'
+      ? BigInt(Math.floor(place.atMs))
+      : place === 'start'
+        ? earliest
+        : latest;
+  const level = place === 'high-watermark' ? isolation.readUncommitted : isolation.readCommitted;
   const leader = await leaderOf(cluster, topic, partition);
-  const reader = new ByteReader(await request(leader, listOffsetsApi, encode, requestTimeoutMs));
-  reader.int32(); // throttle
-  reader.int32(); // one topic
-  reader.string();
-  reader.int32(); // one partition
-  reader.int32(); // its number
-  const errorCode = reader.int16();
-  if (errorCode !== 0) throw errorOfCode(errorCode);
-  reader.int64(); // timestamp
-  return Number(reader.int64());
+  const [found] = await listOffsets(leader, [{ topic, partition }], timestamp, level);
+  if (found === undefined) throw new Error(`no offset of ${topic}/${partition} in the response`);
+  if (found.errorCode !== 0) throw errorOfCode(found.errorCode);
+  return found.offset;
+}
+
+/** Returns both ends of the partitions that one broker leads; it may lead some no longer. */
+async function endsAt(
+  leader: Broker,
+  partitions: readonly TopicPartition[],
+): Promise<readonly PartitionEnds[]> {
+  const { readCommitted: committed, readUncommitted: all } = isolation;
+  // In this order: a log that grows between the requests does not look like an open transaction.
+  const highWatermarks = await listOffsets(leader, partitions, latest, all);
+  const lastStables = await listOffsets(leader, partitions, latest, committed);
+  const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
+  const stable = new Map(
+    lastStables.filter(({ errorCode }) => errorCode === 0).map((one) => [keyOf(one), one.offset]),
+  );
+  return highWatermarks.flatMap(({ topic, partition, errorCode, offset: highWatermark }) => {
+    const lastStable = stable.get(keyOf({ topic, partition }));
+    if (errorCode !== 0 || lastStable === undefined) return [];
+    return [{ topic, partition, highWatermark, lastStable }];
+  });
 }
 
 function encodeFetch(

@@ -24,6 +24,18 @@ export function createMetrics(build: { readonly version: string }) {
       aggregator: 'first',
     }),
     workers: new Gauge(named('workers', 'Processes that do the work of this service')),
+    ready: new Gauge({
+      ...named('ready', '1 while /readyz responds with 200'),
+      aggregator: 'max',
+    }),
+    memoryWorkingSet: new Gauge({
+      ...named('memory_working_set_bytes', 'Memory of this container, without what can be evicted'),
+      aggregator: 'max',
+    }),
+    memoryLimit: new Gauge({
+      ...named('memory_limit_bytes', 'Memory limit of this container; 0 without one'),
+      aggregator: 'max',
+    }),
     workerDeaths: new Counter(
       named('worker_deaths_total', 'Workers that died and were not told to'),
     ),
@@ -50,6 +62,11 @@ export function createMetrics(build: { readonly version: string }) {
       ...named('webhook_secrets_reloads_total', 'Times WEBHOOK_SECRETS_FILE changed, by outcome'),
       labelNames: ['outcome'],
     }),
+    reloadFailing: new Gauge({
+      ...named('reload_failing', '1 while a file has changed and cannot be used: secrets, routes'),
+      labelNames: ['file'],
+      aggregator: 'max',
+    }),
     webhookSeconds: new Histogram({
       ...named('webhook_duration_seconds', 'From the first byte to the response'),
       buckets: seconds,
@@ -62,6 +79,7 @@ export function createMetrics(build: { readonly version: string }) {
     }),
     spoolWebhooks: new Gauge(named('spool_webhooks', 'Webhooks that wait in the spool for Kafka')),
     spoolBytes: new Gauge(named('spool_bytes', 'Bytes of the spool')),
+    spoolLimitBytes: new Gauge(named('spool_limit_bytes', 'SPOOL_MAX_BYTES; 0 without a spool')),
     spoolAgeSeconds: new Gauge({
       ...named('spool_oldest_age_seconds', 'Since the oldest webhook in the spool was received'),
       aggregator: 'max',
@@ -148,9 +166,21 @@ export function createMetrics(build: { readonly version: string }) {
     lagSeconds: new Gauge({
       ...named(
         'consumer_lag_seconds',
-        'Age of the last processed raw record when it was committed',
+        'Since the arrival of the oldest raw record that is not processed; 0 if all are',
       ),
       labelNames: ['partition'],
+      aggregator: 'max',
+    }),
+    rawPartitions: new Gauge({
+      ...named('raw_partitions', 'Partitions of raw: the sum of assigned_partitions of the group'),
+      aggregator: 'max',
+    }),
+    openTransactionSeconds: new Gauge({
+      ...named(
+        'open_transaction_seconds',
+        "How long the last stable offset has stood still below the end of the topic's log, of the worst partition",
+      ),
+      labelNames: ['topic'],
       aggregator: 'max',
     }),
     rawRecordsLost: new Counter(

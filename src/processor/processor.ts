@@ -5,6 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exponentialBackoff } from '../concurrency/retry.ts';
+import { deadLetterReasons } from '../dead-letters/letter.ts';
 import { AppError } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
@@ -41,8 +42,9 @@ export class Processor {
 
   constructor(context: ProcessorContext) {
     this.#context = context;
-    const { transactions } = context.metrics;
+    const { transactions, events } = context.metrics;
     for (const outcome of ['committed', 'failed', 'fenced']) transactions.inc({ outcome }, 0);
+    for (const reason of deadLetterReasons) events.inc({ outcome: 'dead-letter', reason }, 0);
   }
 
   onAssigned(partitions: readonly number[]): void {
@@ -60,6 +62,11 @@ export class Processor {
     for (const partition of this.#leases.keys()) {
       if (!partitions.includes(partition)) void this.#drop(partition);
     }
+  }
+
+  /** Returns the positions of the partitions whose lease is held. */
+  positions(): ReadonlyMap<number, number> {
+    return new Map([...this.#leases].map(([partition, { state }]) => [partition, state.position]));
   }
 
   onLost(reason: string): void {
@@ -129,14 +136,12 @@ export class Processor {
 
   #count({ state }: Lease, work: Work, batch: InputBatch, commitMs: number): void {
     const { metrics } = this.#context;
-    const { partition, highWatermark } = batch;
+    const { partition } = batch;
     metrics.transactions.inc({ outcome: 'committed' });
     metrics.transactionSeconds.observe(commitMs / 1_000);
     metrics.transactionRecords.observe(work.size);
     metrics.dedupEntries.set({ partition }, state.size);
-    metrics.lagRecords.set({ partition }, Math.max(0, highWatermark - state.position));
     const ageSeconds = (Date.now() - work.journalRecord.receivedUntil) / 1_000;
-    metrics.lagSeconds.set({ partition }, ageSeconds);
     metrics.endToEndSeconds.observe(ageSeconds);
     for (const [outcome, reasons] of work.counts.events) {
       for (const [reason, number] of reasons) metrics.events.inc({ outcome, reason }, number);
@@ -168,8 +173,6 @@ export class Processor {
     const lease = this.#leases.get(partition);
     this.#leases.delete(partition);
     metrics.dedupEntries.remove({ partition });
-    metrics.lagRecords.remove({ partition });
-    metrics.lagSeconds.remove({ partition });
     await lease?.producer.close();
   }
 

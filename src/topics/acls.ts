@@ -68,7 +68,8 @@ export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): read
         leases,
       ];
     case 'setup':
-      return [all('CREATE', 'ALTER', 'ALTER_CONFIGS')];
+      // It commits the group's first offsets.
+      return [all('CREATE', 'ALTER', 'ALTER_CONFIGS'), ...on(raw, 'READ'), inGroup];
     case 'operator':
       return [
         all('READ', 'DESCRIBE_CONFIGS'),

@@ -69,16 +69,26 @@ test('acl print gives Strimzi resources, too', async () => {
   });
 });
 
+type FiveGranted = [Granted, Granted, Granted, Granted, Granted];
+
 test('setup creates topics and changes their settings; each permission that it lacks is named', async () => {
   const prefix = `setup-${randomBytes(3).toString('hex')}`;
   const env = { ...deployment.env, ...as('setup'), TOPIC_PREFIX: prefix };
   const own = (await printedAcls(env)).filter(({ principal }) => principal === 'User:setup');
-  const [create, alter, alterConfigs] = own as [Granted, Granted, Granted];
+  const [create, alter, alterConfigs, readRaw, readGroup] = own as FiveGranted;
   await acls.grant([alter]);
   expect((await run(['topics', 'apply'], env)).messages).toContain(
     `no permission for CREATE on topic ${prefix}.webhooks.raw: expected an ACL that allows it to User:setup`,
   );
   await acls.grant([create, alterConfigs]);
+  expect((await run(['setup'], env)).messages).toContain(
+    `no permission for READ on group ${deployment.prefix}`,
+  );
+  await acls.grant([readGroup]);
+  expect((await run(['setup'], env)).messages).toContain(
+    `no permission for READ on topic ${prefix}.webhooks.raw`,
+  );
+  await acls.grant([readRaw]);
   expect(await run(['setup'], env)).toMatchObject({ code: 0 });
   const other = { ...env, OUTPUT_RETENTION: '7d' };
   await acls.take(alterConfigs);

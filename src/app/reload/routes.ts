@@ -22,7 +22,7 @@ type Context = {
   readonly registry: Registry;
   readonly encoders: Pick<EventEncoders, 'add'>;
   readonly log: Log;
-  readonly metrics: Pick<Metrics, 'routesReloads'>;
+  readonly metrics: Pick<Metrics, 'routesReloads' | 'reloadFailing'>;
 };
 
 export class ReloadedRoutes {
@@ -40,6 +40,7 @@ export class ReloadedRoutes {
       return;
     }
     for (const outcome of ['read', 'failed']) metrics.routesReloads.inc({ outcome }, 0);
+    metrics.reloadFailing.set({ file: 'routes' }, 0);
     const reloads = new SerialQueue();
     this.#stop = onFileChange(path, () => void reloads.run(() => this.#reload(path)));
   }
@@ -56,15 +57,20 @@ export class ReloadedRoutes {
     const { config, admin, registry, encoders, log, metrics } = this.#context;
     try {
       const next = routesOf(path, config);
-      if (next.routes.version === this.#current.routes.version) return;
+      if (next.routes.version === this.#current.routes.version) {
+        metrics.reloadFailing.set({ file: 'routes' }, 0);
+        return;
+      }
       const schemaId = await expectDeployable(next.catalog, admin, registry);
       for (const topic of publicationTopicsOf(next.catalog)) encoders.add(topic, schemaId(topic));
       // The next transaction uses them; the current one has begun with the old ones.
       this.#current = next;
       metrics.routesReloads.inc({ outcome: 'read' });
+      metrics.reloadFailing.set({ file: 'routes' }, 0);
       log.info({ version: next.routes.version }, 'the routes were reloaded');
     } catch (error) {
       metrics.routesReloads.inc({ outcome: 'failed' });
+      metrics.reloadFailing.set({ file: 'routes' }, 1);
       const text = 'ROUTES_FILE has changed and cannot be used: the last routes stay in force';
       log.error({ err: error }, text);
     }

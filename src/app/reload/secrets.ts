@@ -16,7 +16,7 @@ export class ReloadedSecrets {
   readonly #stop: () => void;
 
   /** A file that cannot be read or is wrong keeps the last secrets in force, and is reported. */
-  constructor(first: WebhookConfig, io: Io, log: Log, { secretsReloads }: Metrics) {
+  constructor(first: WebhookConfig, io: Io, log: Log, { secretsReloads, reloadFailing }: Metrics) {
     this.#sources = sourcesOf(first);
     const path = process.env['WEBHOOK_SECRETS_FILE'];
     if (path === undefined) {
@@ -24,13 +24,16 @@ export class ReloadedSecrets {
       return;
     }
     for (const outcome of ['read', 'failed']) secretsReloads.inc({ outcome }, 0);
+    reloadFailing.set({ file: 'secrets' }, 0);
     this.#stop = onFileChange(path, () => {
       try {
         this.#sources = sourcesOf(configOf(['webhook'], io).webhook);
         secretsReloads.inc({ outcome: 'read' });
+        reloadFailing.set({ file: 'secrets' }, 0);
         log.info({ names: namesOf(this.#sources) }, 'the webhook secrets were reloaded');
       } catch (error) {
         secretsReloads.inc({ outcome: 'failed' });
+        reloadFailing.set({ file: 'secrets' }, 1);
         const text =
           'WEBHOOK_SECRETS_FILE has changed and cannot be used: the last secrets stay in force';
         log.error({ err: error }, text);
