@@ -1,6 +1,6 @@
 /**
- * Four suites: unit (no network, parallel), integration (one real cluster), failure (processes
- * killed; every event arrives once), stack (the image, in compose).
+ * Five suites: unit (no network, parallel), integration (one real cluster), failure (processes
+ * killed; every event arrives once), deploy (the chart, the alerts), stack (the image, in compose).
  */
 
 import { defineConfig } from 'vitest/config';
@@ -39,6 +39,16 @@ export default defineConfig({
           ...onCluster,
           testTimeout: 300_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'deploy',
+          include: ['test/deploy/**/*.test.ts'],
+          ...onCluster,
+          hookTimeout: 600_000,
+          testTimeout: 600_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {

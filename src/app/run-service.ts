@@ -5,7 +5,7 @@
 
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { type AdminServer, startAdminServer } from '../admin/server.ts';
+import { type AdminServer, type Shown, startAdminServer } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
 import type { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
@@ -87,14 +87,11 @@ function alone(
     show: async (health, metrics) => {
       metrics.workers.set(1);
       const log = createLog(operation.logLevel, name);
-      const shown = {
-        status: () => health.status(),
-        metrics: () => {
-          metrics.ready.set(health.status().isReady ? 1 : 0);
-          showMemory(metrics);
-          return metrics.registry.metrics();
-        },
-      };
+      const status = () => health.status();
+      const shown = withOwnState(name, metrics, {
+        status,
+        metrics: () => metrics.registry.metrics(),
+      });
       const server = await startAdminServer(operation, shown, log);
       adminPort = server.port;
       return server;
@@ -107,6 +104,18 @@ function alone(
     predecessorsWill: undefined,
     setLastWill: () => {},
     announce: (log, facts) => log.info({ ...facts, adminPort }, runs),
+  };
+}
+
+/** Adds what only the whole service knows to its metrics: whether it is ready, and its memory. */
+function withOwnState(service: Service['name'], metrics: Metrics, shown: Shown): Shown {
+  return {
+    status: shown.status,
+    metrics: async () => {
+      metrics.ready.set({ service }, (await shown.status()).isReady ? 1 : 0);
+      showMemory(metrics);
+      return shown.metrics();
+    },
   };
 }
 
@@ -144,6 +153,7 @@ async function supervise(
   operation: Config<'operation'>['operation'],
 ): Promise<number> {
   const log = createLog(operation.logLevel, name);
+  const metrics = createMetrics({ version });
   const supervisor = new Supervisor({
     count,
     environmentOf: (slot, lastWill) => ({
@@ -156,9 +166,12 @@ async function supervise(
     killAfterMs: killAfterMs + shutdownDelayMs,
     bind,
     log,
-    metrics: createMetrics({ version }),
+    metrics,
   });
-  const shown = { status: () => supervisor.status(), metrics: () => supervisor.metrics() };
+  const shown = withOwnState(name, metrics, {
+    status: () => supervisor.status(),
+    metrics: () => supervisor.metrics(),
+  });
   // Before the workers start: a port that is in use is reported before anything has begun.
   const admin = await startAdminServer(operation, shown, log);
   supervisor.start();

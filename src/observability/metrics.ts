@@ -26,6 +26,7 @@ export function createMetrics(build: { readonly version: string }) {
     workers: new Gauge(named('workers', 'Processes that do the work of this service')),
     ready: new Gauge({
       ...named('ready', '1 while /readyz responds with 200'),
+      labelNames: ['service'],
       aggregator: 'max',
     }),
     memoryWorkingSet: new Gauge({

@@ -1,4 +1,7 @@
-/** Gives a new group its first offsets, so that an autoscaler sees the lag of a group without members. */
+/**
+ * Gives a new group its first offsets, so that an autoscaler sees the lag of a group without
+ * members.
+ */
 
 import type { Admin } from '../kafka/admin.ts';
 import type { Client } from '../kafka/client.ts';

@@ -17,7 +17,6 @@ import {
 } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
-import { showMemory } from '../observability/memory.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type Bind, ConnectionBalancer } from './connection-balancer.ts';
 import type { Failure, FromWorker, ServiceFacts, ToWorker, WorkerReport } from './messages.ts';
@@ -116,12 +115,9 @@ export class Supervisor {
 
   /** Returns the sum of all processes' metrics in Prometheus' text format. */
   async metrics(): Promise<string> {
-    const { isReady } = await this.status();
-    const { metrics } = this.#options;
-    metrics.ready.set(isReady ? 1 : 0);
-    showMemory(metrics);
+    await this.#query();
     const reports = this.#slots.flatMap(({ report }) => (report ? [report.metrics] : []));
-    return renderMetrics([await snapshotOf(metrics), ...reports, this.#past]);
+    return renderMetrics([await snapshotOf(this.#options.metrics), ...reports, this.#past]);
   }
 
   /** Tells each worker to stop, and waits until it has ended. */

@@ -1,4 +1,4 @@
-/** What is watched of the logs: lag, open transactions, and the first offsets of a group. */
+/** Watches of the logs: lag, open transactions, and the first offsets of a group. */
 
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { createLog } from '../../src/observability/log.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { LogWatch } from '../../src/processor/log-watch.ts';
 import { aBody } from '../support/builders.ts';
+import { deleteRecords } from '../support/delete-records.ts';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
 import { connectTransaction } from '../support/foreign-transaction.ts';
 import { run } from '../support/run.ts';
@@ -102,13 +103,26 @@ test('the lag of a partition grows while its oldest record waits', async () => {
 test('a processor shows its lag, its partitions and whether it is ready', async () => {
   await using deployment = await aDeployment(2);
   const { admin } = await deployment.start('processor');
-  await until(async () => (await metric(admin, 'voucherbus_ready ')) === 1, 'it is ready');
+  await until(async () => (await metric(admin, 'voucherbus_ready{')) === 1, 'it is ready');
   expect(await metric(admin, 'voucherbus_raw_partitions ')).toBe(2);
   await until(
     async () =>
       (await (await fetch(`${admin}/metrics`)).text()).includes('lag_seconds{partition="1"} 0'),
     'the lag of a partition without records is shown',
   );
+});
+
+test('raw records that retention deletes before a new group has processed any are counted as lost', async () => {
+  await using deployment = await aDeployment(1);
+  const { client, admin, catalog, prefix } = deployment;
+  expect(await run(['setup'], deployment.env)).toMatchObject({ code: 0 });
+  const bridge = await deployment.start('bridge');
+  for (let i = 0; i < 5; i += 1) await post(bridge.url, aBody());
+  await deleteRecords(client, catalog.raw, 0, 3);
+  const { admin: url } = await deployment.start('processor');
+  await until(async () => (await metric(url, 'voucherbus_records_out_total')) === 2, 'forwarded');
+  expect(await metric(url, 'voucherbus_raw_records_lost_total')).toBe(3);
+  expect([...(await admin.committedOffsets(prefix, catalog.raw))]).toEqual([[0, 5]]);
 });
 
 test('setup gives a new group its first offsets, once', async () => {

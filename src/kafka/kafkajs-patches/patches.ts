@@ -11,6 +11,7 @@ import { patchConnection } from './connection.ts';
 import { patchConsumerGroup } from './consumer-group.ts';
 import { decodeMessages } from './decode-messages.ts';
 import { checkVersion, internalModule, replaceModule } from './modules.ts';
+import { patchOffsetManager } from './offset-manager.ts';
 import { createRequest } from './request.ts';
 import { patchRequestQueue } from './request-queue.ts';
 import { patchSaslAuthenticator } from './sasl-authenticator.ts';
@@ -276,6 +277,20 @@ const methods: readonly Patch[] = [
         upstream: 'src/consumer/consumerGroup.js:509',
         kind: 'availability',
         test: 'consumer-group.test.ts',
+      },
+    ],
+  },
+  {
+    module: 'consumer/offsetManager',
+    file: 'offset-manager.ts',
+    apply: patchOffsetManager,
+    faults: [
+      {
+        fault:
+          'A fetch below the start of the log commits the offset -2 for the group, outside of any transaction: the position before it is lost',
+        upstream: 'src/consumer/offsetManager/index.js:140',
+        kind: 'correctness',
+        test: 'test/integration/log-watch.test.ts',
       },
     ],
   },
