@@ -7,7 +7,7 @@ export KEEP MINUTES KAFKA_VERSIONS
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure compat stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance fmt docs up down clean
+.PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,8 @@ failure: node_modules ## the failure suite alone: processes, brokers, network, c
 	@npm run -s failure
 compat: node_modules ## every login on every supported version of Kafka (about six minutes; KAFKA_VERSIONS="4.0.2 4.4.0")
 	@npm run -s compat
+deploy-test: node_modules ## the chart with helm 3 and 4, the alert rules on real faults (bash .ci/tools.sh installs what they need)
+	@npm run -s deploy-test
 stack: node_modules ## the image and docker-compose.yml: builds, starts, kills a processor, verifies, removes
 	@npm run -s stack
 soak: node_modules ## the failure suite unbounded, repeatedly with new seeds (MINUTES=60)

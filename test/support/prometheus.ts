@@ -10,14 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { until } from './deployment.ts';
 import { freePort } from './ports.ts';
 
-export const rulesFile = fileURLToPath(
+const rulesFile = fileURLToPath(
   new URL('../../deploy/helm/voucherbus/files/alerts.yaml', import.meta.url),
 );
 
 /** Admin addresses by the label `job`. */
 export type Targets = Readonly<Record<string, readonly string[]>>;
 
-export type Sample = {
+type Sample = {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 };
