@@ -73,7 +73,8 @@ type FiveGranted = [Granted, Granted, Granted, Granted, Granted];
 
 test('setup creates topics and changes their settings; each permission that it lacks is named', async () => {
   const prefix = `setup-${randomBytes(3).toString('hex')}`;
-  const env = { ...deployment.env, ...as('setup'), TOPIC_PREFIX: prefix };
+  const names = { TOPIC_PREFIX: prefix, CONSUMER_GROUP: prefix };
+  const env = { ...deployment.env, ...as('setup'), ...names };
   const own = (await printedAcls(env)).filter(({ principal }) => principal === 'User:setup');
   const [create, alter, alterConfigs, readRaw, readGroup] = own as FiveGranted;
   await acls.grant([alter]);
@@ -82,7 +83,7 @@ test('setup creates topics and changes their settings; each permission that it l
   );
   await acls.grant([create, alterConfigs]);
   expect((await run(['setup'], env)).messages).toContain(
-    `no permission for READ on group ${deployment.prefix}`,
+    `no permission for READ on group ${prefix}`,
   );
   await acls.grant([readGroup]);
   expect((await run(['setup'], env)).messages).toContain(
