@@ -162,9 +162,13 @@ test('the processor is ready and alive, and reports its lag', async () => {
     200,
     { status: 'ready', parts: { group: 'ready', partitions: 'ready' } },
   ]);
-  const metrics = await (await fetch(`${processor.admin}/metrics`)).text();
-  expect(metrics).toMatch(/voucherbus_consumer_lag_records\{partition="\d"\} 0/);
-  expect(metrics).toContain('voucherbus_assigned_partitions 2');
+  const metrics = async () => (await fetch(`${processor.admin}/metrics`)).text();
+  // It is read every few seconds.
+  await until(
+    async () => /voucherbus_consumer_lag_records\{partition="\d"\} 0/.test(await metrics()),
+    'nothing is behind',
+  );
+  expect(await metrics()).toContain('voucherbus_assigned_partitions 2');
 });
 
 test("the journal's ranges join end to end, and end where the group's offsets are", async () => {
