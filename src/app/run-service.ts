@@ -5,9 +5,9 @@
 
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { type AdminServer, type Shown, startAdminServer } from '../admin/server.ts';
+import { type AdminServer, startAdminServer } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
-import type { Health } from '../observability/health.ts';
+import type { Health, Status } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { showMemory } from '../observability/memory.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -88,10 +88,13 @@ function alone(
       metrics.workers.set(1);
       const log = createLog(operation.logLevel, name);
       const status = () => health.status();
-      const shown = withOwnState(name, metrics, {
+      const shown = {
         status,
-        metrics: () => metrics.registry.metrics(),
-      });
+        metrics: () => {
+          showService(name, metrics, status());
+          return metrics.registry.metrics();
+        },
+      };
       const server = await startAdminServer(operation, shown, log);
       adminPort = server.port;
       return server;
@@ -107,16 +110,10 @@ function alone(
   };
 }
 
-/** Adds what only the whole service knows to its metrics: whether it is ready, and its memory. */
-function withOwnState(service: Service['name'], metrics: Metrics, shown: Shown): Shown {
-  return {
-    status: shown.status,
-    metrics: async () => {
-      metrics.ready.set({ service }, (await shown.status()).isReady ? 1 : 0);
-      showMemory(metrics);
-      return shown.metrics();
-    },
-  };
+/** Sets the gauges of the service as a whole: whether it is ready, and its memory. */
+function showService(service: Service['name'], metrics: Metrics, { isReady }: Status): void {
+  metrics.ready.set({ service }, isReady ? 1 : 0);
+  showMemory(metrics);
 }
 
 async function runAsWorker({ run }: Service, of: number): Promise<number> {
@@ -168,10 +165,10 @@ async function supervise(
     log,
     metrics,
   });
-  const shown = withOwnState(name, metrics, {
+  const shown = {
     status: () => supervisor.status(),
-    metrics: () => supervisor.metrics(),
-  });
+    metrics: () => supervisor.metrics((status) => showService(name, metrics, status)),
+  };
   // Before the workers start: a port that is in use is reported before anything has begun.
   const admin = await startAdminServer(operation, shown, log);
   supervisor.start();

@@ -1,8 +1,7 @@
 /**
  * Watches the logs of the deployment: how far the processing of raw is behind, and how long an open
- * transaction hides records from read_committed consumers. The member that is assigned partition p
- * of raw watches the partitions p, p + n, p + 2n … of every output (n partitions of raw), so
- * each has one watcher.
+ * transaction hides records from read_committed consumers. Partition p of an output is watched by
+ * the member that is assigned partition `p % partitions` of raw, so each has one watcher.
  */
 
 import { messageOf } from '../errors.ts';
@@ -147,14 +146,16 @@ export class LogWatch {
   #stillFor({ topic, partition, lastStable, highWatermark }: PartitionEnds, now: number): number {
     const key = `${topic}/${partition}`;
     const known = this.#still.get(key);
-    if (lastStable >= highWatermark || known?.lastStable !== lastStable) {
-      if (known?.isReported) {
-        this.#options.log.info({ topic, partition, lastStable }, 'the transaction has ended');
-      }
-      this.#still.delete(key);
-      if (lastStable >= highWatermark) return 0;
+    const isOpen = lastStable < highWatermark;
+    const isSame = isOpen && known?.lastStable === lastStable;
+    if (known?.isReported && !isSame) {
+      this.#options.log.info({ topic, partition, lastStable }, 'the transaction has ended');
     }
-    const still = this.#still.get(key) ?? { lastStable, sinceMs: now, isReported: false };
+    if (!isOpen) {
+      this.#still.delete(key);
+      return 0;
+    }
+    const still = isSame ? known : { lastStable, sinceMs: now, isReported: false };
     this.#still.set(key, still);
     const stillMs = now - still.sinceMs;
     const { reportAfterMs = defaultReportAfterMs } = this.#options;

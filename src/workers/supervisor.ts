@@ -113,9 +113,12 @@ export class Supervisor {
     return statusOf(this.#slots, this.#options.readyWith, this.#isStopping);
   }
 
-  /** Returns the sum of all processes' metrics in Prometheus' text format. */
-  async metrics(): Promise<string> {
-    await this.#query();
+  /**
+   * Returns the sum of all processes' metrics in Prometheus' text format.
+   * @param showStatus sets the supervisor's own gauges; the workers are asked once for both
+   */
+  async metrics(showStatus: (status: Status) => void): Promise<string> {
+    showStatus(await this.status());
     const reports = this.#slots.flatMap(({ report }) => (report ? [report.metrics] : []));
     return renderMetrics([await snapshotOf(this.#options.metrics), ...reports, this.#past]);
   }
