@@ -169,6 +169,11 @@ const cases: readonly Case[] = [
     /the host name of the broker kafka\.invalid:9092 cannot be resolved here: check the name.*comes from advertised\.listeners of the brokers/,
   ],
   [
+    'brokers that advertise a name which cannot be resolved here',
+    () => ({ KAFKA_BROKERS: secured.brokers.bootstrapOf('UNRESOLVABLE') }),
+    /the host name of the broker kafka\.invalid:\d+ cannot be resolved here: .*A name that is not in our settings comes from advertised\.listeners of the brokers/,
+  ],
+  [
     'a port on which nothing listens',
     async () => ({ KAFKA_BROKERS: `127.0.0.1:${await freePort()}` }),
     /nothing listens at 127\.0\.0\.1:\d+: check the address/,

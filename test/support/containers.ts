@@ -102,7 +102,8 @@ async function startBroker(
   const ports = await portsOf(access);
   const own = Object.entries(ports);
   const listeners = own.map(([one, { container: at }]) => `${one}://:${at}`);
-  const advertised = own.map(([one, { host }]) => `${one}://127.0.0.1:${host}`);
+  const hostOf = (listener: string) => access.advertisedHosts?.[listener] ?? '127.0.0.1';
+  const advertised = own.map(([one, { host }]) => `${one}://${hostOf(one)}:${host}`);
   const protocols = Object.entries(access.listeners).map((pair) => pair.join(':'));
   const files = Object.entries(access.files).map(([file, content]) => ({
     content,

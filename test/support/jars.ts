@@ -205,15 +205,17 @@ function propertiesOf(
   access: Access,
 ): string {
   const { id, ports, controller, internal } = place;
-  const own = Object.entries(ports).map(([name, port]) => `${name}://127.0.0.1:${port}`);
+  const listenersAt = (hosts: Readonly<Record<string, string>>) =>
+    Object.entries({ ...ports, INTERNAL: internal })
+      .map(([name, port]) => `${name}://${hosts[name] ?? '127.0.0.1'}:${port}`)
+      .join(',');
   const protocols = Object.entries(access.listeners).map((pair) => pair.join(':'));
-  const listeners = [...own, `INTERNAL://127.0.0.1:${internal}`].join(',');
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': id,
     'controller.quorum.voters': voters,
-    listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': listeners,
+    listeners: `${listenersAt({})},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': listenersAt(access.advertisedHosts ?? {}),
     'inter.broker.listener.name': 'INTERNAL',
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': `${protocols.join(',')},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,

@@ -105,7 +105,9 @@ function securedAccess(
       MTLS: 'SSL',
       LOGIN: 'SASL_SSL',
       TOKEN: 'SASL_SSL',
+      UNRESOLVABLE: 'PLAINTEXT',
     },
+    advertisedHosts: { UNRESOLVABLE: 'kafka.invalid' },
     files: {
       'broker.pem': `${server.key}${server.cert}`,
       'ca.pem': authority.ca,

@@ -11,6 +11,8 @@ export type Access = {
    * Each gets a port of its own. The brokers themselves use another one, without authentication.
    */
   readonly listeners: Readonly<Record<string, SecurityProtocol>>;
+  /** The host that the broker advertises, by listener. @default 127.0.0.1 */
+  readonly advertisedHosts?: Readonly<Record<string, string>>;
   /** @param directory of the files, as the broker sees it */
   readonly settings: (directory: string) => Readonly<Record<string, string>>;
   /** Texts by file name. */
