@@ -7,7 +7,7 @@ export KEEP MINUTES KAFKA_VERSIONS
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 WAIT_READY = node src/main.ts health --wait 120
 
-.PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance fmt docs up down clean
+.PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance sbom fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ endurance: node_modules ## whether anything grows in an hour under an even load 
 	@npm run -s endurance
 bench-quick: node_modules ## whether a change has made the processor slower (under a minute)
 	@npm run -s bench-quick
+sbom: ## writes sbom.cdx.json: the packages of the image with their licences, in CycloneDX
+	@npm run -s sbom
 docs: node_modules ## renews the generated pages in docs/
 	@npm run -s docs
 fmt: node_modules ## formats, and applies the linter's safe fixes

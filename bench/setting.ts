@@ -17,6 +17,8 @@ export async function prepare(
     ...extra,
     TOPIC_PREFIX: prefix,
     PARTITIONS: String(partitions),
+    // The peers write both.
+    PERSONAL_DATA: 'sourceId,metadata',
   };
   return { env, ...(await prepared(env)) };
 }

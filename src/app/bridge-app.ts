@@ -11,6 +11,7 @@ import type { BridgeConfig, Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { startTracing } from '../observability/tracing.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { refreshEverySecond } from './bridge-status.ts';
 import { version } from './environment.ts';
@@ -36,6 +37,7 @@ export async function runBridgeApp(
   const health = new Health(['bridge']);
   const metrics = createMetrics({ version });
   const shown = await worker.show(health, metrics);
+  const tracing = await startTracing({ name: 'bridge', version }, log, process.env);
   warnOfFewFiles(config.bridge.maxConnections, log);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
   const limit = hasSpool ? { timeoutMs: Number.POSITIVE_INFINITY } : config.start;
@@ -65,6 +67,7 @@ export async function runBridgeApp(
     progress,
     log,
     metrics,
+    tracing,
   };
   metrics.spoolLimitBytes.set(hasSpool ? config.bridge.spoolMaxBytes : 0);
   const bridge = await startBridge(context, worker.listen);
@@ -84,6 +87,7 @@ export async function runBridgeApp(
       ['webhooks answered', bridge.close, responsesLimitMs + config.bridge.shutdownDelayMs],
       ['spool closed', store.close],
       ['producer closed', () => raw.close()],
+      ['spans exported', () => tracing.stop()],
       ['admin closed', shown.close],
     ],
     () => worker.announce(log, { port: bridge.port, path: paths[0], paths }),

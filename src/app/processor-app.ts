@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { startTracing } from '../observability/tracing.ts';
 import { LogWatch } from '../processor/log-watch.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { version } from './environment.ts';
@@ -25,7 +26,8 @@ export async function runProcessorApp(
   const health = new Health(['group', 'partitions']);
   const metrics = createMetrics({ version });
   const shown = await worker.show(health, metrics);
-  const base = { config, log, health, metrics };
+  const tracing = await startTracing({ name: 'processor', version }, log, process.env);
+  const base = { config, log, health, metrics, tracing };
   const clients = await openClients(base);
   const { catalog, registry, schemaId, deployment, routes, reference, reader, admin } = clients;
   const { group } = config.processor;
@@ -49,6 +51,7 @@ export async function runProcessorApp(
       ['leases released', () => processor.close()],
       ['reference data stopped', async () => reference?.stop()],
       ['connections closed', () => Promise.all([reader.close(), admin.close()])],
+      ['spans exported', () => tracing.stop()],
       ['admin closed', shown.close],
     ],
     () => worker.announce(log, { group }),

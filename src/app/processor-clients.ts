@@ -9,6 +9,7 @@ import { LogReader } from '../kafka/log-reader.ts';
 import type { Health } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { DeploymentWatch } from '../processor/deployment-watch.ts';
 import { EventEncoders } from '../processor/event-encoders.ts';
 import { publicationTopicsOf } from '../topics/catalog.ts';
@@ -24,6 +25,7 @@ export type ProcessorBase = {
   readonly log: Log;
   readonly health: Health;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
 };
 
 export type ProcessorClients = Awaited<ReturnType<typeof openClients>>;

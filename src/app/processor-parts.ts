@@ -10,7 +10,7 @@ import { openLookups } from './open-lookups.ts';
 import type { ProcessorBase, ProcessorClients } from './processor-clients.ts';
 
 export async function openProcessor(
-  { config, log, health, metrics }: ProcessorBase,
+  { config, log, health, metrics, tracing }: ProcessorBase,
   clients: ProcessorClients,
 ): Promise<Processor> {
   const { admin, reader, catalog, schemaId, partitions, topics, encoders } = clients;
@@ -46,5 +46,6 @@ export async function openProcessor(
     health,
     log,
     metrics,
+    tracing,
   });
 }

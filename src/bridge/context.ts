@@ -4,6 +4,7 @@ import type { BridgeConfig } from '../config/config.ts';
 import type { Sources } from '../config/sources.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Batcher } from './batcher.ts';
 import type { InFlight } from './in-flight.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -20,6 +21,7 @@ export type BridgeContext = {
   readonly progress: StoreProgress;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly isStopping: () => boolean;
 };
 

@@ -8,6 +8,7 @@ import type { RawWebhook } from '../avro/records.ts';
 import type { Arena } from '../buffers/arena.ts';
 import { digestOf } from '../digest.ts';
 import type { KeyedRecord } from '../kafka/writer.ts';
+import type { TraceHeaders } from '../observability/tracing.ts';
 import type { Verified } from '../voucherify/signature.ts';
 import type { EnvelopeFields } from '../voucherify/webhook.ts';
 
@@ -15,6 +16,8 @@ export type Receipt = {
   readonly source: string;
   readonly contentType: string | undefined;
   readonly receivedAtMs: number;
+  /** The trace that the webhook belongs to. */
+  readonly trace?: TraceHeaders | undefined;
 };
 
 /**
@@ -35,7 +38,7 @@ export function rawRecord(
   arena?: Arena,
 ): KeyedRecord {
   const { body, signature, secretName } = verified;
-  const { source, contentType, receivedAtMs } = receipt;
+  const { source, contentType, receivedAtMs, trace } = receipt;
   const { eventType, eventId, publicationId, projectId, createdAt } = readFields(body);
   // The same publication must go to the same partition, which remembers its id.
   const key = publicationId ?? eventId ?? digestOf(body).toString('hex');
@@ -51,6 +54,8 @@ export function rawRecord(
   };
   if (publicationId !== undefined) headers['ce_subject'] = publicationId;
   if (createdAt !== undefined) headers['ce_time'] = createdAt;
+  if (trace) headers['traceparent'] = trace.traceparent;
+  if (trace?.tracestate) headers['tracestate'] = trace.tracestate;
   const webhook: RawWebhook = {
     source,
     receivedAt: receivedAtMs,

@@ -86,9 +86,12 @@ async function verifyAndStore(
   context.refusals.verified(source);
   context.metrics.signatures.count(source, verified.secretName);
   const contentType = request.headers['content-type'];
-  const receipt = { source, contentType, receivedAtMs: Date.now() };
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return typeof value === 'string' ? value : undefined;
+  };
   return new Promise((resolve) => {
-    store({ verified, receipt }, permit, deadline, context, resolve);
+    store({ verified, source, contentType, header }, permit, deadline, context, resolve);
   });
 }
 

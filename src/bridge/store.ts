@@ -1,36 +1,63 @@
 /** Stores a verified webhook within its deadline. */
 
 import { AppError } from '../errors.ts';
+import { fail, headersOf, readTraceHeaders, type Span } from '../observability/tracing.ts';
+import type { Verified } from '../voucherify/signature.ts';
 import type { BridgeContext } from './context.ts';
 import type { Permit } from './in-flight.ts';
 import { problems } from './problems.ts';
-import type { ReceivedWebhook } from './raw-record.ts';
-import type { Outcome } from './responses.ts';
+import { type Outcome, outcomeLabel } from './responses.ts';
 import type { Deadline } from './timeouts.ts';
+
+/** A verified webhook, as it came. */
+export type Arrival = {
+  readonly verified: Verified;
+  readonly source: string;
+  readonly contentType: string | undefined;
+  readonly header: Parameters<typeof readTraceHeaders>[0];
+};
 
 /**
  * Releases the permit when nothing of the webhook is in memory any more, even after the deadline.
  * @param settle called once, with the outcome to respond with
  */
 export function store(
-  webhook: ReceivedWebhook,
+  { verified, source, contentType, header }: Arrival,
   permit: Permit,
   deadline: Deadline,
-  { batcher, progress, log }: BridgeContext,
+  { batcher, progress, log, tracing, rawTopic }: BridgeContext,
   settle: (outcome: Outcome) => void,
 ): void {
+  const given = readTraceHeaders(header);
+  const span = tracing.begin(`send ${rawTopic}`, {
+    kind: 'producer',
+    parent: given,
+    attributes: {
+      'messaging.system': 'kafka',
+      'messaging.operation.name': 'send',
+      'messaging.operation.type': 'send',
+      'messaging.destination.name': rawTopic,
+      'voucherbus.source': source,
+    },
+  });
+  const trace = span ? headersOf(span) : given;
+  const receipt = { source, contentType, receivedAtMs: Date.now(), trace };
+  const respond = (outcome: Outcome) => {
+    if (span) end(span, outcome);
+    settle(outcome);
+  };
   const finish = (outcome: Outcome) => {
     permit.release();
     if (deadline.hasPassed) return;
     deadline.clear();
-    settle(outcome);
+    respond(outcome);
   };
   deadline.whenPassed(() => {
     progress.timedOut();
-    settle(problems.notStored);
+    respond(problems.notStored);
   });
   batcher.add({
-    webhook,
+    webhook: { verified, receipt },
     isAbandoned: () => deadline.hasPassed,
     stored: finish,
     failed: (error) => {
@@ -41,4 +68,14 @@ export function store(
       finish(problems.notStored);
     },
   });
+}
+
+function end(span: Span, outcome: Outcome): void {
+  span.setAttribute('voucherbus.outcome', outcomeLabel(outcome));
+  if (outcome.kind === 'stored') {
+    span.setAttribute('messaging.destination.partition.id', String(outcome.partition));
+    span.setAttribute('messaging.kafka.offset', outcome.offset);
+  }
+  if (outcome.kind === 'problem') fail(span, outcome.title);
+  else span.end();
 }

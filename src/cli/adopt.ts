@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
+import { auditOperator, operatorName } from '../app/operator.ts';
 import { AppError } from '../errors.ts';
 import { adopt, deploymentNow, type PartitionPlan, planAdoption } from '../inspect/adopt.ts';
 import type { Deployment } from '../topics/deployment.ts';
@@ -50,6 +51,8 @@ export const command: Command = {
     }
     // All partitions: one without a journal records its deployment from now on, too.
     for (const { partition } of plans) show(await adopt(deployment, partition, now), io);
+    const reasons = [...new Set(different.flatMap((plan) => plan.reasons))];
+    auditOperator('journal.adopt', { by: operatorName(), group: deployment.group, reasons });
     io.out('done: start the processors');
     return 0;
   },

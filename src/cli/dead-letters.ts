@@ -1,9 +1,9 @@
 /** `voucherbus dead-letters`: lists, shows and redrives dead letters. */
 
-import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
+import { auditOperator, operatorName } from '../app/operator.ts';
 import { Decoder } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
@@ -94,7 +94,7 @@ function parse(args: readonly string[], io: Io) {
       isUnmasked: values.unmask,
       isExecuted: values.execute,
       rules: {
-        by: values.by ?? userInfo().username,
+        by: values.by ?? operatorName(),
         isStaleAllowed: values['allow-stale'],
         maxAttempts: values.force ? undefined : parseWhole(values['max-attempts']),
       },
@@ -174,7 +174,7 @@ function addTo(group: Group, letter: Letter): void {
 
 async function show(
   deployment: Deployment,
-  { filter, isJson, isUnmasked }: ParsedArguments,
+  { filter, isJson, isUnmasked, rules }: ParsedArguments,
   io: Io,
 ): Promise<number> {
   const [letter] = await Array.fromAsync(readLetters(deployment, filter, progressOn(io)));
@@ -183,6 +183,8 @@ async function show(
     return 1;
   }
   const { record, failedAtMs, redrive: earlier, ...facts } = letter;
+  const letterName = formatPosition(letter.position);
+  if (isUnmasked) auditOperator('personal-data.unmask', { by: rules.by, letter: letterName });
   const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   const raw = await decoder.decodeOne(record.value);
   const bodyOf = ({ body }: RawWebhook) => (isUnmasked ? body.toString() : maskedBody(body));
@@ -254,6 +256,16 @@ async function redriveLetters(
   } finally {
     await writer.close();
   }
+  const { by, isStaleAllowed: allowStale } = rules;
+  const stale = letters.filter(({ reason }) => reason === 'older-than-window').length;
+  const facts = {
+    by,
+    sent: letters.length,
+    stale,
+    allowStale,
+    from: deployment.catalog.deadLetters,
+  };
+  auditOperator('dead-letters.redrive', facts);
   io.out(`\nsent ${letters.length} to ${raw}; each passes once, however often it is sent`);
   return 0;
 }

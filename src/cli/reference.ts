@@ -1,10 +1,10 @@
 /** `voucherbus reference`: maintains the company's own data on campaigns. */
 
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
+import { auditOperator, operatorName } from '../app/operator.ts';
 import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { CampaignReference } from '../avro/records.ts';
@@ -45,6 +45,8 @@ export const command: Command = {
       case 'put': {
         const changed = parsed.rows.filter((row) => isChanged(row, references));
         await put(deployment, topic, changed, parsed.by);
+        const campaigns = changed.map(({ campaignId }) => campaignId);
+        auditOperator('reference-data.put', { by: parsed.by, topic, campaigns });
         io.out(`${changed.length} written, ${parsed.rows.length - changed.length} unchanged`);
         return 0;
       }
@@ -55,6 +57,7 @@ export const command: Command = {
           topic,
           parsed.ids.map((key) => ({ key, value: null })),
         );
+        auditOperator('reference-data.remove', { by: parsed.by, topic, campaigns: parsed.ids });
         io.out(`${parsed.ids.length} removed`);
         return 0;
     }
@@ -65,9 +68,9 @@ function parse(args: readonly string[], io: Io) {
   return parseOrUsage(io, usage, () => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [verb, ...rest] = positionals;
-    const by = values.by ?? userInfo().username;
+    const by = values.by ?? operatorName();
     if (verb === 'list' && rest.length === 0) return { verb, isJson: values.json } as const;
-    if (verb === 'remove' && rest.length > 0) return { verb, ids: rest } as const;
+    if (verb === 'remove' && rest.length > 0) return { verb, ids: rest, by } as const;
     const [file] = rest;
     if (verb === 'put' && file !== undefined && rest.length === 1) {
       const rows = rowsOf(readFileSync(file, 'utf8'), file.endsWith('.json'));

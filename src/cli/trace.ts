@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
+import { auditOperator, operatorName } from '../app/operator.ts';
 import { findKeys } from '../inspect/find-keys.ts';
 import { maskValues } from '../inspect/mask.ts';
 import { renderTrace } from '../inspect/render-trace.ts';
@@ -40,6 +41,10 @@ export const command: Command = {
       for (const key of await findKeys(deployment, parsed.id, parsed.sinceMs, progress)) {
         traces.push(await buildTrace(deployment, key, progress));
       }
+    }
+    if (parsed.unmask && traces.length > 0) {
+      const ids = traces.map((trace) => trace.key);
+      auditOperator('personal-data.unmask', { by: operatorName(), publications: ids });
     }
     const shown = traces.map((trace) => (parsed.unmask ? trace : masked(trace)));
     if (parsed.json) io.out(JSON.stringify(shown, null, 2));

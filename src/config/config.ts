@@ -217,8 +217,8 @@ const processor = {
   ),
   personalData: setting(
     'PERSONAL_DATA',
-    kind.someOf('name', 'email', 'phone', 'address', 'birthdate'),
-    'Personal data that the output events carry (default: none)',
+    kind.someOf('name', 'email', 'phone', 'address', 'birthdate', 'sourceId', 'metadata'),
+    "Fields of the customer that the output events carry beside the vendor's id and the region. sourceId and metadata: yours, which may be personal. email and phone also leave such values in metadata unmasked (default: none)",
     { default: '' },
   ),
   eventSource: setting('CE_SOURCE', kind.text(), 'ce_source of the output events', {

@@ -22,7 +22,8 @@ import {
 import type { Voucher } from '../voucherify/voucher.ts';
 import { benefitOf } from './benefit.ts';
 
-export type PersonalField = keyof PersonalData;
+/** The fields of the event's customer that PERSONAL_DATA selects. */
+export type PersonalField = keyof PersonalData | 'sourceId' | 'metadata';
 
 export type Arrival = {
   readonly source: string;
@@ -72,13 +73,25 @@ export function enrich(
   }));
 }
 
+/**
+ * Leaves out the customer's source id and metadata, unless PERSONAL_DATA names them. Routes see
+ * both, so it is done after them.
+ */
+export function disclosed(
+  event: PublicationSucceeded,
+  fields: readonly PersonalField[],
+): PublicationSucceeded {
+  const { customer } = event;
+  if (customer === null) return event;
+  const sourceId = fields.includes('sourceId') ? customer.sourceId : null;
+  const metadata = fields.includes('metadata') ? customer.metadata : {};
+  return { ...event, customer: { ...customer, sourceId, metadata } };
+}
+
 type TextMap = Readonly<Record<string, string>>;
 type Clean = (map: TextMap) => TextMap;
 
-/**
- * Masks e-mail addresses and phone numbers in metadata, unless PERSONAL_DATA allows them. Ids are
- * kept, because consumers join by them.
- */
+/** Masks e-mail addresses and phone numbers in metadata, unless PERSONAL_DATA allows them. */
 function withoutPersonal(map: TextMap, fields: readonly PersonalField[]): TextMap {
   let cleaned: Record<string, string> | undefined;
   for (const name in map) {
@@ -153,9 +166,11 @@ function customerRecord(customer: Customer, fields: readonly PersonalField[], cl
 }
 
 function personalOf(customer: Customer, fields: readonly PersonalField[]): PersonalData | null {
-  if (fields.length === 0) return null;
+  const asked = Object.keys(noPersonalData).filter((field) => fields.includes(field as never));
+  if (asked.length === 0) return null;
   const all = customer.personal();
-  return { ...noPersonalData, ...Object.fromEntries(fields.map((field) => [field, all[field]])) };
+  const pairs = asked.map((field) => [field, all[field as keyof PersonalData]]);
+  return { ...noPersonalData, ...Object.fromEntries(pairs) };
 }
 
 /**

@@ -40,7 +40,7 @@ function neverReceived({ key, journalFromMs, lag }: Trace): readonly string[] {
 
 function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   const what = receipt
-    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${redrivenBy(receipt)}`
+    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${redrivenBy(receipt)}${receipt.traceId ? `, trace ${receipt.traceId}` : ''}`
     : 'its record is no longer on raw, or cannot be read';
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [

@@ -12,6 +12,7 @@ import { digestOf } from '../digest.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
+import { readTraceHeaders, traceIdOf } from '../observability/tracing.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { existingTopics, findOutputs } from './find-outputs.ts';
 import { findEntries, type OnProgress } from './journal-entries.ts';
@@ -24,6 +25,8 @@ export type Receipt = {
   readonly eventId: string | null;
   /** Set if an operator redrove it from the dead letters. */
   readonly redrive: Redrive | undefined;
+  /** OpenTelemetry's trace id, if the webhook came with one or the bridge began a trace. */
+  readonly traceId: string | undefined;
 };
 
 export type Decision = {
@@ -109,5 +112,7 @@ async function receiptOf(
   if (result.kind === 'undecodable') return undefined;
   const { receivedAt, source, secretName, eventType, eventId } = result.value;
   const redrive = redriveOf((name) => record.header(name));
-  return { receivedAtMs: receivedAt, source, secretName, eventType, eventId, redrive };
+  const trace = readTraceHeaders((name) => record.header(name));
+  const traceId = trace && traceIdOf(trace);
+  return { receivedAtMs: receivedAt, source, secretName, eventType, eventId, redrive, traceId };
 }

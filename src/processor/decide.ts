@@ -135,7 +135,7 @@ function forward(
     const { reason, path, message } = enriched;
     return { kind: 'dead-letter', letter: { stage: 'decide', reason, path, message } };
   }
-  const outputs = outputsOf(enriched.event, routes);
+  const outputs = outputsOf(enriched.event, routes, personalData);
   if (outputs.length === 0) return { kind: 'dead-letter', letter: noRoute };
   return { kind: 'forward', outputs };
 }

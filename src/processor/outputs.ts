@@ -1,6 +1,7 @@
 /** Builds the output records of an event. Pure. */
 
 import type { PublicationSucceeded } from '../avro/records.ts';
+import { disclosed, type PersonalField } from '../enrichment/enrich.ts';
 import type { Destination, Routes } from '../routing/routes.ts';
 
 export type Output = {
@@ -13,8 +14,14 @@ export type Output = {
   readonly key: string | undefined;
 };
 
-export function outputsOf(event: PublicationSucceeded, routes: Routes): readonly Output[] {
-  return routes.destinationsOf(event).flatMap((destination) => {
+export function outputsOf(
+  whole: PublicationSucceeded,
+  routes: Routes,
+  personalFields: readonly PersonalField[],
+): readonly Output[] {
+  const destinations = routes.destinationsOf(whole);
+  const event = disclosed(whole, personalFields);
+  return destinations.flatMap((destination) => {
     const output = (one: PublicationSucceeded, id: string): Output => {
       const { topic, route } = destination;
       return { topic, route, event: one, id, key: keyOf(one, destination) };

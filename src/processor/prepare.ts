@@ -12,6 +12,7 @@ import { isDeploymentDue } from '../journal/deployment-identity.ts';
 import type { PartitionState } from '../journal/state.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import type { Transaction } from '../kafka/transactional-producer.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { decide, type Rules } from './decide.ts';
 import { DecisionCounts } from './decision-counts.ts';
 import { type DecodedRecord, decodeRecord } from './decode.ts';
@@ -19,12 +20,14 @@ import type { DeploymentWatch } from './deployment-watch.ts';
 import { whileBeating } from './heartbeat.ts';
 import { describeExcess, type TopicLimits } from './topic-limits.ts';
 import { type Assembly, TransactionBuilder } from './transaction-builder.ts';
+import { TransactionTrace } from './transaction-trace.ts';
 
 export type PrepareContext = {
   readonly rawDecoder: Decoder<RawWebhook>;
   /** Returns the rules in force: they may change between two transactions. */
   readonly rules: () => Rules;
   readonly assembly: Assembly;
+  readonly tracing: Tracing;
   /** Limits of the raw records of one transaction. */
   readonly limits: { readonly maxRecords: number; readonly maxBytes: number };
   readonly topicLimits: Pick<TopicLimits, 'excessOf' | 'explain'>;
@@ -44,6 +47,7 @@ export type Work = {
   readonly journalRecord: JournalRecord;
   readonly counts: DecisionCounts;
   readonly transaction: Transaction;
+  readonly trace: TransactionTrace;
 };
 
 /**
@@ -60,7 +64,7 @@ export async function prepare(
   heartbeat: () => Promise<void>,
   context: PrepareContext,
 ): Promise<Work | undefined> {
-  const { rawDecoder, limits, lookups, topicLimits } = context;
+  const { rawDecoder, limits, lookups, topicLimits, assembly, tracing } = context;
   const slice = nextSlice(records, state.position, limits);
   if (slice.length === 0) return undefined;
   await whileBeating(rawDecoder.prepare(slice.map(({ value }) => value)), heartbeat);
@@ -70,11 +74,13 @@ export async function prepare(
     : undefined;
   const nowMs = Date.now();
   const rules = context.rules();
+  const { raw } = assembly.catalog;
+  const trace = new TransactionTrace(tracing, { raw, partition, group: assembly.group });
   const assemble = (count: number, tooLarge?: DeadLetter) => {
     const taken = slice.slice(0, count);
     const decoded = completed?.slice(0, count) ?? taken.values().map(decode);
     const used = tooLarge ? { ...rules, tooLarge } : rules;
-    return assembleWork(taken, decoded, state, partition, used, nowMs, context);
+    return assembleWork(taken, decoded, state, partition, used, nowMs, trace, context);
   };
   for (let count = slice.length; ; count = Math.ceil(count / 2)) {
     const work = assemble(count);
@@ -103,6 +109,7 @@ function assembleWork(
   partition: number,
   rules: Rules,
   nowMs: number,
+  trace: TransactionTrace,
   { assembly, deployment, windowMs }: PrepareContext,
 ): Work {
   const builder = new TransactionBuilder(partition, rules.routes.version, nowMs, assembly);
@@ -111,14 +118,15 @@ function assembleWork(
   let size = 0;
   let next = decisions.next();
   for (; !next.done; next = decisions.next()) {
-    builder.add(records[size] as InputRecord, next.value);
+    const record = records[size] as InputRecord;
+    builder.add(record, next.value, trace.add(record, next.value));
     counts.add(next.value);
     size += 1;
   }
   const { identity, deployment: found } = deployment.current;
   const isDue = isDeploymentDue(state, found, nowMs, windowMs);
   const journalRecord = { ...next.value, identity, deployment: isDue ? found : null };
-  return { size, journalRecord, counts, transaction: builder.finish(journalRecord) };
+  return { size, journalRecord, counts, transaction: builder.finish(journalRecord), trace };
 }
 
 /**

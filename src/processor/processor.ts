@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exponentialBackoff } from '../concurrency/retry.ts';
 import { deadLetterReasons } from '../dead-letters/letter.ts';
-import { AppError } from '../errors.ts';
+import { AppError, messageOf } from '../errors.ts';
 import { asAppError, isRebalance } from '../kafka/failure.ts';
 import type { InputBatch } from '../kafka/group.ts';
 import type { Health } from '../observability/health.ts';
@@ -123,10 +123,12 @@ export class Processor {
     try {
       await lease.producer.commit(work.transaction);
     } catch (error) {
+      work.trace.end(work.size, work.journalRecord.to, messageOf(error));
       // The outcome is unknown, so nothing of this lease may be used again.
       await this.#drop(batch.partition);
       throw await this.#context.topicLimits.explain(error, work.transaction);
     }
+    work.trace.end(work.size, work.journalRecord.to);
     const commitMs = performance.now() - startedAt;
     lease.state.apply(work.journalRecord);
     this.#count(lease, work, batch, commitMs);

@@ -11,6 +11,7 @@ import type { InputRecord } from '../kafka/group.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional-producer.ts';
+import type { TraceHeaders } from '../observability/tracing.ts';
 import type { Catalog } from '../topics/catalog.ts';
 import type { Decision } from './decide.ts';
 import type { EventEncoders } from './event-encoders.ts';
@@ -40,11 +41,16 @@ export class TransactionBuilder {
     this.#assembly = assembly;
   }
 
-  /** Adds what a decision writes. */
-  add(record: InputRecord, decision: Decision): void {
+  /**
+   * Adds what a decision writes.
+   * @param trace of the outputs. A dead letter keeps the record's own headers
+   */
+  add(record: InputRecord, decision: Decision, trace?: TraceHeaders): void {
     const { raw, deadLetters } = this.#assembly.catalog;
     if (decision.kind === 'forward') {
-      for (const output of decision.outputs) this.#put(output.topic, this.#outputRecord(output));
+      for (const output of decision.outputs) {
+        this.#put(output.topic, this.#outputRecord(output, trace));
+      }
     } else if (decision.kind === 'dead-letter') {
       const offset = Number(record.offset);
       const origin = { topic: raw, partition: this.#partition, offset };
@@ -77,7 +83,10 @@ export class TransactionBuilder {
    * Returns an event as a CloudEvent (1.0.2, Kafka binding, binary mode). ce_id is the publication
    * id, with the voucher's number if a route explodes the event. A consumer may drop a repeated id.
    */
-  #outputRecord({ topic, route, event, id: eventId, key }: Output): OutputRecord {
+  #outputRecord(
+    { topic, route, event, id: eventId, key }: Output,
+    trace: TraceHeaders | undefined,
+  ): OutputRecord {
     const { encoders, partitions } = this.#assembly;
     const subject = Buffer.from(event.publicationId);
     const partitionKey = key === undefined ? subject : Buffer.from(key);
@@ -99,6 +108,7 @@ export class TransactionBuilder {
         ...(event.groupId === null ? {} : { ce_correlationid: event.groupId }),
         'voucherbus.route': bytesOf(route),
         'voucherbus.routes': bytesOf(this.#routesVersion),
+        ...trace,
       },
     };
   }

@@ -79,6 +79,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
     config: {
       'cleanup.policy': 'delete',
       'retention.ms': String(retentionMs),
+      'segment.ms': String(segmentMsOf(retentionMs)),
       'message.timestamp.type': 'CreateTime',
       'max.message.bytes': maxMessageBytes,
       ...extra,
@@ -98,11 +99,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
         topic(name, 'publications', 'PublicationSucceeded', config.outputRetentionMs),
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
-      // Retention deletes whole segments: a segment of an eighth of the window keeps at most that
-      // much more than needed.
-      topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs, {
-        'segment.ms': String(Math.min(604_800_000, Math.ceil(dedupWindowMs / 8))),
-      }),
+      topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs),
       ...(reference === undefined
         ? []
         : [
@@ -112,6 +109,14 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
           ]),
     ],
   };
+}
+
+/**
+ * Retention deletes whole segments, when their last record is old enough. So a record is kept for a
+ * fourteenth longer than its retention: a day, with the defaults. Kafka's own default is 7 days.
+ */
+function segmentMsOf(retentionMs: number): number {
+  return Math.min(604_800_000, Math.max(60_000, Math.ceil(retentionMs / 14)));
 }
 
 /** Returns every topic that may receive events. */

@@ -150,7 +150,9 @@ test('letters are redriven exactly once, although the command is killed, run twi
   expect(list.messages).toMatch(/unknown-shape +50 +0 /);
   const example = /no-route .* (\d+@\d+)/.exec(list.messages)?.[1] ?? '';
   expect((await ours('show', example)).output).not.toContain('Secret Name');
-  expect((await ours('show', example, '--unmask')).output).toContain('Secret Name');
+  const unmasked = await ours('show', example, '--unmask');
+  expect(unmasked.output).toContain('Secret Name');
+  expect(unmasked.output).toMatch(/"logger":"audit","action":"personal-data\.unmask","by":".+"/);
   const dry = await ours('redrive');
   expect(dry.messages).toContain('450 to redrive');
   expect(dry.messages).toContain('dry run');
@@ -161,7 +163,9 @@ test('letters are redriven exactly once, although the command is killed, run twi
   await until(async () => (await own.readAll(own.catalog.raw)).length > 450, 'it has begun');
   killed.kill('SIGKILL');
   await killed.exited;
-  await Promise.all([ours('redrive', '--execute', '--by', 'bob'), ours('redrive', '--execute')]);
+  const both = [ours('redrive', '--execute', '--by', 'bob'), ours('redrive', '--execute')];
+  const [bobs] = await Promise.all(both);
+  expect(bobs?.output).toContain('"action":"dead-letters.redrive","by":"bob"');
   const raw = await own.readAll(own.catalog.raw);
   expect(raw.length).toBeGreaterThan(900);
   await isDecided(raw.length, own);

@@ -33,6 +33,8 @@ const owners: Record<string, readonly string[]> = {
   '@kafkajs/confluent-schema-registry': ['avro'],
   avsc: ['avro'],
   pino: ['observability'],
+  '@opentelemetry/api': ['observability'],
+  '@opentelemetry/sdk-node': ['observability'],
   'prom-client': ['observability'],
   zod: ['config'],
   yaml: ['config'],

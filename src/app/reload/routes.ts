@@ -7,6 +7,7 @@ import type { Registry } from '../../avro/registry.ts';
 import { SerialQueue } from '../../concurrency/serial-queue.ts';
 import type { TopicsConfig } from '../../config/config.ts';
 import type { Admin } from '../../kafka/admin.ts';
+import { audit } from '../../observability/audit.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { EventEncoders } from '../../processor/event-encoders.ts';
@@ -64,10 +65,11 @@ export class ReloadedRoutes {
       const schemaId = await expectDeployable(next.catalog, admin, registry);
       for (const topic of publicationTopicsOf(next.catalog)) encoders.add(topic, schemaId(topic));
       // The next transaction uses them; the current one has begun with the old ones.
+      const before = this.#current.routes.version;
       this.#current = next;
       metrics.routesReloads.inc({ outcome: 'read' });
       metrics.reloadFailing.set({ file: 'routes' }, 0);
-      log.info({ version: next.routes.version }, 'the routes were reloaded');
+      audit(log, 'routes.change', { from: before, to: next.routes.version, file: path });
     } catch (error) {
       metrics.routesReloads.inc({ outcome: 'failed' });
       metrics.reloadFailing.set({ file: 'routes' }, 1);

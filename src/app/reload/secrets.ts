@@ -5,6 +5,7 @@
 
 import type { WebhookConfig } from '../../config/config.ts';
 import { type Sources, sourcesOf } from '../../config/sources.ts';
+import { audit } from '../../observability/audit.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { configOf } from '../environment.ts';
@@ -30,7 +31,7 @@ export class ReloadedSecrets {
         this.#sources = sourcesOf(configOf(['webhook'], io).webhook);
         secretsReloads.inc({ outcome: 'read' });
         reloadFailing.set({ file: 'secrets' }, 0);
-        log.info({ names: namesOf(this.#sources) }, 'the webhook secrets were reloaded');
+        audit(log, 'webhook-secrets.change', { file: path, names: namesOf(this.#sources) });
       } catch (error) {
         secretsReloads.inc({ outcome: 'failed' });
         reloadFailing.set({ file: 'secrets' }, 1);

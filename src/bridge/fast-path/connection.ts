@@ -171,9 +171,11 @@ export class FastPathConnection {
     const { metrics, config, refusals } = this.#context;
     refusals.verified(source);
     metrics.signatures.count(source, verified.secretName);
-    const receipt = { source, contentType: request.contentType, receivedAtMs: Date.now() };
+    const { contentType } = request;
+    const header = (name: 'traceparent' | 'tracestate') => request[name];
+    const arrival = { verified, source, contentType, header };
     const deadline = new Deadline(config.responseTimeoutMs);
-    store({ verified, receipt }, permit, deadline, this.#context, (outcome) => {
+    store(arrival, permit, deadline, this.#context, (outcome) => {
       metrics.webhooks.count(source, outcomeLabel(outcome));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
       this.#guard(() => this.#respond(outcome));

@@ -12,6 +12,8 @@ export type FastPathRequest = {
   readonly contentLength: string;
   readonly forwardedFor: string | undefined;
   readonly signature: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
   /** Offset of the body's first byte, and of the byte after its last. */
   readonly bodyFrom: number;
   readonly bodyTo: number;
@@ -51,7 +53,15 @@ const token = alphabetOf(`!#$%&'*+.^_\`|~-0123456789${letters}`);
 for (const letter of ascii(letters)) token[letter - 0x20] = letter;
 
 /** Headers that are read, each at most once. */
-const read = ['host', 'content-length', 'content-type', 'x-forwarded-for', signatureHeader];
+const read = [
+  'host',
+  'content-length',
+  'content-type',
+  'x-forwarded-for',
+  signatureHeader,
+  'traceparent',
+  'tracestate',
+];
 
 /** Headers that change how the message, or what follows it, is read. */
 const notPlain = ['expect', 'proxy-connection', 'transfer-encoding', 'upgrade'];
@@ -85,7 +95,8 @@ export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
     }
     at = valueTo + lineEnd.length;
   }
-  const [host, contentLength = '', contentType, forwardedFor, signature] = values;
+  const [host, contentLength = '', contentType, forwardedFor, signature, ...trace] = values;
+  const [traceparent, tracestate] = trace;
   if (host === undefined || !/^\d{1,9}$/.test(contentLength)) return undefined;
   const bodyFrom = at + lineEnd.length;
   return {
@@ -94,6 +105,8 @@ export function parseRequest(bytes: Buffer): FastPathRequest | undefined {
     contentLength,
     forwardedFor,
     signature,
+    traceparent,
+    tracestate,
     bodyFrom,
     bodyTo: bodyFrom + Number(contentLength),
   };

@@ -23,6 +23,13 @@ const recordOf = (text: string) => {
   };
 };
 
+test('a raw record carries the trace of its webhook', () => {
+  const verified = { body: Buffer.from('{}'), signature: 'ab', secretName: 'main' };
+  const trace = { traceparent: '00-a-b-01', tracestate: 'x=1' };
+  const webhook = { verified, receipt: { ...receipt, trace } };
+  expect(rawRecord(webhook, { encode, readFields }).headers).toMatchObject(trace);
+});
+
 test('a raw record holds the body as sent, the envelope fields and the CloudEvents headers', () => {
   const text = sampleText('publication-succeeded');
   const { record, raw } = recordOf(text);

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { BridgeContext } from '../../../src/bridge/context.ts';
 import { startBridge } from '../../../src/bridge/server.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
+import { Tracing } from '../../../src/observability/tracing.ts';
 import type { Listen } from '../../../src/workers/worker.ts';
 
 const listen: Listen = async (server: Server) => {
@@ -21,6 +22,7 @@ const context = (httpFastPath: 'on' | 'off') =>
     batcher: { drain: async () => {} },
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
+    tracing: new Tracing(),
   }) as unknown as BridgeContext;
 
 test.each(['on', 'off'] as const)(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { PublicationSucceeded } from '../../../src/avro/records.ts';
 import { schemas } from '../../../src/avro/schemas.ts';
-import { enrich, type PersonalField } from '../../../src/enrichment/enrich.ts';
+import { disclosed, enrich, type PersonalField } from '../../../src/enrichment/enrich.ts';
 import type { Publication } from '../../../src/voucherify/publication.ts';
 import { aPublication } from '../../support/builders.ts';
 
@@ -138,6 +138,13 @@ test('e-mail addresses and phone numbers in metadata are masked unless PERSONAL_
     sourceId: 'jack@example.com',
     metadata: { mail: '(masked)', tel: '(masked)', tier: 'gold' },
   });
+  expect(disclosed(enriched(publication), []).customer).toMatchObject({
+    sourceId: null,
+    metadata: {},
+  });
+  const own = disclosed(enriched(publication), ['sourceId', 'metadata']);
+  expect(own).toEqual(enriched(publication));
+  expect(schemas.PublicationSucceeded.type.isValid(disclosed(own, []))).toBe(true);
   expect(enriched(publication, ['email']).customer).toMatchObject({
     metadata: { mail: 'jack@example.com', tel: '(masked)' },
   });

@@ -85,7 +85,7 @@ test("an exploded event is sent once per voucher, with its own ids; another key 
   const routes = compiled(
     'match: first\nroutes: [{name: r, to: a, key: customer, explode: true}]\ndefault: park',
   );
-  const outputs = outputsOf(event, routes);
+  const outputs = outputsOf(event, routes, []);
   expect(outputs.map(({ id, key }) => [id, key])).toEqual([
     ['pub_1.0', 'cust_IdgAFZxYwwHctOk9pPuMu308'],
     ['pub_1.1', 'cust_IdgAFZxYwwHctOk9pPuMu308'],
@@ -94,7 +94,7 @@ test("an exploded event is sent once per voucher, with its own ids; another key 
   expect(outputs.map(({ event: one }) => one.vouchers)).toEqual(
     event.vouchers.map((voucher) => [voucher]),
   );
-  expect(outputsOf(anEvent({ customer: null }), routes)[0]?.key).toBeUndefined();
+  expect(outputsOf(anEvent({ customer: null }), routes, [])[0]?.key).toBeUndefined();
 });
 
 test('of many routes those match that match alone, in their order', () => {

@@ -14,6 +14,7 @@ import { StoreProgress } from '../../../../src/bridge/store-progress.ts';
 import type { StoredWebhook } from '../../../../src/bridge/webhook-store.ts';
 import { createLog } from '../../../../src/observability/log.ts';
 import { createMetrics } from '../../../../src/observability/metrics.ts';
+import { Tracing } from '../../../../src/observability/tracing.ts';
 import { signedHeaders } from '../../../../src/voucherify/signature.ts';
 import { exchange } from '../../../support/raw-http.ts';
 
@@ -63,6 +64,7 @@ async function aServer({ store = storing, responseTimeoutMs = 5_000, maxRequests
     progress: new StoreProgress(createLog('silent', 'test')),
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
+    tracing: new Tracing(),
     isStopping: () => state.isStopping,
   } as unknown as BridgeContext;
   const server = createServer({ allowHalfOpen: true, noDelay: true });

@@ -18,7 +18,7 @@ beforeAll(() => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1'
 afterAll(() => new Promise((resolve) => void server.close(resolve)));
 
 const plain = (lines: string, body = '') => Buffer.from(`${lines}\r\n\r\n${body}`, 'latin1');
-const usual = `POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${signatureHeader}: ab12\r\nX-Forwarded-For: 1.2.3.4\r\nConnection: Keep-Alive\r\nContent-Length: 2`;
+const usual = `POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${signatureHeader}: ab12\r\nX-Forwarded-For: 1.2.3.4\r\nTraceparent: 00-ab\r\nConnection: Keep-Alive\r\nContent-Length: 2`;
 
 test('a usual webhook is parsed', () => {
   const bytes = plain(usual, '{}');
@@ -28,6 +28,8 @@ test('a usual webhook is parsed', () => {
     contentLength: '2',
     forwardedFor: '1.2.3.4',
     signature: 'ab12',
+    traceparent: '00-ab',
+    tracestate: undefined,
     bodyFrom: bytes.length - 2,
     bodyTo: bytes.length,
   });
@@ -64,6 +66,7 @@ test.each([
 
 const names = [
   ...['Host', 'content-length', 'Content-Type', 'X-Forwarded-For', signatureHeader, 'x', 'X-A!'],
+  ...['traceparent', 'TraceState'],
   ...['Transfer-Encoding', 'Connection', 'Expect', 'Upgrade', 'Proxy-Connection', 'TE', 'x y', ''],
 ];
 const values = [
@@ -127,12 +130,16 @@ test("what is plain, Node's server reads in the same way", async () => {
         request.contentLength,
         request.forwardedFor,
         request.signature,
+        request.traceparent,
+        request.tracestate,
       ]).toEqual([
         url,
         headers?.['content-type'],
         headers?.['content-length'],
         headers?.['x-forwarded-for'],
         headers?.[signatureHeader],
+        headers?.['traceparent'],
+        headers?.['tracestate'],
       ]);
     }),
     { numRuns: 3_000 },

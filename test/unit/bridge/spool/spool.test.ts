@@ -121,6 +121,12 @@ test('what Kafka does not take stays, and comes again', async () => {
   await spool.close();
 });
 
+test('the trace of a webhook comes back with it', () => {
+  const { verified, receipt } = aWebhook('{}');
+  const webhook = { verified, receipt: { ...receipt, trace: { traceparent: '00-a-b-01' } } };
+  expect(decodeFrames(encodeFrame(webhook)).webhooks).toEqual([webhook]);
+});
+
 test('a full spool refuses, says by how much, and accepts again when there is room', async () => {
   const spool = await openSpool({ maxBytes: 400 });
   await spool.append([aWebhook('x'.repeat(200))]);
