@@ -13,6 +13,8 @@ COPY package.json package-lock.json ./
 ARG PACKAGES=
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
  && { [ -z "$PACKAGES" ] || npm install --save-prod --omit=dev --ignore-scripts --no-audit --no-fund $PACKAGES; } \
+ # Only for editors and debuggers.
+ && for name in '*.map' '*.d.ts' '*.d.?ts'; do find node_modules -type f -name "$name" -exec rm {} +; done \
  && mkdir -p /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && chown -R 1000:1000 /runtime/var/spool/voucherbus /var/cache/voucherbus \
  && cp "$(command -v node)" /runtime/node
@@ -38,7 +40,15 @@ COPY --from=build /app /app
 USER 1000:1000
 EXPOSE 8080 9464
 # Alive, not ready: an engine that restarts what is unhealthy must not restart a service because Kafka is unreachable.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/usr/local/bin/node", "src/main.ts", "health", "--live"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/usr/local/bin/node", "src/main.ts", "health", "--live"]
 # Node itself is process 1, so that SIGTERM reaches it.
 ENTRYPOINT ["/usr/local/bin/node", "src/main.ts"]
 CMD ["help"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="voucherbus" \
+      org.opencontainers.image.description="Brings Voucherify events onto a Kafka event bus, exactly once" \
+      org.opencontainers.image.licenses="LicenseRef-proprietary" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="gcr.io/distroless/cc-debian12:nonroot"

@@ -5,6 +5,15 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export KEEP MINUTES KAFKA_VERSIONS
 # Version 2 (a plugin of docker) or 1.29 (a program of its own), whichever is installed.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+# Compose profiles beside the default services, separated by commas: observability, tools.
+PROFILES ?=
+export COMPOSE_PROFILES = $(PROFILES)
+comma := ,
+ifneq ($(filter observability,$(subst $(comma), ,$(PROFILES))),)
+export OTEL_EXPORTER_OTLP_ENDPOINT ?= http://jaeger:4318
+endif
+# A label of the image.
+export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 WAIT_READY = node src/main.ts health --wait 120
 
 .PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance sbom fmt docs up down clean
@@ -54,12 +63,12 @@ docs: node_modules ## renews the generated pages in docs/
 	@npm run -s docs
 fmt: node_modules ## formats, and applies the linter's safe fixes
 	@npm run -s fmt
-up: ## the production-like stack of docker-compose.yml, built from this folder
+up: ## the production-like stack of docker-compose.yml, built from this folder (PROFILES=observability,tools)
 	$(COMPOSE) up --build --detach
 	@$(COMPOSE) exec -T bridge $(WAIT_READY)
 	@$(COMPOSE) exec -T processor $(WAIT_READY)
 down: ## stops it and removes its data
-	$(COMPOSE) down --volumes --remove-orphans
+	COMPOSE_PROFILES=observability,tools $(COMPOSE) down --volumes --remove-orphans
 clean: ## removes what was installed and downloaded
 	rm -rf node_modules .cache coverage
 

@@ -104,6 +104,7 @@ test.each(tables)('%s: every variable is a setting, and no secret is a value', a
   for (const manifest of await render(helm, table)) {
     for (const { env } of podOf(manifest)?.containers ?? []) {
       for (const { name } of env) {
+        if (name.startsWith('OTEL_')) continue;
         const setting = name === 'ROUTES_FILE' ? name : name.replace(/_FILE$/, '');
         expect(settings.has(setting), name).toBe(true);
         if (!name.endsWith('_FILE')) expect(settings.get(setting)?.secret, name).toBeUndefined();
@@ -207,6 +208,30 @@ test('the alert rules of the chart are the file that the tests prove', async () 
   expect(rule?.spec).toEqual(parse(stdout));
 });
 
+test('the board of the chart is the file whose queries the tests run', async () => {
+  const manifests = await render(helm, everything);
+  const map = named(manifests, 'ConfigMap', 'r-voucherbus-dashboard') as unknown as {
+    readonly data: Readonly<Record<string, string>>;
+    readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  };
+  const { stdout } = await run('cat', [`${chart}/files/dashboard.json`]);
+  expect(map.data['voucherbus.json']).toBe(stdout);
+  expect(map.metadata.labels['grafana_dashboard']).toBe('1');
+});
+
+test('the variables of OpenTelemetry reach the services, and not setup', async () => {
+  const manifests = await render(helm, everything);
+  const variables = (kind: string, component: string) => {
+    const manifest = named(manifests, kind, `r-voucherbus-${component}`);
+    const env = (manifest && podOf(manifest)?.containers[0]?.env) ?? [];
+    return env.map(({ name }) => name).filter((name) => name.startsWith('OTEL_'));
+  };
+  const both = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG'];
+  expect(variables('StatefulSet', 'bridge')).toEqual(both);
+  expect(variables('Deployment', 'processor')).toEqual(both);
+  expect(variables('Job', 'setup')).toEqual([]);
+});
+
 const required = parse(
   'config: { KAFKA_BROKERS: "k:9092", SCHEMA_REGISTRY_URL: "http://r" }\nsecrets: { WEBHOOK_SECRETS: { name: n, key: k } }',
 ) as { config: object; secrets: object };
@@ -222,6 +247,7 @@ test.each<[string, object, string]>([
   ['an ingress without a host', { bridge: { ingress: { enabled: true } } }, 'host'],
   ['a size that is none', { bridge: { spool: { size: 'large' } } }, 'size'],
   ['a misspelt part', { procesor: {} }, 'procesor'],
+  ['a variable that is not of OpenTelemetry', { openTelemetry: { OTLP: 'x' } }, 'OTLP'],
   ['a tag as a digest', { image: { digest: 'v1' } }, 'digest'],
 ])('%s is refused at helm install', async (_, values, named) => {
   const file = join(directory, 'wrong.yaml');

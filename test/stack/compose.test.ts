@@ -8,6 +8,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { version } from '../../src/app/environment.ts';
+import { until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
 
 const run = promisify(execFile);
@@ -16,7 +18,8 @@ const url = 'http://127.0.0.1:8080/webhooks/voucherify';
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  const [kafka, registry, bridge, admin] = await Promise.all([
+  const [kafka, registry, bridge, admin, prometheus] = await Promise.all([
+    freePort(),
     freePort(),
     freePort(),
     freePort(),
@@ -29,6 +32,7 @@ beforeAll(async () => {
     REGISTRY_PORT: String(registry),
     BRIDGE_PORT: String(bridge),
     ADMIN_PORT: String(admin),
+    PROMETHEUS_PORT: String(prometheus),
   };
 });
 
@@ -100,17 +104,57 @@ describe.each(ways)('with $name', ({ compose }) => {
     }
   });
 
+  test('Prometheus of the observability profile finds every process, and loads the rules', async () => {
+    await stdoutOf(command, ...args, '--profile', 'observability', 'up', '--detach', 'prometheus');
+    const api = `http://127.0.0.1:${env['PROMETHEUS_PORT']}/api/v1`;
+    const jobs = await until(async () => {
+      const response = await fetch(`${api}/targets`).catch(() => undefined);
+      const { data } = ((await response?.json()) ?? {}) as { data?: Targets };
+      const up = (data?.activeTargets ?? []).filter(({ health }) => health === 'up');
+      return up.length === 3 && up.map(({ labels }) => labels.job).sort();
+    }, 'a bridge and two processors are scraped');
+    expect(jobs).toEqual(['bridge', 'processor', 'processor']);
+    const { data } = (await (await fetch(`${api}/rules`)).json()) as { data: Rules };
+    const names = data.groups.flatMap(({ rules }) => rules.map(({ name }) => name));
+    expect(names).toContain('VoucherbusNotReady');
+  });
+
   test('make down leaves nothing', async () => {
     await make('down');
     expect(await leftovers()).toEqual(['', '', '']);
   });
 });
 
+type Targets = {
+  readonly activeTargets: readonly {
+    readonly health: string;
+    readonly labels: { readonly job: string };
+  }[];
+};
+type Rules = {
+  readonly groups: readonly { readonly rules: readonly { readonly name: string }[] }[];
+};
+
 const readFile = (path: string) => `require('fs').readFileSync('${path}', 'utf8')`;
 
 test('the image is at most 250 MB', async () => {
   const bytes = Number(await docker('image', 'inspect', 'voucherbus', '--format', '{{.Size}}'));
   expect(bytes).toBeLessThanOrEqual(250e6);
+});
+
+test('the image tells its version and licence', async () => {
+  const labels = await docker(
+    'image',
+    'inspect',
+    'voucherbus',
+    '--format',
+    '{{json .Config.Labels}}',
+  );
+  expect(JSON.parse(labels)).toMatchObject({
+    'org.opencontainers.image.title': 'voucherbus',
+    'org.opencontainers.image.version': version,
+    'org.opencontainers.image.revision': expect.stringMatching(/^[0-9a-f]{40}$/),
+  });
 });
 
 test('the image holds no devDependencies, no npm and no sources but src and schemas', async () => {

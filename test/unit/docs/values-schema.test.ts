@@ -83,6 +83,11 @@ const schema = {
       allOf: [shared, { required: ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'] }],
     },
     secrets: { allOf: [referenced, { required: ['WEBHOOK_SECRETS'] }] },
+    openTelemetry: {
+      type: 'object',
+      patternProperties: { '^OTEL_[A-Z_]+$': scalar },
+      additionalProperties: false,
+    },
     routes: text,
     serviceAccount: object({ create: on, name: text, annotations: texts }),
     setup: object({
@@ -140,6 +145,7 @@ const schema = {
     monitoring: object({
       podMonitor: object({ enabled: on, labels: texts, interval: text }),
       prometheusRule: object({ enabled: on, labels: texts }),
+      dashboard: object({ enabled: on, labels: texts }),
     }),
   }),
   definitions: { config, reference, secrets },

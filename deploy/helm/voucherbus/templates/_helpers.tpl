@@ -60,6 +60,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- range $name, $_ := $secrets }}
 - { name: {{ $name }}_FILE, value: /run/secrets/voucherbus/{{ $name }} }
 {{- end }}
+{{- if ne .component "setup" }}
+{{- range $name, $value := .root.Values.openTelemetry }}
+- { name: {{ $name }}, value: {{ $value | toString | quote }} }
+{{- end }}
+{{- end }}
 {{- if .root.Values.routes }}
 - { name: ROUTES_FILE, value: /etc/voucherbus/routes.yaml }
 {{- end }}
