@@ -1,8 +1,8 @@
 /**
  * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes
  * them to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge,
- * fast-path, latency, crash, restore, trace, lookups); RUNS, EVENTS and IDS set how often and how
- * many.
+ * fast-path, bridge-tracing, tracing, latency, crash, restore, trace, lookups); RUNS, EVENTS and
+ * IDS set how often and how many.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { type Race, tableOf } from './race.ts';
 import { benchRestore } from './restore.ts';
 import { say } from './setting.ts';
 import { benchTrace } from './trace.ts';
+import { benchTracing } from './tracing.ts';
 
 const { BENCH, RUNS = '3', EVENTS = '1000000', IDS = '1000000' } = process.env;
 const runs = Number(RUNS);
@@ -24,6 +25,8 @@ const benches: Readonly<Record<string, () => Promise<Race>>> = {
   backlog: () => benchBacklog(Number(EVENTS), runs),
   bridge: () => benchBridge(runs, 'Vert.x'),
   'fast-path': () => benchBridge(runs, 'HTTP_FAST_PATH=off'),
+  'bridge-tracing': () => benchBridge(runs, '1 in 10 traced'),
+  tracing: () => benchTracing(Number(EVENTS), runs),
   latency: () => benchLatency(runs),
   crash: () => benchCrash(runs),
   restore: () => benchRestore(Number(IDS), runs),

@@ -1,6 +1,6 @@
 /**
  * Verified webhooks per second with acks=all at 64 connections, in turns: beside a bridge on Vert.x
- * and Kafka's own producer, or beside ours without the fast path.
+ * and Kafka's own producer, or beside ours with other settings.
  */
 
 import type { ChildProcess } from 'node:child_process';
@@ -13,6 +13,7 @@ import { startPeer } from './peers.ts';
 import { cpuOf, memoryOf, startProcess, stopProcess } from './process.ts';
 import { inTurns, type Measure, type Race, type Values } from './race.ts';
 import { prepare, say } from './setting.ts';
+import { startCollector } from './tracing.ts';
 
 const partitions = 6;
 const connections = 64;
@@ -21,7 +22,7 @@ const secret = 's3cr3t';
 const warmUpSeconds = 8;
 const measuredSeconds = 10;
 
-export type Peer = 'Vert.x' | 'HTTP_FAST_PATH=off';
+export type Peer = 'Vert.x' | 'HTTP_FAST_PATH=off' | '1 in 10 traced';
 type Name = 'voucherbus' | Peer;
 const measures = {
   perSecond: {
@@ -60,6 +61,7 @@ export async function benchBridge(runs: number, peer: Peer): Promise<Race> {
   const topics: Topics = {
     voucherbus: catalog.raw,
     'HTTP_FAST_PATH=off': catalog.raw,
+    '1 in 10 traced': catalog.raw,
     'Vert.x': `${catalog.raw}.peer`,
   };
   await admin.create({ topic: topics['Vert.x'], partitions, replicationFactor: 1, config: {} });
@@ -71,8 +73,13 @@ export async function benchBridge(runs: number, peer: Peer): Promise<Race> {
     }
     return records;
   };
+  using collector = await startCollector();
+  const variants: Variants = {
+    'HTTP_FAST_PATH=off': { HTTP_FAST_PATH: 'off' },
+    '1 in 10 traced': collector.env,
+  };
   const results = await inTurns(contestants, runs, async (name, run) => {
-    const result = await measure(name, { env: setting.env, topics, recordsOn });
+    const result = await measure(name, { env: setting.env, topics, variants, recordsOn });
     say(
       `run ${run}, ${name}: ${Math.round(result.perSecond)}/s, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuMicros.toFixed(1)} µs CPU a request`,
     );
@@ -89,9 +96,12 @@ export async function benchBridge(runs: number, peer: Peer): Promise<Race> {
 }
 
 type Topics = Readonly<Record<Name, string>>;
+/** Settings of ours, by contestant. */
+type Variants = Readonly<Partial<Record<Name, NodeJS.ProcessEnv>>>;
 type Track = {
   readonly env: NodeJS.ProcessEnv;
   readonly topics: Topics;
+  readonly variants: Variants;
   readonly recordsOn: (topic: string) => Promise<number>;
 };
 
@@ -119,14 +129,14 @@ async function measure(name: Name, track: Track): Promise<Run> {
   }
 }
 
-function startOurs(name: Name, port: number, { env }: Track): ChildProcess {
+function startOurs(name: Name, port: number, { env, variants }: Track): ChildProcess {
   return startProcess(process.execPath, [file('../src/main.ts'), 'bridge'], {
     ...env,
     WEBHOOK_SECRETS: `bench:${secret}`,
     BRIDGE_HOST: '127.0.0.1',
     BRIDGE_PORT: String(port),
     ADMIN_PORT: '0',
-    HTTP_FAST_PATH: name === 'voucherbus' ? 'on' : 'off',
+    ...variants[name],
   });
 }
 

@@ -9,6 +9,7 @@ import { schemas } from '../src/avro/schemas.ts';
 import { fieldReader } from '../src/bridge/fast-path/fast-path.ts';
 import { rawRecord } from '../src/bridge/raw-record.ts';
 import { Writer } from '../src/kafka/writer.ts';
+import type { TraceHeaders } from '../src/observability/tracing.ts';
 import { sampleWebhook } from '../src/voucherify/sample.ts';
 import { type Setting, say } from './setting.ts';
 
@@ -25,10 +26,11 @@ export function distinctIn(count: number): number {
 }
 
 /** The raw record of a webhook that arrives now. */
-export function rawOf(webhook: object, encode: Encoder<RawWebhook>) {
+export function rawOf(webhook: object, encode: Encoder<RawWebhook>, trace?: TraceHeaders) {
   const body = Buffer.from(JSON.stringify(webhook));
   const verified = { body, signature: '0'.repeat(64), secretName: 'bench' };
-  const receipt = { source: 'bench', contentType: 'application/json', receivedAtMs: Date.now() };
+  const contentType = 'application/json';
+  const receipt = { source: 'bench', contentType, receivedAtMs: Date.now(), trace };
   return rawRecord({ verified, receipt }, { encode, readFields });
 }
 
@@ -37,15 +39,17 @@ export async function fill(
   { client, catalog, schemaId }: Setting,
   count: number,
   start = 0,
+  traceOf: (record: number) => TraceHeaders | undefined = () => undefined,
 ): Promise<void> {
   const writer = await Writer.open(client, catalog.raw);
   const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId(catalog.raw));
   for (let from = 0; from < count; from += chunk) {
     const records = Array.from({ length: Math.min(chunk, count - from) }, (_, k) => {
-      const n = idOf(start + from + k);
+      const record = start + from + k;
+      const n = idOf(record);
       const publicationId = `pub_${n.toString(36).padStart(32, '0')}`;
       const campaignType = types[n % 4] as string;
-      return rawOf(sampleWebhook({ publicationId, campaignType }), encode);
+      return rawOf(sampleWebhook({ publicationId, campaignType }), encode, traceOf(record));
     });
     await writer.write(records, 30_000);
     if ((from + chunk) % 50_000 === 0) say(`filled ${from + chunk} of ${count}`);

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 type Query = readonly [expression: string, legend: string];
 type Panel = {
   readonly title: string;
-  /** What a reader does with it. */
+  /** How a reader uses it. */
   readonly description: string;
   readonly kind?: 'stat' | 'timeseries';
   readonly unit?: 'short' | 's' | 'bytes' | 'percentunit' | 'reqps' | 'd';

@@ -9,6 +9,8 @@ const resultOf = <T>(name: string): T =>
 
 const sections: readonly (readonly [name: string, heading: string, command: string])[] = [
   ['backlog', 'Throughput over a backlog', 'BENCH=backlog make bench'],
+  ['tracing', 'Traces, in the processor', 'EVENTS=300000 BENCH=tracing make bench'],
+  ['bridge-tracing', 'Traces, in the bridge', 'BENCH=bridge-tracing make bench'],
   ['latency', 'Delay', 'BENCH=latency make bench'],
   ['crash', 'Silence after a crash', 'BENCH=crash make bench'],
   ['bridge', 'The bridge', 'BENCH=bridge RUNS=5 make bench'],
