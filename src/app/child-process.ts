@@ -29,8 +29,9 @@ export type Child = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export function startChild(args: readonly string[], env: Environment): Child {
-  const child = spawn(process.execPath, [main, ...args], {
+/** @param program by default this version's main.ts */
+export function startChild(args: readonly string[], env: Environment, program = main): Child {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -73,8 +73,8 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     }));
   };
 
-  const launch = (name: 'bridge' | 'processor', extra: Environment = {}): Child => {
-    const child = startChild([name], { ...env, ...extra });
+  const launch = (name: 'bridge' | 'processor', extra?: Environment, program?: string): Child => {
+    const child = startChild([name], { ...env, ...extra }, program);
     children.push(child);
     return child;
   };
@@ -105,9 +105,12 @@ export async function aDeployment(partitions = 3, settings: Environment = {}) {
     },
     /** Starts a service and does not wait. */
     launch,
-    /** Starts a service and waits until its log says that it runs. */
-    start: async (name: 'bridge' | 'processor', extra: Environment = {}) => {
-      const child = launch(name, extra);
+    /**
+     * Starts a service and waits until its log says that it runs.
+     * @param program of another version
+     */
+    start: async (name: 'bridge' | 'processor', extra?: Environment, program?: string) => {
+      const child = launch(name, extra, program);
       const line = await child.said(
         name === 'bridge' ? 'the bridge is ready' : 'the processor is running',
       );
