@@ -292,8 +292,14 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  for (const dispose of disposals) await dispose();
-  await prometheus?.[Symbol.asyncDispose]();
+  // Each, whatever becomes of the others: processes that stay would keep CI waiting.
+  const failures: unknown[] = [];
+  for (const dispose of [...disposals, () => prometheus?.[Symbol.asyncDispose]()]) {
+    await Promise.resolve()
+      .then(dispose)
+      .catch((error: unknown) => failures.push(error));
+  }
+  expect(failures).toEqual([]);
 });
 
 const targetsNow = (): Targets =>

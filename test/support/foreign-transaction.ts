@@ -2,8 +2,11 @@
 
 import type { Client } from '../../src/kafka/client.ts';
 
+/** Longer than any test: the broker aborts a transaction that is open for longer. */
+const transactionTimeout = 15 * 60_000;
+
 export async function connectTransaction(client: Client, transactionalId: string) {
-  const producer = client.producer({ transactionalId, maxInFlightRequests: 1 });
+  const producer = client.producer({ transactionalId, maxInFlightRequests: 1, transactionTimeout });
   await producer.connect();
   let transaction = await producer.transaction();
   return {
