@@ -14,7 +14,7 @@ export OTEL_EXPORTER_OTLP_ENDPOINT ?= http://jaeger:4318
 endif
 # A label of the image.
 export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
-WAIT_READY = node src/main.ts health --wait 120
+WAIT_READY = node src/main.ts health --wait 300
 
 .PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance sbom fmt docs up down clean
 

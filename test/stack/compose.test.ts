@@ -109,7 +109,9 @@ describe.each(ways)('with $name', ({ compose }) => {
     const api = `http://127.0.0.1:${env['PROMETHEUS_PORT']}/api/v1`;
     const jobs = await until(async () => {
       const response = await fetch(`${api}/targets`).catch(() => undefined);
-      const { data } = ((await response?.json()) ?? {}) as { data?: Targets };
+      // It responds 503 while it starts.
+      if (!response?.ok) return false;
+      const { data } = (await response.json()) as { data?: Targets };
       const up = (data?.activeTargets ?? []).filter(({ health }) => health === 'up');
       return up.length === 3 && up.map(({ labels }) => labels.job).sort();
     }, 'a bridge and two processors are scraped');
