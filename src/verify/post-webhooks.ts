@@ -73,7 +73,8 @@ export function postAtRate(options: RateOptions): Posting {
       const dueAt = perSecond === undefined ? 0 : startedAt + (begun * 1_000) / perSecond;
       const index = begun;
       begun += 1;
-      if (dueAt > performance.now()) await sleep(dueAt - performance.now());
+      const waitMs = dueAt - performance.now();
+      if (waitMs > 0) await sleep(waitMs);
       if (inFlight.size >= concurrency) await Promise.race(inFlight);
       const one: Promise<void> = post(index).finally(() => inFlight.delete(one));
       inFlight.add(one);

@@ -40,7 +40,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       description: 'Retention deleted them before they were processed. Runbook: raw-records-lost.',
       kind: 'stat',
       badFrom: 1,
-      queries: [[`sum(increase(${of('raw_records_lost_total')}[24h]))`, 'lost']],
+      queries: [[`round(sum(increase(${of('raw_records_lost_total')}[24h])))`, 'lost']],
     },
     {
       title: 'Dead letters, 24 h',
@@ -48,7 +48,10 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       kind: 'stat',
       badFrom: 1,
       queries: [
-        [`sum(increase(${of('events_total', 'outcome="dead-letter"')}[24h]))`, 'dead letters'],
+        [
+          `round(sum(increase(${of('events_total', 'outcome="dead-letter"')}[24h])))`,
+          'dead letters',
+        ],
       ],
     },
     {
@@ -137,7 +140,12 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
     {
       title: 'Partitions by processor',
       description: 'An even share is usual.',
-      queries: [[of('assigned_partitions'), '{{instance}}']],
+      queries: [
+        [
+          `${of('assigned_partitions')} and on (instance) ${of('ready', 'service="processor"')}`,
+          '{{instance}}',
+        ],
+      ],
     },
     {
       title: 'Remembered ids by partition',
@@ -233,7 +241,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       description:
         '1 while a changed file cannot be used; writes that Kafka refused by their time.',
       queries: [
-        [`max by (file) (${of('reload_failing')}) or vector(0)`, 'reload {{file}}'],
+        [`max(${of('reload_failing')}) or vector(0)`, 'reload failing'],
         [`sum(increase(${of('clock_refusals_total')}[5m]))`, 'clock'],
       ],
     },
