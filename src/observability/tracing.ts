@@ -172,10 +172,11 @@ const reportEveryMs = 60_000;
 /** Sends the SDK's own complaints to the log. Spans that cannot be exported are dropped. */
 function reportTo(log: Log): void {
   const throttle = new Throttle(reportEveryMs);
-  const complain = (message: string) => {
-    if (throttle.isDue()) log.warn({ openTelemetry: message }, 'traces are incomplete');
+  const error = (openTelemetry: string) => {
+    if (throttle.isDue()) log.warn({ openTelemetry }, 'traces are incomplete');
   };
+  const warn = (openTelemetry: string) => log.info({ openTelemetry }, 'OpenTelemetry warns');
   const ignore = () => {};
-  const logger = { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore };
+  const logger = { error, warn, info: ignore, debug: ignore, verbose: ignore };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
