@@ -11,7 +11,7 @@ import type { BridgeConfig, Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import { startTracing } from '../observability/tracing.ts';
+import { spansLimitMs, startTracing } from '../observability/tracing.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { refreshEverySecond } from './bridge-status.ts';
 import { version } from './environment.ts';
@@ -87,7 +87,7 @@ export async function runBridgeApp(
       ['webhooks answered', bridge.close, responsesLimitMs + config.bridge.shutdownDelayMs],
       ['spool closed', store.close],
       ['producer closed', () => raw.close()],
-      ['spans exported', () => tracing.stop()],
+      ['spans exported', () => tracing.stop(), spansLimitMs],
       ['admin closed', shown.close],
     ],
     () => worker.announce(log, { port: bridge.port, path: paths[0], paths }),

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import { startTracing } from '../observability/tracing.ts';
+import { spansLimitMs, startTracing } from '../observability/tracing.ts';
 import { LogWatch } from '../processor/log-watch.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { version } from './environment.ts';
@@ -51,7 +51,7 @@ export async function runProcessorApp(
       ['leases released', () => processor.close()],
       ['reference data stopped', async () => reference?.stop()],
       ['connections closed', () => Promise.all([reader.close(), admin.close()])],
-      ['spans exported', () => tracing.stop()],
+      ['spans exported', () => tracing.stop(), spansLimitMs],
       ['admin closed', shown.close],
     ],
     () => worker.announce(log, { group }),

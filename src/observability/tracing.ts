@@ -68,6 +68,9 @@ export class Tracing {
   }
 }
 
+/** While the collector is unreachable, the service must still stop. Spans are dropped then. */
+export const spansLimitMs = 3_000;
+
 /** Ends a span that has failed. */
 export function fail(span: Span, message: string): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message }).end();
