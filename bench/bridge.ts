@@ -136,6 +136,7 @@ function startOurs(name: Name, port: number, { env, variants }: Track): ChildPro
     BRIDGE_HOST: '127.0.0.1',
     BRIDGE_PORT: String(port),
     ADMIN_PORT: '0',
+    HTTP_FAST_PATH: 'on',
     ...variants[name],
   });
 }

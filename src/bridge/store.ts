@@ -1,7 +1,13 @@
 /** Stores a verified webhook within its deadline. */
 
 import { AppError } from '../errors.ts';
-import { fail, headersOf, readTraceHeaders, type Span } from '../observability/tracing.ts';
+import {
+  fail,
+  headersOf,
+  type ReadHeader,
+  readTraceHeaders,
+  type Span,
+} from '../observability/tracing.ts';
 import type { Verified } from '../voucherify/signature.ts';
 import type { BridgeContext } from './context.ts';
 import type { Permit } from './in-flight.ts';
@@ -14,7 +20,7 @@ export type Arrival = {
   readonly verified: Verified;
   readonly source: string;
   readonly contentType: string | undefined;
-  readonly header: Parameters<typeof readTraceHeaders>[0];
+  readonly header: ReadHeader;
 };
 
 /**
@@ -29,16 +35,11 @@ export function store(
   settle: (outcome: Outcome) => void,
 ): void {
   const given = readTraceHeaders(header);
-  const span = tracing.begin(`send ${rawTopic}`, {
-    kind: 'producer',
+  const span = tracing.begin({
+    operation: 'send',
+    topic: rawTopic,
     parent: given,
-    attributes: {
-      'messaging.system': 'kafka',
-      'messaging.operation.name': 'send',
-      'messaging.operation.type': 'send',
-      'messaging.destination.name': rawTopic,
-      'voucherbus.source': source,
-    },
+    attributes: { 'voucherbus.source': source },
   });
   const trace = span ? headersOf(span) : given;
   const receipt = { source, contentType, receivedAtMs: Date.now(), trace };

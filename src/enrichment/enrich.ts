@@ -166,11 +166,14 @@ function customerRecord(customer: Customer, fields: readonly PersonalField[], cl
 }
 
 function personalOf(customer: Customer, fields: readonly PersonalField[]): PersonalData | null {
-  const asked = Object.keys(noPersonalData).filter((field) => fields.includes(field as never));
+  const asked = fields.filter(isPersonal);
   if (asked.length === 0) return null;
   const all = customer.personal();
-  const pairs = asked.map((field) => [field, all[field as keyof PersonalData]]);
-  return { ...noPersonalData, ...Object.fromEntries(pairs) };
+  return { ...noPersonalData, ...Object.fromEntries(asked.map((field) => [field, all[field]])) };
+}
+
+function isPersonal(field: PersonalField): field is keyof PersonalData {
+  return field in noPersonalData;
 }
 
 /**

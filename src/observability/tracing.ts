@@ -21,7 +21,7 @@ import { Throttle } from '../concurrency/throttle.ts';
 import { AppError, messageOf } from '../errors.ts';
 import type { Log } from './log.ts';
 
-export type { Attributes, Span };
+export type { Span };
 
 /** The headers of W3C Trace Context. */
 export type TraceHeaders = {
@@ -29,12 +29,18 @@ export type TraceHeaders = {
   readonly tracestate?: string;
 };
 
+/** Returns the value of a header by its name. */
+export type ReadHeader = (name: 'traceparent' | 'tracestate') => string | undefined;
+
 export type SpanStart = {
-  readonly kind: 'producer' | 'consumer';
+  /** On a topic; `transaction` is our name for the processing of a batch. */
+  readonly operation: 'send' | 'process' | 'transaction';
+  readonly topic: string;
   /** Undefined: the span begins a trace. */
   readonly parent?: TraceHeaders | undefined;
   /** A span of another trace that this one belongs to. */
   readonly link?: Span | undefined;
+  /** Beside those that OpenTelemetry's conventions demand of each operation on a topic. */
   readonly attributes: Attributes;
 };
 
@@ -49,17 +55,25 @@ export class Tracing {
   }
 
   /** Returns undefined if nothing is recorded by this process. */
-  begin(name: string, { kind, parent, link, attributes }: SpanStart): Span | undefined {
+  begin({ operation, topic, parent, link, attributes }: SpanStart): Span | undefined {
+    if (!this.#tracer) return undefined;
     const parentContext = parent && spanContextOf(parent);
+    const isSend = operation === 'send';
     const options = {
-      kind: kind === 'producer' ? SpanKind.PRODUCER : SpanKind.CONSUMER,
-      attributes,
+      kind: isSend ? SpanKind.PRODUCER : SpanKind.CONSUMER,
+      attributes: {
+        'messaging.system': 'kafka',
+        'messaging.operation.name': operation,
+        'messaging.operation.type': isSend ? 'send' : 'process',
+        'messaging.destination.name': topic,
+        ...attributes,
+      },
       ...(link ? { links: [{ context: link.spanContext() }] } : {}),
     };
     const context = parentContext
       ? trace.setSpanContext(ROOT_CONTEXT, parentContext)
       : ROOT_CONTEXT;
-    return this.#tracer?.startSpan(name, options, context);
+    return this.#tracer.startSpan(`${operation} ${topic}`, options, context);
   }
 
   /** Exports what was recorded. */
@@ -94,9 +108,7 @@ export function headersOf(span: Span): TraceHeaders {
 const longestState = 512;
 
 /** Reads the headers; undefined if they hold no valid context, which W3C tells to ignore. */
-export function readTraceHeaders(
-  header: (name: 'traceparent' | 'tracestate') => string | undefined,
-): TraceHeaders | undefined {
+export function readTraceHeaders(header: ReadHeader): TraceHeaders | undefined {
   const traceparent = header('traceparent');
   if (traceparent === undefined || spanContextOf({ traceparent }) === undefined) return undefined;
   const tracestate = header('tracestate');

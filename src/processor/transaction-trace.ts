@@ -6,7 +6,6 @@
 
 import type { InputRecord } from '../kafka/group.ts';
 import {
-  type Attributes,
   addLink,
   fail,
   headersOf,
@@ -55,30 +54,19 @@ export class TransactionTrace {
   }
 
   #begin(offset: string, parent: TraceHeaders): Span | undefined {
-    const { raw } = this.#origin;
-    const attributes = this.#attributes('process');
-    this.#transaction ??= this.#tracing.begin(`transaction ${raw}`, {
-      kind: 'consumer',
-      attributes: this.#attributes('transaction'),
-    });
+    const { raw: topic, partition, group } = this.#origin;
+    const attributes = {
+      'messaging.destination.partition.id': String(partition),
+      'messaging.consumer.group.name': group,
+    };
+    this.#transaction ??= this.#tracing.begin({ operation: 'transaction', topic, attributes });
     if (this.#transaction && this.#records.size < maxLinks) addLink(this.#transaction, parent);
-    return this.#tracing.begin(`process ${raw}`, {
-      kind: 'consumer',
+    return this.#tracing.begin({
+      operation: 'process',
+      topic,
       parent,
       link: this.#transaction,
       attributes: { ...attributes, 'messaging.kafka.offset': Number(offset) },
     });
-  }
-
-  #attributes(operation: string): Attributes {
-    const { raw, partition, group } = this.#origin;
-    return {
-      'messaging.system': 'kafka',
-      'messaging.operation.name': operation,
-      'messaging.operation.type': 'process',
-      'messaging.destination.name': raw,
-      'messaging.destination.partition.id': String(partition),
-      'messaging.consumer.group.name': group,
-    };
   }
 }

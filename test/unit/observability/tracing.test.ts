@@ -54,5 +54,5 @@ test.each([
 });
 
 test('without the SDK nothing is recorded', () => {
-  expect(new Tracing().begin('x', { kind: 'producer', attributes: {} })).toBeUndefined();
+  expect(new Tracing().begin({ operation: 'send', topic: 'x', attributes: {} })).toBeUndefined();
 });
