@@ -40,7 +40,7 @@ const publicationTopics = [
   'other',
 ] as const;
 
-/** Returns Kafka's retention.ms. */
+/** Kafka's retention.ms without a limit. */
 const forEver = -1;
 
 export type PublicationTopic = (typeof publicationTopics)[number];
@@ -79,7 +79,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
     config: {
       'cleanup.policy': 'delete',
       'retention.ms': String(retentionMs),
-      'segment.ms': String(segmentMsOf(retentionMs)),
+      ...(retentionMs === forEver ? {} : { 'segment.ms': segmentMsOf(retentionMs) }),
       'message.timestamp.type': 'CreateTime',
       'max.message.bytes': maxMessageBytes,
       ...extra,
@@ -115,8 +115,8 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
  * Retention deletes whole segments, when their last record is old enough. So a record is kept for a
  * fourteenth longer than its retention: a day, with the defaults. Kafka's own default is 7 days.
  */
-function segmentMsOf(retentionMs: number): number {
-  return Math.min(604_800_000, Math.max(60_000, Math.ceil(retentionMs / 14)));
+function segmentMsOf(retentionMs: number): string {
+  return String(Math.min(604_800_000, Math.max(60_000, Math.ceil(retentionMs / 14))));
 }
 
 /** Returns every topic that may receive events. */

@@ -10,7 +10,7 @@ import {
 } from '../../../src/topics/start-checks.ts';
 
 const day = 86_400_000;
-const catalog = createCatalog({
+const topics = {
   prefix: 'v',
   partitions: 12,
   replicationFactor: undefined,
@@ -20,7 +20,8 @@ const catalog = createCatalog({
   rawRetentionMs: 14 * day,
   outputRetentionMs: 14 * day,
   deadLetterRetentionMs: 30 * day,
-});
+};
+const catalog = createCatalog(topics);
 const threeBrokers = { brokerCount: 3, replicationFactor: undefined };
 
 /** The cluster after a plan was carried out. */
@@ -197,4 +198,16 @@ test('a journal kept forever is no problem', () => {
   expect(
     topicProblems(catalog, config('v.publications.journal', { 'retention.ms': '-1' })),
   ).toEqual([]);
+});
+
+test('a record is kept for at most a fourteenth longer; reference data is kept as Kafka does', () => {
+  const { topics: all } = createCatalog({ ...topics, hasReference: true });
+  const segments = Object.fromEntries(all.map(({ role, config }) => [role, config['segment.ms']]));
+  expect(segments).toEqual({
+    raw: String(day),
+    publications: String(day),
+    'dead-letters': String(Math.ceil((30 * day) / 14)),
+    journal: String(Math.ceil((30 * day) / 14)),
+    reference: undefined,
+  });
 });
