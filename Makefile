@@ -21,7 +21,7 @@ WAIT_READY = node src/main.ts health --wait 300
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: node_modules ## format, lint, types, dead code, prose, unit tests: about twenty seconds
+check: node_modules ## format, lint, types, dead code, prose, unit tests: under twenty seconds
 	@npm run -s check
 test: node_modules ## every test, on a real Kafka and registry: containers where there is Docker, else jars
 	@npm run -s test

@@ -1,6 +1,7 @@
 /**
- * Five suites: unit (no network, parallel), integration (one real cluster), failure (processes
- * killed; every event arrives once), deploy (the chart, the alerts), stack (the image, in compose).
+ * Five suites: unit (no network, parallel; two projects), integration (one real cluster), failure
+ * (processes killed; every event arrives once), deploy (the chart, the alerts), stack (the image,
+ * in compose).
  */
 
 import { defineConfig } from 'vitest/config';
@@ -12,18 +13,27 @@ const onCluster = {
   hookTimeout: 180_000,
 };
 
+const unit = {
+  include: ['test/unit/**/*.test.ts'],
+  // Many of these tests wait for timers and sockets: more workers than cores are faster.
+  maxWorkers: 4,
+  testTimeout: 120_000,
+};
+
+/** Unit tests that change what a process shares: timers, the modules of KafkaJS, node:cluster. */
+const isolated = [
+  'test/unit/kafka/**/*.test.ts',
+  'test/unit/workers/**/*.test.ts',
+  'test/unit/bridge/fast-path/connection.test.ts',
+  'test/unit/inspect/redrive.test.ts',
+  'test/unit/docs/kafkajs-patches.test.ts',
+];
+
 export default defineConfig({
   test: {
     projects: [
-      {
-        test: {
-          name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
-          // Many of these tests wait for timers and sockets: more workers than cores are faster.
-          maxWorkers: 4,
-          testTimeout: 120_000,
-        },
-      },
+      { test: { name: 'unit', ...unit, exclude: [...isolated], isolate: false } },
+      { test: { name: 'unit-isolated', ...unit, include: [...isolated] } },
       {
         test: {
           name: 'integration',

@@ -29,7 +29,7 @@ export function plant(text: string, { name, file, edits }: Mutant): string {
   }, text);
 }
 
-const unit = (file: string) => ['--project', 'unit', `test/unit/${file}.test.ts`];
+const unit = (file: string) => ['--project', 'unit*', `test/unit/${file}.test.ts`];
 const integration = (file: string) => [
   '--project',
   'integration',

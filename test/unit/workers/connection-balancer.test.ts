@@ -107,9 +107,11 @@ test.concurrent('a hanging worker gets no more connections; those on their way t
   const early = Array.from({ length: 10 }, () => connections(1));
   let answered = 0;
   for (const one of early) void one.then(() => (answered += 1));
-  await vi.waitFor(() => context.expect(answered).toBe(5), { timeout: 20_000 });
+  // Half of them, and on a slow machine those that came when it was known to hang.
+  await vi.waitFor(() => context.expect(answered).toBeGreaterThanOrEqual(5), { timeout: 20_000 });
   await sleep(500);
   context.expect(shares(await connections(4), [hung, other])).toEqual([0, 4]);
+  context.expect(answered).toBeLessThan(10);
   hung.process.kill('SIGKILL');
   context.expect(shares((await Promise.all(early)).flat(), [hung, other])).toEqual([0, 10]);
 });
