@@ -13,10 +13,25 @@ export function operatorName(): string {
   }
 }
 
+type Facts = Readonly<Record<string, unknown>> & { readonly by: string };
+
 /** Writes one line to standard error: standard output is the command's result. */
-export function auditOperator(
-  action: AuditedAction,
-  facts: Readonly<Record<string, unknown>> & { readonly by: string },
-): void {
+export function auditOperator(action: AuditedAction, facts: Facts): void {
   audit(createLog('info', 'cli', process.stderr), action, facts);
+}
+
+/** Runs what an operator asked for, and writes one line about it, also if it fails half-way. */
+export async function audited<T>(
+  action: AuditedAction,
+  facts: () => Facts,
+  run: () => Promise<T>,
+): Promise<T> {
+  let outcome = 'failed';
+  try {
+    const result = await run();
+    outcome = 'done';
+    return result;
+  } finally {
+    auditOperator(action, { ...facts(), outcome });
+  }
 }

@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
-import { auditOperator, operatorName } from '../app/operator.ts';
+import { audited, operatorName } from '../app/operator.ts';
 import { AppError } from '../errors.ts';
 import { adopt, deploymentNow, type PartitionPlan, planAdoption } from '../inspect/adopt.ts';
 import type { Deployment } from '../topics/deployment.ts';
@@ -49,10 +49,17 @@ export const command: Command = {
     for (const group of new Set([deployment.group, ...plans.flatMap((plan) => plan.group ?? [])])) {
       await expectNoMembers(deployment, group);
     }
-    // All partitions: one without a journal records its deployment from now on, too.
-    for (const { partition } of plans) show(await adopt(deployment, partition, now), io);
     const reasons = [...new Set(different.flatMap((plan) => plan.reasons))];
-    auditOperator('journal.adopt', { by: operatorName(), group: deployment.group, reasons });
+    const { group } = deployment;
+    let adopted = 0;
+    const facts = () => ({ by: operatorName(), group, partitions: plans.length, adopted, reasons });
+    await audited('journal.adopt', facts, async () => {
+      // All partitions: one without a journal records its deployment from now on, too.
+      for (const { partition } of plans) {
+        show(await adopt(deployment, partition, now), io);
+        adopted += 1;
+      }
+    });
     io.out('done: start the processors');
     return 0;
   },

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
-import { auditOperator, operatorName } from '../app/operator.ts';
+import { audited, auditOperator, operatorName } from '../app/operator.ts';
 import { Decoder } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
@@ -249,23 +249,22 @@ async function redriveLetters(
     io.out('\nnothing was sent: this was a dry run, --execute sends them');
     return 0;
   }
-  const { raw } = deployment.catalog;
+  const { raw, deadLetters: from } = deployment.catalog;
+  const { by, isStaleAllowed: allowStale } = rules;
+  const stale = letters.filter(({ reason }) => reason === 'older-than-window').length;
+  let sent = 0;
+  const facts = () => ({ by, selected: letters.length, sent, stale, allowStale, from });
   const writer = await Writer.open(deployment.client, raw);
   try {
-    await redrive(letters, writer, rules, (sent) => progress(`${sent} of ${letters.length} sent`));
+    await audited('dead-letters.redrive', facts, () =>
+      redrive(letters, writer, rules, (count) => {
+        sent = count;
+        progress(`${sent} of ${letters.length} sent`);
+      }),
+    );
   } finally {
     await writer.close();
   }
-  const { by, isStaleAllowed: allowStale } = rules;
-  const stale = letters.filter(({ reason }) => reason === 'older-than-window').length;
-  const facts = {
-    by,
-    sent: letters.length,
-    stale,
-    allowStale,
-    from: deployment.catalog.deadLetters,
-  };
-  auditOperator('dead-letters.redrive', facts);
   io.out(`\nsent ${letters.length} to ${raw}; each passes once, however often it is sent`);
   return 0;
 }

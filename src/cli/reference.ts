@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
-import { auditOperator, operatorName } from '../app/operator.ts';
+import { audited, operatorName } from '../app/operator.ts';
 import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { CampaignReference } from '../avro/records.ts';
@@ -44,22 +44,22 @@ export const command: Command = {
         return 0;
       case 'put': {
         const changed = parsed.rows.filter((row) => isChanged(row, references));
-        await put(deployment, topic, changed, parsed.by);
         const campaigns = changed.map(({ campaignId }) => campaignId);
-        auditOperator('reference-data.put', { by: parsed.by, topic, campaigns });
+        const facts = () => ({ by: parsed.by, topic, campaigns });
+        await audited('reference-data.put', facts, () =>
+          put(deployment, topic, changed, parsed.by),
+        );
         io.out(`${changed.length} written, ${parsed.rows.length - changed.length} unchanged`);
         return 0;
       }
-      case 'remove':
+      case 'remove': {
         // Compaction removes the key of a record without a value.
-        await write(
-          deployment,
-          topic,
-          parsed.ids.map((key) => ({ key, value: null })),
-        );
-        auditOperator('reference-data.remove', { by: parsed.by, topic, campaigns: parsed.ids });
+        const removed = parsed.ids.map((key) => ({ key, value: null }));
+        const facts = () => ({ by: parsed.by, topic, campaigns: parsed.ids });
+        await audited('reference-data.remove', facts, () => write(deployment, topic, removed));
         io.out(`${parsed.ids.length} removed`);
         return 0;
+      }
     }
   },
 };

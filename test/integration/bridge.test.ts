@@ -283,6 +283,7 @@ test('secrets are reloaded from their file, both are valid meanwhile, and a brok
   await writeFile(file, 'old:one,new:two');
   await until(async () => (await statusWith('two')) === 202, 'the new secret is valid');
   expect(await statusWith('one')).toBe(202);
+  expect(child.output()).toMatch(/"action":"webhook-secrets\.change".+"names":\[.*old.*new.*\]/);
   await writeFile(file, 'a:b,a:c');
   await child.said(
     'WEBHOOK_SECRETS_FILE has changed and cannot be used: the last secrets stay in force',

@@ -64,6 +64,7 @@ async function adopt({ env }: Deployment, extra: Environment = {}) {
   expect(plan.code).toBe(1);
   const done = await run(['adopt', '--execute'], { ...env, ...extra });
   expect(done.output).toContain('done: start the processors');
+  expect(done.output).toMatch(/"action":"journal\.adopt","by":".+"reasons":\[".+"outcome":"done"/);
   expect((await run(['adopt'], { ...env, ...extra })).messages).toContain('nothing to adopt');
   return plan.messages;
 }

@@ -221,6 +221,13 @@ test('a letter older than the window is redriven only with --allow-stale, and th
     '1 older than DEDUP_WINDOW: skipped, --allow-stale sends them',
   );
   expect(withoutStale.messages).toContain('sent 0 to');
+  await own.admin.setConfig(own.catalog.raw, { 'max.message.bytes': '100' });
+  const refused = await ours('--execute', '--allow-stale', '--by', 'ann');
+  expect(refused.code).not.toBe(0);
+  expect(refused.output).toMatch(
+    /"dead-letters\.redrive","by":"ann","selected":1,"sent":0,"stale":1,"allowStale":true,.+"outcome":"failed"/,
+  );
+  await own.admin.setConfig(own.catalog.raw, { 'max.message.bytes': '2097152' });
   expect((await ours('--execute', '--allow-stale', '--by', 'ann')).messages).toContain('sent 1 to');
   const published = async () =>
     (await own.outputs()).filter(({ key }) => String(key) === 'pub_old');

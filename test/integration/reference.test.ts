@@ -38,8 +38,9 @@ const reference = (...args: string[]) => run(['reference', ...args], deployment.
 async function put(csv: string): Promise<string> {
   const file = join(directory, 'reference.csv');
   await writeFile(file, csv);
-  const { code, messages } = await reference('put', file, '--by', 'ann');
+  const { code, messages, output } = await reference('put', file, '--by', 'ann');
   expect(code).toBe(0);
+  expect(output).toMatch(/"action":"reference-data\.put","by":"ann",.+"outcome":"done"/);
   return messages;
 }
 
@@ -78,7 +79,9 @@ test('an event carries the reference data with its version; a change and a remov
     { campaignId: campaign, version: known.event.reference.version, updatedBy: 'ann' },
     { campaignId: 'camp_other' },
   ]);
-  await reference('remove', campaign);
+  const { output } = await reference('remove', campaign);
+  expect(output).toMatch(/"action":"reference-data\.remove".+"outcome":"done"/);
+  expect(output).toContain(`"campaigns":["${campaign}"]`);
   await until(
     async () => (await eventNow(`pub_gone_${n++}`)).event.reference === null,
     'it is gone',

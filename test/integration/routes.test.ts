@@ -160,6 +160,8 @@ test('routes change repeatedly under load: nothing is lost or repeated, each eve
     expect.arrayContaining([['red'], ['blue']]),
   );
   expect(versions.size).toBe(2);
+  const audited = processors[0]?.child.output().match(/"action":"routes\.change","from":"\w+"/g);
+  expect(audited).toHaveLength(3);
   const journal = await deployment.journal();
   expect(new Set(journal.map(({ event }) => event.routesVersion))).toEqual(
     new Set(versions.keys()),
