@@ -13,7 +13,12 @@ export type RawWebhook = {
   readonly eventId: string | null;
   readonly publicationId: string | null;
   readonly body: Buffer;
+  readonly origin: Origin;
+  /** Milliseconds since 1970. */
+  readonly asOf: number | null;
 };
+
+export type Origin = 'UNKNOWN' | 'WEBHOOK' | 'BACKFILL';
 
 export type Outcome =
   | 'UNKNOWN'
@@ -189,4 +194,6 @@ export type PublicationSucceeded = {
   readonly missing: readonly string[];
   readonly unreadable: readonly string[];
   readonly result: Text;
+  readonly origin: Origin;
+  readonly asOf: number | null;
 };

@@ -66,6 +66,8 @@ export function rawRecord(
     eventId: eventId ?? null,
     publicationId: publicationId ?? null,
     body,
+    origin: 'WEBHOOK',
+    asOf: null,
   };
   return { key, value: encode(webhook, arena), headers, timestamp: String(receivedAtMs) };
 }

@@ -5,6 +5,7 @@
 
 import type {
   CampaignRecord,
+  Origin,
   PublicationSucceeded,
   PublisherRecord,
   ReferenceRecord,
@@ -29,6 +30,9 @@ export type Arrival = {
   readonly source: string;
   readonly receivedAtMs: number;
   readonly processedAtMs: number;
+  readonly origin: Origin;
+  /** When the vendor's API was asked, for a backfill. */
+  readonly asOfMs: number | null;
 };
 
 /** Returns the company's own data on a campaign. */
@@ -44,6 +48,7 @@ export function enrich(
   referenceOf: ReferenceOf = () => undefined,
 ): Enriched | Rejection {
   const { envelope } = publication;
+  const missing = missingOf(publication, arrival.origin);
   const clean = (map: TextMap) => withoutPersonal(map, personalFields);
   return orRejection(() => ({
     kind: 'event',
@@ -66,9 +71,11 @@ export function enrich(
       processedAt: arrival.processedAtMs,
       reference: referenceOf(publication.campaign?.id ?? '') ?? null,
       result: publication.result,
-      missing: publication.missing,
-      complete: publication.missing.length === 0,
+      missing,
+      complete: missing.length === 0,
       unreadable: publication.unreadable(),
+      origin: arrival.origin,
+      asOf: arrival.asOfMs,
     },
   }));
 }
@@ -86,6 +93,11 @@ export function disclosed(
   const sourceId = fields.includes('sourceId') ? customer.sourceId : null;
   const metadata = fields.includes('metadata') ? customer.metadata : {};
   return { ...event, customer: { ...customer, sourceId, metadata } };
+}
+
+/** Voucherify's API does not say who published, nor under which event. */
+function missingOf({ missing }: Publication, origin: Origin): readonly string[] {
+  return origin === 'BACKFILL' ? [...missing, 'eventId', 'publisher'] : missing;
 }
 
 type TextMap = Readonly<Record<string, string>>;

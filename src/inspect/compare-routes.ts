@@ -61,13 +61,15 @@ function shown(event: PublicationSucceeded, routes: Routes): string {
 
 type Body = { readonly body: Buffer; readonly source: string };
 
+const arrival = { receivedAtMs: 0, processedAtMs: 0, origin: 'WEBHOOK', asOfMs: null } as const;
+
 /** Returns the events of webhooks. Skips webhooks that are broken, or of another event type. */
 export function eventsOf(bodies: readonly Body[]): readonly PublicationSucceeded[] {
   return bodies.flatMap(({ body, source }) => {
     const webhook = readWebhook(body);
     const publication = webhook.kind === 'publication' ? readPublication(webhook) : undefined;
     if (publication?.kind !== 'publication') return [];
-    const enriched = enrich(publication, { source, receivedAtMs: 0, processedAtMs: 0 }, []);
+    const enriched = enrich(publication, { ...arrival, source }, []);
     return enriched.kind === 'event' ? [enriched.event] : [];
   });
 }

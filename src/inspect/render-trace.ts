@@ -40,13 +40,19 @@ function neverReceived({ key, journalFromMs, lag }: Trace): readonly string[] {
 
 function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   const what = receipt
-    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, secret ${receipt.secretName}, event ${receipt.eventId ?? 'without id'}${redrivenBy(receipt)}${receipt.traceId ? `, trace ${receipt.traceId}` : ''}`
+    ? `${receipt.eventType ?? 'no event type'}, source ${receipt.source}, ${learned(receipt)}${redrivenBy(receipt)}${receipt.traceId ? `, trace ${receipt.traceId}` : ''}`
     : 'its record is no longer on raw, or cannot be read';
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [
     `${when}  received       ${formatPosition(position)}  ${what}`,
     ...(decision ? [decided(decision)] : [`${' '.repeat(24)}  waiting        for a processor`]),
   ];
+}
+
+function learned({ origin, reconcileRun, secretName, eventId }: Receipt): string {
+  return origin === 'BACKFILL'
+    ? `backfilled by reconcile run ${reconcileRun ?? '(unknown)'}`
+    : `secret ${secretName}, event ${eventId ?? 'without id'}`;
 }
 
 function redrivenBy({ redrive }: Receipt): string {

@@ -5,7 +5,7 @@
  */
 
 import { Decoder } from '../avro/decoder.ts';
-import type { Outcome, PublicationSucceeded, RawWebhook } from '../avro/records.ts';
+import type { Origin, Outcome, PublicationSucceeded, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
 import { digestOf } from '../digest.ts';
@@ -13,6 +13,7 @@ import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
 import { readTraceHeaders, traceIdOf } from '../observability/tracing.ts';
+import { reconcileRunHeader } from '../topics/backfill-headers.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { existingTopics, findOutputs } from './find-outputs.ts';
 import { findEntries, type OnProgress } from './journal-entries.ts';
@@ -23,6 +24,9 @@ export type Receipt = {
   readonly secretName: string;
   readonly eventType: string | null;
   readonly eventId: string | null;
+  readonly origin: Origin;
+  /** The reconcile run that wrote a backfill. */
+  readonly reconcileRun: string | undefined;
   /** Set if an operator redrove it from the dead letters. */
   readonly redrive: Redrive | undefined;
   /** OpenTelemetry's trace id, if the webhook came with one or the bridge began a trace. */
@@ -110,9 +114,21 @@ async function receiptOf(
 ): Promise<Receipt | undefined> {
   const result = await decoder.decodeOne(record.value);
   if (result.kind === 'undecodable') return undefined;
-  const { receivedAt, source, secretName, eventType, eventId } = result.value;
+  const { receivedAt, ...receipt } = result.value;
   const redrive = redriveOf((name) => record.header(name));
   const trace = readTraceHeaders((name) => record.header(name));
   const traceId = trace && traceIdOf(trace);
-  return { receivedAtMs: receivedAt, source, secretName, eventType, eventId, redrive, traceId };
+  const { source, secretName, eventType, eventId, origin } = receipt;
+  const reconcileRun = record.header(reconcileRunHeader);
+  return {
+    receivedAtMs: receivedAt,
+    source,
+    secretName,
+    eventType,
+    eventId,
+    origin,
+    reconcileRun,
+    redrive,
+    traceId,
+  };
 }

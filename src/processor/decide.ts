@@ -125,11 +125,11 @@ const noRoute: DeadLetter = {
 
 function forward(
   publication: Publication,
-  { source, receivedAtMs }: DecodedRecord,
+  { source, receivedAtMs, origin, asOfMs }: DecodedRecord,
   { routes, personalData, referenceOf }: Rules,
   nowMs: number,
 ): Decision {
-  const arrival = { source, receivedAtMs, processedAtMs: nowMs };
+  const arrival = { source, receivedAtMs, processedAtMs: nowMs, origin, asOfMs };
   const enriched = enrich(publication, arrival, personalData, referenceOf);
   if (enriched.kind === 'rejection') {
     const { reason, path, message } = enriched;

@@ -4,7 +4,7 @@
  */
 
 import type { Decoder, Undecodable } from '../avro/decoder.ts';
-import type { RawWebhook } from '../avro/records.ts';
+import type { Origin, RawWebhook } from '../avro/records.ts';
 import type { DeadLetter } from '../dead-letters/letter.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
 import { digestOf, noDigest } from '../digest.ts';
@@ -25,6 +25,8 @@ export type DecodedRecord = {
   /** Digest of the publication id; without one, of the record's key. */
   readonly digest: Buffer;
   readonly source: string;
+  readonly origin: Origin;
+  readonly asOfMs: number | null;
   /** Set if it is a dead letter that was redriven. */
   readonly redrive: Redrive | undefined;
   readonly content:
@@ -47,15 +49,16 @@ export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>):
     const content = broken('decode', result, '$');
     const digest = digestOfKey();
     const receivedAtMs = timestampMs;
-    return { offset, timestampMs, receivedAtMs, digest, source: '', redrive, content };
+    const unknown = { source: '', origin: 'UNKNOWN', asOfMs: null } as const;
+    return { offset, timestampMs, receivedAtMs, digest, ...unknown, redrive, content };
   }
-  const { receivedAt, source, body } = result.value;
+  const { receivedAt, source, body, origin, asOf: asOfMs } = result.value;
   // Other writers of raw may have written any long. A value outside ECMAScript's range counts as
   // the nearest date.
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(body);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
-  return { offset, timestampMs, receivedAtMs, digest, source, redrive, content };
+  return { offset, timestampMs, receivedAtMs, digest, source, origin, asOfMs, redrive, content };
 }
 
 function contentOf(body: Buffer): DecodedRecord['content'] {

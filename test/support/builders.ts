@@ -12,6 +12,9 @@ export function aBody(variation: Variation = {}): Buffer {
   return Buffer.from(JSON.stringify(sampleWebhook(variation)));
 }
 
+/** The arrival of an event that a webhook brought. */
+export const byWebhook = { origin: 'WEBHOOK', asOfMs: null } as const;
+
 type Data = Record<string, Record<string, unknown>>;
 
 /** @param change what of the webhook's data is to be another */
@@ -41,6 +44,8 @@ export function aRawWebhook(changes: Partial<RawWebhook> = {}): RawWebhook {
     eventId: 'evpub_1',
     publicationId: 'pub_1',
     body: someBody,
+    origin: 'WEBHOOK',
+    asOf: null,
     ...changes,
   };
 }

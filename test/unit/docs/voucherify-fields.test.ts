@@ -47,7 +47,7 @@ test('each field of the event that comes from Voucherify is in the table', () =>
   );
   // Ours alone: worked out, or about the arrival.
   const own =
-    /^(receivedAt|processedAt|complete|missing|unreadable|reference.*|publisher.*|vouchers\.benefit\.summary)$/;
+    /^(receivedAt|processedAt|complete|missing|unreadable|origin|asOf|reference.*|publisher.*|vouchers\.benefit\.summary)$/;
   const parents = (path: string) => inSchema.some((other) => other.startsWith(`${path}.`));
   expect(inSchema.filter((path) => !ours.has(path) && !own.test(path) && !parents(path))).toEqual(
     [],

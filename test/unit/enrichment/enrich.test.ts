@@ -3,9 +3,9 @@ import type { PublicationSucceeded } from '../../../src/avro/records.ts';
 import { schemas } from '../../../src/avro/schemas.ts';
 import { disclosed, enrich, type PersonalField } from '../../../src/enrichment/enrich.ts';
 import type { Publication } from '../../../src/voucherify/publication.ts';
-import { aPublication } from '../../support/builders.ts';
+import { aPublication, byWebhook } from '../../support/builders.ts';
 
-const arrival = { source: 'voucherify', receivedAtMs: 2_000, processedAtMs: 3_000 };
+const arrival = { source: 'voucherify', receivedAtMs: 2_000, processedAtMs: 3_000, ...byWebhook };
 const enriched = (
   publication: Publication,
   fields: readonly PersonalField[] = [],
@@ -148,4 +148,16 @@ test('e-mail addresses and phone numbers in metadata are masked unless PERSONAL_
   expect(enriched(publication, ['email']).customer).toMatchObject({
     metadata: { mail: 'jack@example.com', tel: '(masked)' },
   });
+});
+
+test('a backfill says so, and when the vendor was asked; it is never complete', () => {
+  const backfill = { ...arrival, origin: 'BACKFILL', asOfMs: 7 } as const;
+  const result = enrich(aPublication(), backfill, []);
+  expect(result.kind === 'event' && result.event).toMatchObject({
+    origin: 'BACKFILL',
+    asOf: 7,
+    complete: false,
+    missing: ['eventId', 'publisher'],
+  });
+  expect(enriched(aPublication())).toMatchObject({ origin: 'WEBHOOK', asOf: null, complete: true });
 });

@@ -5,7 +5,7 @@ import { decide, type Rules } from '../../../src/processor/decide.ts';
 import type { DecodedRecord } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
 import type { Variation } from '../../../src/voucherify/sample.ts';
-import { aPublication } from '../../support/builders.ts';
+import { aPublication, byWebhook } from '../../support/builders.ts';
 import { decided } from '../../support/decided.ts';
 
 const day = 86_400_000;
@@ -36,6 +36,7 @@ const arrived = (offset: number, variation: Variation = {}, receivedAtMs = now):
     receivedAtMs,
     digest: digestOf(content.id),
     source: 'voucherify',
+    ...byWebhook,
     redrive: undefined,
     content,
   };
@@ -47,6 +48,7 @@ const other = (offset: number, content: DecodedRecord['content']): DecodedRecord
   receivedAtMs: now,
   digest: digestOf('k'),
   source: '',
+  ...byWebhook,
   redrive: undefined,
   content,
 });

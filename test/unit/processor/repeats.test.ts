@@ -12,7 +12,7 @@ import { PartitionState } from '../../../src/journal/state.ts';
 import type { Decision, Rules } from '../../../src/processor/decide.ts';
 import type { DecodedRecord } from '../../../src/processor/decode.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
-import { aPublication } from '../../support/builders.ts';
+import { aPublication, byWebhook } from '../../support/builders.ts';
 import { decided } from '../../support/decided.ts';
 
 const start = Date.parse('2026-01-01T00:00:00Z');
@@ -82,6 +82,7 @@ function arrivalsOf(
           receivedAtMs,
           digest: digestOf(id),
           source: '',
+          ...byWebhook,
           redrive: undefined,
           content,
         };

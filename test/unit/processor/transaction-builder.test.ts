@@ -10,7 +10,7 @@ import type { DecodedRecord } from '../../../src/processor/decode.ts';
 import { EventEncoders } from '../../../src/processor/event-encoders.ts';
 import { type Assembly, TransactionBuilder } from '../../../src/processor/transaction-builder.ts';
 import { builtinRoutes } from '../../../src/routing/routes.ts';
-import { anInput, aPublication, aRawValue } from '../../support/builders.ts';
+import { anInput, aPublication, aRawValue, byWebhook } from '../../support/builders.ts';
 import { decided } from '../../support/decided.ts';
 
 const now = Date.parse('2026-11-24T12:00:00Z');
@@ -42,6 +42,7 @@ const good: DecodedRecord = {
   receivedAtMs: now,
   digest: digestOf('pub_1'),
   source: 'voucherify',
+  ...byWebhook,
   redrive: undefined,
   content,
 };

@@ -5,7 +5,7 @@ import { readRoutes } from '../../../src/config/routes-file.ts';
 import { enrich } from '../../../src/enrichment/enrich.ts';
 import { outputsOf } from '../../../src/processor/outputs.ts';
 import { compileRoutes, type Routes } from '../../../src/routing/routes.ts';
-import { aPublication } from '../../support/builders.ts';
+import { aPublication, byWebhook } from '../../support/builders.ts';
 
 function compiled(text: string): Routes {
   const read = readRoutes(text);
@@ -15,7 +15,8 @@ function compiled(text: string): Routes {
 
 const anEvent = (changes: Partial<PublicationSucceeded> = {}): PublicationSucceeded => {
   const publication = aPublication({ publicationId: 'pub_1', voucherCount: 3 });
-  const result = enrich(publication, { source: 'shop', receivedAtMs: 1, processedAtMs: 2 }, []);
+  const arrival = { source: 'shop', receivedAtMs: 1, processedAtMs: 2, ...byWebhook };
+  const result = enrich(publication, arrival, []);
   if (result.kind === 'rejection') throw new Error(result.message);
   return { ...result.event, ...changes };
 };
