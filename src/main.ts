@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   verify: () => import('./cli/verify.ts'),
   routes: () => import('./cli/routes.ts'),
   reference: () => import('./cli/reference.ts'),
+  reconcile: () => import('./cli/reconcile.ts'),
   trace: () => import('./cli/trace.ts'),
   'dead-letters': () => import('./cli/dead-letters.ts'),
   acl: () => import('./cli/acl.ts'),

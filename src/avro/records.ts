@@ -164,6 +164,19 @@ export type CampaignReference = {
   readonly updatedBy: Text;
 };
 
+export type ReconcileProgress = {
+  readonly runId: string;
+  readonly request: string;
+  readonly since: number;
+  readonly until: number;
+  readonly startedAt: number;
+  readonly exportId: Text;
+  readonly finishedAt: number | null;
+  readonly reconciledUntil: number | null;
+  readonly apiCalls: number;
+  readonly publications: readonly string[];
+};
+
 export type ReferenceRecord = { readonly version: string; readonly attributes: TextMap };
 
 export type PublicationSucceeded = {

@@ -7,7 +7,8 @@ export type SchemaName =
   | 'RawWebhook'
   | 'PublicationSucceeded'
   | 'JournalRecord'
-  | 'CampaignReference';
+  | 'CampaignReference'
+  | 'ReconcileProgress';
 
 /**
  * The compatibility that the registry must enforce for a subject; schemas/README.md gives the
@@ -59,4 +60,5 @@ export const schemas: Readonly<Record<SchemaName, Schema>> = {
   PublicationSucceeded: schema('PublicationSucceeded', 'FULL_TRANSITIVE'),
   JournalRecord: schema('JournalRecord', 'FULL_TRANSITIVE'),
   CampaignReference: schema('CampaignReference', 'FULL_TRANSITIVE'),
+  ReconcileProgress: schema('ReconcileProgress', 'FULL_TRANSITIVE'),
 };

@@ -13,7 +13,7 @@ const usage = `voucherbus acl print [--format kafka-acls|strimzi] [--cluster NAM
   --cluster    name of the Kafka resource, for strimzi; default kafka
   --bridge, --processor, --setup, --operator
                principals; default User:voucherbus-bridge and so on
-Reads TOPIC_PREFIX, CONSUMER_GROUP, CAMPAIGN_REFERENCE and ROUTES_FILE; connects to nothing.`;
+Reads TOPIC_PREFIX, CONSUMER_GROUP, CAMPAIGN_REFERENCE, RECONCILE and ROUTES_FILE; connects to nothing.`;
 
 const options = {
   format: { type: 'string', default: 'kafka-acls' },

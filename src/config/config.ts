@@ -32,10 +32,16 @@ const topics = {
     "Adds the company's own data on the campaign to each event, from the topic `reference.campaigns`",
     { default: 'false' },
   ),
+  hasReconcile: setting(
+    'RECONCILE',
+    kind.flag(),
+    'Adds the topic `reconcile`, in which `voucherbus reconcile` keeps its progress',
+    { default: 'false' },
+  ),
   partitions: setting(
     'PARTITIONS',
     kind.integer(1, 1000),
-    'Partitions of every topic that `topics apply` creates; chosen once',
+    'Partitions of every topic that `topics apply` creates, but of `reconcile`, which has one; chosen once',
     { default: '12' },
   ),
   replicationFactor: setting(
@@ -321,6 +327,15 @@ export type BridgeConfig = Values<typeof bridge>;
 export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
 
+const reconcile = {
+  projectId: setting(
+    'VOUCHERIFY_PROJECT_ID',
+    kind.text(),
+    "The project's id (proj_…), which backfilled events carry: the API does not tell it",
+    { optional: true },
+  ),
+};
+
 /**
  * The settings by group: a command reads the groups that it needs, and gets only the problems in
  * those.
@@ -335,6 +350,7 @@ export const groups = {
   bridge,
   processor,
   lookup,
+  reconcile,
 };
 
 export type Group = keyof typeof groups;

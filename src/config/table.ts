@@ -13,7 +13,8 @@ const usedBy: Record<Group, string> = {
   webhook: 'bridge, send, verify',
   bridge: 'bridge',
   processor: 'processor',
-  lookup: 'processor',
+  lookup: 'processor, reconcile',
+  reconcile: 'reconcile',
 };
 
 export function configTable(): string {

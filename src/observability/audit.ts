@@ -10,6 +10,8 @@ export type AuditedAction =
   | 'dead-letters.redrive'
   /** Personal data was shown to an operator. */
   | 'personal-data.unmask'
+  /** Publications of which no webhook came were written to raw. */
+  | 'reconcile.backfill'
   | 'reference-data.put'
   | 'reference-data.remove'
   /** The journal was given to recreated topics, or to another group. */

@@ -85,7 +85,7 @@ function decideOne(
   if (forwarded.has(content.id) || state.hasSeen(record.digest)) return { kind: 'duplicate' };
   if (
     rules.olderThanWindow === 'park' &&
-    !redrive?.isStaleAllowed &&
+    !record.isStaleAllowed &&
     state.isOlderThanWindow(content.createdAtMs, streamTimeMs)
   ) {
     return { kind: 'dead-letter', letter: tooOld };

@@ -9,6 +9,7 @@ import type { DeadLetter } from '../dead-letters/letter.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
 import { digestOf, noDigest } from '../digest.ts';
 import type { InputRecord } from '../kafka/group.ts';
+import { allowStaleHeader } from '../topics/backfill-headers.ts';
 import { type Publication, type Rejection, readPublication } from '../voucherify/publication.ts';
 import { readWebhook } from '../voucherify/webhook.ts';
 
@@ -27,6 +28,8 @@ export type DecodedRecord = {
   readonly source: string;
   readonly origin: Origin;
   readonly asOfMs: number | null;
+  /** An operator lets it pass although it is older than the window. */
+  readonly isStaleAllowed: boolean;
   /** Set if it is a dead letter that was redriven. */
   readonly redrive: Redrive | undefined;
   readonly content:
@@ -44,13 +47,24 @@ export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>):
   const offset = Number(record.offset);
   const timestampMs = Number(record.timestamp);
   const redrive = redriveOf((name) => record.header(name));
+  const isStaleAllowed =
+    redrive?.isStaleAllowed === true || record.header(allowStaleHeader) === 'true';
   const digestOfKey = () => (record.key ? digestOf(record.key) : noDigest);
   if (result.kind === 'undecodable') {
     const content = broken('decode', result, '$');
     const digest = digestOfKey();
     const receivedAtMs = timestampMs;
     const unknown = { source: '', origin: 'UNKNOWN', asOfMs: null } as const;
-    return { offset, timestampMs, receivedAtMs, digest, ...unknown, redrive, content };
+    return {
+      offset,
+      timestampMs,
+      receivedAtMs,
+      digest,
+      ...unknown,
+      isStaleAllowed,
+      redrive,
+      content,
+    };
   }
   const { receivedAt, source, body, origin, asOf: asOfMs } = result.value;
   // Other writers of raw may have written any long. A value outside ECMAScript's range counts as
@@ -58,7 +72,18 @@ export function decodeRecord(record: InputRecord, decoder: Decoder<RawWebhook>):
   const receivedAtMs = Math.min(Math.max(receivedAt, 0), lastDateMs);
   const content = contentOf(body);
   const digest = content.kind === 'publication' ? digestOf(content.id) : digestOfKey();
-  return { offset, timestampMs, receivedAtMs, digest, source, origin, asOfMs, redrive, content };
+  return {
+    offset,
+    timestampMs,
+    receivedAtMs,
+    digest,
+    source,
+    origin,
+    asOfMs,
+    isStaleAllowed,
+    redrive,
+    content,
+  };
 }
 
 function contentOf(body: Buffer): DecodedRecord['content'] {

@@ -6,7 +6,7 @@
 import type { Operation, Resource } from '../kafka/permissions.ts';
 import type { Catalog } from './catalog.ts';
 
-/** `operator`: trace, dead-letters, adopt, reference and verify. */
+/** `operator`: trace, dead-letters, adopt, reference, reconcile and verify. */
 export const roles = ['bridge', 'processor', 'setup', 'operator'] as const;
 export type Role = (typeof roles)[number];
 
@@ -21,11 +21,16 @@ type Deployment = {
   /** TOPIC_PREFIX. */
   readonly prefix: string;
   readonly group: string;
-  readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal' | 'reference'>;
+  readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal' | 'reference' | 'reconcile'>;
 };
 
+/** Returns the consumer group whose member may reconcile: one at a time. */
+export function reconcileGroupOf(group: string): string {
+  return `${group}.reconcile`;
+}
+
 export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): readonly Acl[] {
-  const { raw, deadLetters, journal, reference } = catalog;
+  const { raw, deadLetters, journal, reference, reconcile } = catalog;
   const all = (...operations: Operation[]): Acl => ({
     resource: 'topic',
     pattern: 'prefixed',
@@ -76,7 +81,9 @@ export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): read
         ...on(raw, 'WRITE'),
         ...on(journal, 'WRITE'),
         ...on(reference, 'WRITE'),
+        ...on(reconcile, 'WRITE'),
         inGroup,
+        ...(reconcile === undefined ? [] : [{ ...inGroup, name: reconcileGroupOf(group) }]),
         leases,
       ];
   }

@@ -2,3 +2,7 @@
 
 /** Id of the reconcile run. */
 export const reconcileRunHeader = 'voucherbus.reconcile.run';
+/** `backfill`; webhooks do not have it. */
+export const originHeader = 'voucherbus.origin';
+/** `true`: an operator accepts that the publication is older than DEDUP_WINDOW. */
+export const allowStaleHeader = 'voucherbus.reconcile.allow-stale';

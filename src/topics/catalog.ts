@@ -8,7 +8,7 @@ import type { TopicsConfig } from '../config/config.ts';
 
 export type CatalogTopic = {
   readonly name: string;
-  readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal' | 'reference';
+  readonly role: 'raw' | 'publications' | 'dead-letters' | 'journal' | 'reference' | 'reconcile';
   /**
    * Schema of the subject `<name>-value`. Dead letters keep the raw record's bytes and have none.
    */
@@ -23,6 +23,8 @@ export type Catalog = {
   readonly journal: string;
   /** Undefined if CAMPAIGN_REFERENCE is off. */
   readonly reference: string | undefined;
+  /** Undefined if RECONCILE is off. */
+  readonly reconcile: string | undefined;
   /** Topic names by their part after `publications.`: discount-coupons … other. */
   readonly publications: Readonly<Record<PublicationTopic, string>>;
   /** Topics that are only in the routes file. */
@@ -43,6 +45,8 @@ const publicationTopics = [
 /** Kafka's retention.ms without a limit. */
 const forEver = -1;
 
+const compact = { 'cleanup.policy': 'compact' };
+
 export type PublicationTopic = (typeof publicationTopics)[number];
 
 /**
@@ -61,6 +65,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
     publicationTopics.map((suffix) => [suffix, `${prefix}.publications.${suffix}`]),
   ) as Record<PublicationTopic, string>;
   const reference = config.hasReference ? `${prefix}.reference.campaigns` : undefined;
+  const reconcile = config.hasReconcile ? `${prefix}.reconcile` : undefined;
   const known: readonly string[] = publicationTopics;
   const routed = suffixes
     .filter((suffix) => !known.includes(suffix))
@@ -90,6 +95,7 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
     deadLetters,
     journal,
     reference,
+    reconcile,
     publications,
     routed,
     windowMs: dedupWindowMs,
@@ -100,13 +106,15 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
       ),
       topic(deadLetters, 'dead-letters', undefined, config.deadLetterRetentionMs),
       topic(journal, 'journal', 'JournalRecord', 2 * dedupWindowMs),
-      ...(reference === undefined
-        ? []
-        : [
-            topic(reference, 'reference', 'CampaignReference', forEver, {
-              'cleanup.policy': 'compact',
-            }),
-          ]),
+      ...(reference ? [topic(reference, 'reference', 'CampaignReference', forEver, compact)] : []),
+      ...(reconcile
+        ? [
+            {
+              ...topic(reconcile, 'reconcile', 'ReconcileProgress', forEver, compact),
+              partitions: 1,
+            },
+          ]
+        : []),
     ],
   };
 }

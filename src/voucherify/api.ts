@@ -1,7 +1,7 @@
 /**
- * Reads campaigns and customers from Voucherify's REST API (docs.voucherify.io: GET campaign, GET
- * customer, limits). Honours the rate limits: the headers X-Rate-Limit-Remaining and -Retry (epoch
- * seconds), and Retry-After. Over the limit the vendor responds 429 and blocks at once.
+ * Calls Voucherify's REST API (docs.voucherify.io). Honours the rate limits: the headers
+ * X-Rate-Limit-Remaining and -Retry (epoch seconds), and Retry-After. Over the limit the vendor
+ * responds 429 and blocks at once.
  */
 
 import { messageOf } from '../errors.ts';
@@ -26,10 +26,10 @@ export type LookupResult =
   | { readonly kind: 'absent' }
   /** The rate limit is reached until this time, in milliseconds since 1970. */
   | { readonly kind: 'limited'; readonly untilMs: number }
-  /** Timed out, refused, not JSON, 5xx … */
-  | { readonly kind: 'failed'; readonly message: string };
+  /** Timed out, refused, not JSON, 5xx …; `status` is undefined if no response came. */
+  | { readonly kind: 'failed'; readonly message: string; readonly status: number | undefined };
 
-/** A campaign or a customer with all its metadata has some kilobytes. */
+/** An object with all its metadata has some kilobytes, and a page has a hundred of them. */
 const maxResponseBytes = 4 * 1024 * 1024;
 
 /** Used if the vendor says that the limit is reached, but not for how long. */
@@ -38,6 +38,7 @@ const defaultPauseMs = 1_000;
 export class VoucherifyApi {
   readonly #options: ApiOptions;
   #blockedUntilMs = 0;
+  #callsLeft: number | undefined;
 
   constructor(options: ApiOptions) {
     this.#options = options;
@@ -48,24 +49,50 @@ export class VoucherifyApi {
     return this.#blockedUntilMs;
   }
 
+  /** Calls that the vendor still allows in this period, as it last said. */
+  get callsLeft(): number | undefined {
+    return this.#callsLeft;
+  }
+
   /** Never throws. */
-  async get(what: 'campaigns' | 'customers', id: string): Promise<LookupResult> {
+  get(what: 'campaigns' | 'customers' | 'vouchers', id: string): Promise<LookupResult> {
+    return this.call(what, `/v1/${what}/${encodeURIComponent(id)}`);
+  }
+
+  /**
+   * Sends GET, or POST with a body. Never throws.
+   * @param what names the call in messages
+   * @param path with its query, for example /v1/publications?limit=100
+   */
+  async call(what: string, path: string, body?: JsonObject): Promise<LookupResult> {
     const { url, appId, appToken, timeoutMs } = this.#options;
     try {
-      const response = await fetch(`${url}/v1/${what}/${encodeURIComponent(id)}`, {
-        headers: { accept: 'application/json', 'x-app-id': appId, 'x-app-token': appToken },
+      const response = await fetch(`${url}${path}`, {
+        headers: {
+          accept: 'application/json',
+          ...(body && { 'content-type': 'application/json' }),
+          'x-app-id': appId,
+          'x-app-token': appToken,
+        },
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
         // A redirect must not send the token to another host.
         redirect: 'error',
       });
-      const untilMs = blockedUntil(response, Date.now());
-      if (untilMs !== undefined) this.#blockedUntilMs = Math.max(this.#blockedUntilMs, untilMs);
+      this.#noteLimits(response);
       return await this.#read(what, response);
     } catch (error) {
       // A parser's message may quote what it read; the others name an address or a time.
       const text = error instanceof SyntaxError ? 'the response is not JSON' : messageOf(error);
-      return { kind: 'failed', message: `${what}: ${text}` };
+      return { kind: 'failed', message: `${what}: ${text}`, status: undefined };
     }
+  }
+
+  #noteLimits(response: Response): void {
+    const left = Number(response.headers.get('x-rate-limit-remaining') ?? Number.NaN);
+    if (left >= 0) this.#callsLeft = left;
+    const untilMs = blockedUntil(response, Date.now());
+    if (untilMs !== undefined) this.#blockedUntilMs = Math.max(this.#blockedUntilMs, untilMs);
   }
 
   async #read(what: string, response: Response): Promise<LookupResult> {
@@ -73,7 +100,7 @@ export class VoucherifyApi {
       const value: unknown = JSON.parse(await textOf(response, maxResponseBytes));
       return isObject(value)
         ? { kind: 'found', value }
-        : { kind: 'failed', message: `${what}: expected a JSON object` };
+        : { kind: 'failed', message: `${what}: expected a JSON object`, status: response.status };
     }
     await response.body?.cancel();
     switch (response.status) {
@@ -82,7 +109,11 @@ export class VoucherifyApi {
       case 404:
         return { kind: 'absent' };
       default:
-        return { kind: 'failed', message: `${what}: the vendor responded ${response.status}` };
+        return {
+          kind: 'failed',
+          message: `${what}: the vendor responded ${response.status}`,
+          status: response.status,
+        };
     }
   }
 }
@@ -93,5 +124,9 @@ function blockedUntil({ status, headers }: Response, nowMs: number): number | un
   const retryAfterSeconds = Number(headers.get('retry-after') ?? Number.NaN);
   if (retryAfterSeconds >= 0) return nowMs + retryAfterSeconds * 1_000;
   const epochSeconds = Number(headers.get('x-rate-limit-retry') ?? Number.NaN);
-  return epochSeconds > 0 ? epochSeconds * 1_000 : nowMs + defaultPauseMs;
+  if (!(epochSeconds > 0)) return nowMs + defaultPauseMs;
+  // By the vendor's clock, which need not be ours.
+  const vendorsNowMs = Date.parse(headers.get('date') ?? '');
+  const aheadMs = Number.isNaN(vendorsNowMs) ? 0 : vendorsNowMs - nowMs;
+  return epochSeconds * 1_000 - aheadMs;
 }

@@ -386,7 +386,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a redrive forwards stale events without --allow-stale',
     file: 'processor/decide.ts',
-    edits: [['    !redrive?.isStaleAllowed &&', '    !redrive &&']],
+    edits: [['    !record.isStaleAllowed &&', '    !redrive &&']],
     caughtBy: unit('processor/decide'),
   },
   {

@@ -13,7 +13,7 @@ export function aBody(variation: Variation = {}): Buffer {
 }
 
 /** The arrival of an event that a webhook brought. */
-export const byWebhook = { origin: 'WEBHOOK', asOfMs: null } as const;
+export const byWebhook = { origin: 'WEBHOOK', asOfMs: null, isStaleAllowed: false } as const;
 
 type Data = Record<string, Record<string, unknown>>;
 

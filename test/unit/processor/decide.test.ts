@@ -210,6 +210,7 @@ function aPublicationWithBirthdate(birthdate: string) {
 }
 
 const redriven = (letter: string, isStaleAllowed = false) => ({
+  isStaleAllowed,
   redrive: { letter, attempt: 1, by: 'ann', isStaleAllowed },
 });
 

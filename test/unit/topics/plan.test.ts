@@ -16,6 +16,7 @@ const topics = {
   replicationFactor: undefined,
   routesFile: undefined,
   hasReference: false,
+  hasReconcile: false,
   dedupWindowMs: 15 * day,
   rawRetentionMs: 14 * day,
   outputRetentionMs: 14 * day,

@@ -1,0 +1,121 @@
+/**
+ * The progress of runs, on a compacted topic: the latest run, and what the vendor has been asked
+ * about the rows of its census.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { Decoder } from '../avro/decoder.ts';
+import { createEncoder, type Encoder } from '../avro/encoder.ts';
+import type { ReconcileProgress } from '../avro/records.ts';
+import { schemas } from '../avro/schemas.ts';
+import { digestOf } from '../digest.ts';
+import { expectStored, type Writer } from '../kafka/writer.ts';
+import type { Deployment } from '../topics/deployment.ts';
+import { isObject, type JsonObject } from '../voucherify/json-part.ts';
+import type { Window } from './vendor.ts';
+
+export type Run = Omit<ReconcileProgress, 'publications'>;
+
+const runKey = 'run';
+const writeTimeoutMs = 30_000;
+
+export class RunLog {
+  readonly #writer: Writer;
+  readonly #encode: Encoder<ReconcileProgress>;
+  readonly #rows = new Map<string, readonly JsonObject[]>();
+  #run: Run | undefined;
+
+  private constructor(writer: Writer, schemaId: number) {
+    this.#writer = writer;
+    this.#encode = createEncoder(schemas.ReconcileProgress.type, schemaId);
+  }
+
+  /** @throws AppError */
+  static async open(
+    { reader, registry }: Pick<Deployment, 'reader' | 'registry'>,
+    topic: string,
+    schemaId: number,
+    writer: Writer,
+  ): Promise<RunLog> {
+    const log = new RunLog(writer, schemaId);
+    const decoder = new Decoder<ReconcileProgress>(schemas.ReconcileProgress.type, registry);
+    const range = await reader.rangeOf(topic, 0, 'start', 'end');
+    for await (const { key, value } of reader.records(range)) {
+      const name = key?.toString() ?? '';
+      if (value === null) log.#rows.delete(name);
+      const result = await decoder.decodeOne(value);
+      if (result.kind === 'undecodable') continue;
+      const { publications, ...run } = result.value;
+      if (name === runKey) log.#run = run;
+      else log.#rows.set(name, publications.map(parsed).filter(isObject));
+    }
+    return log;
+  }
+
+  /** The latest run, whether it has ended or not. */
+  get run(): Run | undefined {
+    return this.#run;
+  }
+
+  /** Begins a run; one that was killed is given up. @throws AppError */
+  async begin(request: string, { sinceMs: since, untilMs: until }: Window): Promise<Run> {
+    await this.#forgetRows();
+    const runId = `rec_${randomBytes(8).toString('hex')}`;
+    const started = { runId, request, since, until, startedAt: Date.now() };
+    const reconciledUntil = this.#run?.reconciledUntil ?? null;
+    const nothing = { exportId: null, finishedAt: null, apiCalls: 0 };
+    return this.update({ ...started, ...nothing, reconciledUntil });
+  }
+
+  /** @throws AppError */
+  async update(run: Run): Promise<Run> {
+    await this.#write(runKey, { ...run, publications: [] });
+    this.#run = run;
+    return run;
+  }
+
+  /** @param isComplete nothing of the window is missing any more. @throws AppError */
+  async finish(run: Run, isComplete: boolean): Promise<void> {
+    const reconciledUntil = isComplete ? reconciledBy(run) : run.reconciledUntil;
+    await this.update({ ...run, reconciledUntil, finishedAt: Date.now() });
+    await this.#forgetRows();
+  }
+
+  /** Returns what the vendor listed for a row earlier in this run. */
+  rowOf(key: string): readonly JsonObject[] | undefined {
+    return this.#rows.get(nameOf(key));
+  }
+
+  /** @throws AppError */
+  async addRow(key: string, run: Run, publications: readonly JsonObject[]): Promise<void> {
+    await this.#write(nameOf(key), {
+      ...run,
+      publications: publications.map((one) => JSON.stringify(one)),
+    });
+    this.#rows.set(nameOf(key), publications);
+  }
+
+  async #forgetRows(): Promise<void> {
+    const removed = [...this.#rows.keys()].map((key) => ({ key, value: null }));
+    if (removed.length > 0) expectStored(await this.#writer.write(removed, writeTimeoutMs));
+    this.#rows.clear();
+  }
+
+  async #write(key: string, progress: ReconcileProgress): Promise<void> {
+    const value = this.#encode(progress);
+    expectStored(await this.#writer.write([{ key, value }], writeTimeoutMs));
+  }
+}
+
+/** A window that begins later than the last one ended leaves a break, which no run covers. */
+function reconciledBy({ since, until, reconciledUntil }: Run): number | null {
+  if (reconciledUntil === null) return until;
+  return since <= reconciledUntil ? Math.max(until, reconciledUntil) : reconciledUntil;
+}
+
+/** Row keys contain codes of vouchers and ids of customers. */
+const nameOf = (key: string) => `row ${digestOf(key).toString('hex')}`;
+
+function parsed(text: string): unknown {
+  return JSON.parse(text);
+}
