@@ -70,7 +70,7 @@ function publishAll(): readonly Published[] {
   return [
     vendor.publish(at(0)),
     vendor.publish({ ...at(1), codes: ['A-1', 'A-2', 'A-3'] }),
-    vendor.publish({ ...at(2), variation: { campaignType: null } }),
+    vendor.publish({ ...at(2), campaign: null }),
     // One standalone code for many customers, two of them in the same millisecond.
     vendor.publish({ ...at(3), codes: ['STANDALONE'] }),
     vendor.publish({ ...at(3), codes: ['STANDALONE'] }),
@@ -79,7 +79,7 @@ function publishAll(): readonly Published[] {
     // One customer gets one code twice.
     vendor.publish({ ...at(6), codes: ['TWICE'], customerId: 'cust_twice' }),
     vendor.publish({ ...at(7), codes: ['TWICE'], customerId: 'cust_twice' }),
-    vendor.publish({ ...at(8), codes: ['B-1', 'B-2'] }),
+    vendor.publish({ ...at(8), codes: ['B-1', 'B-2'], campaign: 'Deleted' }),
   ];
 }
 
@@ -87,7 +87,7 @@ test('what no webhook brought is found, and backfilled once; a late webhook is i
   const all = [...publishAll(), ...publishAll()];
   vendor.publish({ createdAtMs: start, result: 'FAILURE' });
   const [withheld, delivered] = [all.slice(0, 10), all.slice(10)];
-  vendor.behaviour.deleted.add('DELETED-VOUCHER');
+  vendor.behaviour.deleted.add('DELETED-VOUCHER').add('camp_Deleted');
   await deliver(...delivered);
   await decided(delivered.length);
 
@@ -112,6 +112,11 @@ test('what no webhook brought is found, and backfilled once; a late webhook is i
     expect(event).toMatchObject({ complete: false, eventId: null, webhookId: null });
     expect(event).toMatchObject({ publisher: { kind: 'UNKNOWN' }, projectId: 'proj_1' });
     expect(event.asOf).toBeGreaterThan(start);
+    const isDeleted = event.campaign?.name === 'Deleted';
+    expect(event.missing.includes('campaign')).toBe(isDeleted);
+    expect(event.campaign?.type ?? 'none').toBe(
+      event.campaign === null ? 'none' : isDeleted ? 'UNKNOWN' : 'DISCOUNT_COUPONS',
+    );
     const sent = all.find(({ id }) => id === event.publicationId);
     expect(event.vouchers.map((one) => one.code)).toEqual(sent?.codes);
     expect([event.customer?.id, event.occurredAt]).toEqual([sent?.customerId, sent?.createdAtMs]);

@@ -7,7 +7,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sampleWebhook, type Variation } from '../../src/voucherify/sample.ts';
+import { sampleWebhook } from '../../src/voucherify/sample.ts';
 
 type Json = Record<string, unknown>;
 
@@ -59,7 +59,7 @@ export type Simulator = AsyncDisposable & {
   readonly published: Published[];
   /** Counts of calls by method and kind, for example `GET publications`. Downloads do not count. */
   readonly calls: Map<string, number>;
-  publish(what?: Partial<Published> & { readonly variation?: Variation }): Published;
+  publish(what?: Partial<Omit<Published, 'webhook'>>): Published;
 };
 
 export const simulatorKeys = { appId: 'app-1', appToken: 'token-1' };
@@ -250,7 +250,8 @@ export async function startSimulator(): Promise<Simulator> {
   const campaign = (idOrName: string) => {
     if (behaviour.deleted.has(idOrName)) return undefined;
     const { data } = sampleWebhook() as { data: { campaign: Json } };
-    return { ...data.campaign, campaign_type: 'GIFT_VOUCHERS', protected: false };
+    const name = idOrName.replace(/^camp_/, '');
+    return { ...data.campaign, id: `camp_${name}`, name, protected: false };
   };
 
   const customer = (id: string) => ({
@@ -262,42 +263,26 @@ export async function startSimulator(): Promise<Simulator> {
 
   const publish: Simulator['publish'] = (what = {}) => {
     const n = published.length;
-    const createdAtMs = what.createdAtMs ?? Date.now();
-    const customerId = what.customerId ?? `cust_${n}`;
-    const id = what.id ?? `pub_sim_${n}`;
-    const createdAt = new Date(createdAtMs).toISOString();
-    const voucherCount = what.codes?.length ?? 1;
-    const sample = sampleWebhook({
-      publicationId: id,
-      createdAt,
-      voucherCount,
-      ...what.variation,
-    }) as {
-      data: { publication: Json & { customer: Json }; customer: Json; vouchers: Json[] };
-    };
-    const { data } = sample;
-    for (const one of [data.customer, data.publication.customer]) one['id'] = customerId;
-    const webhook = structuredClone(sample);
-    webhook.data.publication['customer_id'] = customerId;
-    webhook.data.customer = { ...data.customer, id: customerId };
-    webhook.data.publication.customer = { ...data.publication.customer, id: customerId };
-    webhook.data.vouchers = data.vouchers.map((one, i) => {
-      const code = what.codes?.[i] ?? `CODE-${n}`;
-      return { ...one, id: `v_${code}`, code };
-    });
-    webhook.data.publication['vouchers_id'] = webhook.data.vouchers.map((one) => one['id']);
+    const codes = what.codes ?? [`CODE-${n}`];
     const done: Published = {
-      id,
-      createdAtMs,
-      customerId,
-      codes: webhook.data.vouchers.map((one) => String(one['code'])),
-      campaign: what.variation?.campaignType === null ? null : 'Free product zero items-test',
+      id: what.id ?? `pub_sim_${n}`,
+      createdAtMs: what.createdAtMs ?? Date.now(),
+      customerId: what.customerId ?? `cust_${n}`,
+      codes,
+      campaign: what.campaign === undefined ? 'Summer' : what.campaign,
       channel: 'voucherify-web-ui',
       result: what.result ?? 'SUCCESS',
-      webhook: Buffer.from(JSON.stringify(webhook)),
+      // Made when asked for: a hundred thousand of them would need much memory.
+      get webhook() {
+        return webhookOf(this);
+      },
     };
     published.push(done);
-    for (const code of done.codes) byVoucher.set(code, [...(byVoucher.get(code) ?? []), done]);
+    for (const code of codes) {
+      const its = byVoucher.get(code);
+      if (its) its.push(done);
+      else byVoucher.set(code, [done]);
+    }
     return done;
   };
 
@@ -314,6 +299,35 @@ export async function startSimulator(): Promise<Simulator> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function webhookOf({ id, createdAtMs, codes, customerId, campaign }: Published): Buffer {
+  const sample = sampleWebhook({
+    publicationId: id,
+    createdAt: new Date(createdAtMs).toISOString(),
+    voucherCount: codes.length,
+    ...(campaign === null ? { campaignType: null } : {}),
+  }) as { data: { publication: Json; campaign: Json | null; customer: Json; vouchers: Json[] } };
+  const { data } = sample;
+  const ofCampaign = campaign === null ? {} : { campaign, campaign_id: `camp_${campaign}` };
+  const vouchers = data.vouchers.map((one, i) => {
+    return { ...one, ...ofCampaign, id: `v_${codes[i]}`, code: codes[i] };
+  });
+  const { customer: long } = data.publication as { customer: Json };
+  const publication = {
+    ...data.publication,
+    customer_id: customerId,
+    customer: { ...long, id: customerId },
+    vouchers_id: vouchers.map((one) => one.id),
+  };
+  const customer = { ...data.customer, id: customerId };
+  const own = data.campaign && { ...data.campaign, id: `camp_${campaign}`, name: campaign };
+  return Buffer.from(
+    JSON.stringify({
+      ...sample,
+      data: { ...data, campaign: own, customer, vouchers, publication },
+    }),
+  );
 }
 
 function rowsOf(
