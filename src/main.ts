@@ -68,4 +68,9 @@ async function help(name: string): Promise<number> {
 // Halves the start-up time. Node's default is the shared temporary directory, where another user
 // could plant code. If the home directory is not writable, nothing is cached.
 enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
-process.exit(await main(process.argv.slice(2)));
+const code = await main(process.argv.slice(2));
+// A reader that is slower than we are has not got everything yet: exit would cut it off.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise((resolve) => stream.write('', resolve));
+}
+process.exit(code);

@@ -20,6 +20,9 @@ export type Status =
   | { readonly kind: 'present' | 'in-flight' }
   | { readonly kind: 'parked'; readonly reason: string };
 
+/** Limits a fetch: the records of one are garbage together, and the process should stay small. */
+const maxBytes = 512 * 1024;
+
 type OnProgress = (text: string) => void;
 
 export class KnownPublications {
@@ -97,7 +100,7 @@ export class KnownPublications {
     const known = this.#next.get(place);
     const to = await reader.offsetOf(topic, partition, isRaw ? 'high-watermark' : 'end');
     const from = known ?? (await reader.offsetOf(topic, partition, { atMs: this.#sinceMs }));
-    for await (const record of reader.records({ topic, partition, from, to })) {
+    for await (const record of reader.records({ topic, partition, from, to, maxBytes })) {
       if (isRaw) await this.#addRaw(record);
       else await this.#addJournal(record.value);
       onProgress(`${place}: ${record.offset + 1 - from} of ${to - from} records`);

@@ -195,6 +195,12 @@ test('a run that is killed again and again pays for each response once, and back
   expect(vendor.calls.get('GET publications')).toBeLessThanOrEqual(all.length + 3);
 });
 
+test('a report of any length is printed to its end', async () => {
+  const all = Array.from({ length: 3_000 }, (_, n) => vendor.publish({ createdAtMs: start + n }));
+  const { report } = await reconciled('--since', '1d');
+  expect(missingIds(report)).toEqual(idsOf(all));
+});
+
 test('one instance reconciles at a time', async () => {
   const all = Array.from({ length: 20 }, (_, n) => vendor.publish({ createdAtMs: start + n }));
   vendor.behaviour.limit = { calls: 10, windowMs: 500 };
