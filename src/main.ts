@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   routes: () => import('./cli/routes.ts'),
   reference: () => import('./cli/reference.ts'),
   reconcile: () => import('./cli/reconcile.ts'),
+  webhook: () => import('./cli/webhook.ts'),
   trace: () => import('./cli/trace.ts'),
   'dead-letters': () => import('./cli/dead-letters.ts'),
   acl: () => import('./cli/acl.ts'),

@@ -22,7 +22,7 @@ import { VoucherifyApi } from '../voucherify/api.ts';
 import type { ConnectedDeployment } from './connect-deployment.ts';
 import { ReconcileLease } from './reconcile-lease.ts';
 
-type ReconcileAppConfig = Config<'topics' | 'processor' | 'lookup' | 'reconcile'>;
+type ReconcileAppConfig = Config<'topics' | 'processor' | 'lookup' | 'project'>;
 
 export type ReconcileRequest = {
   /** Undefined: since the last run without a gap. */
@@ -71,7 +71,7 @@ export async function runReconcile(
     progressWriter,
   );
   const vendor = new Vendor(api, onProgress);
-  const { projectId = null } = config.reconcile;
+  const { projectId = null } = config.project;
   const personalFields = config.processor.personalData;
   const encode = createEncoder<RawWebhook>(
     schemas.RawWebhook.type,

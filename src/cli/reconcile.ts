@@ -43,7 +43,7 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parseOrUsage(io, usage, () => parse(args));
     if (!parsed) return 2;
-    const groups = ['kafka', 'registry', 'topics', 'processor', 'lookup', 'reconcile'] as const;
+    const groups = ['kafka', 'registry', 'topics', 'processor', 'lookup', 'project'] as const;
     const config = configOf(groups, io);
     await using deployment = await connectDeployment(config);
     const log = createLog('silent', 'reconcile');

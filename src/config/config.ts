@@ -327,11 +327,30 @@ export type BridgeConfig = Values<typeof bridge>;
 export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
 
-const reconcile = {
+const project = {
   projectId: setting(
     'VOUCHERIFY_PROJECT_ID',
     kind.text(),
-    "The project's id (proj_…), which backfilled events carry: the API does not tell it",
+    "The project's id (proj_…): backfilled events carry it, and its webhooks are managed",
+    { optional: true },
+  ),
+};
+
+const management = {
+  id: setting(
+    'VOUCHERIFY_MANAGEMENT_ID',
+    kind.text(),
+    "Key of Voucherify's management API, which tells whether the webhook is active",
+    { optional: true },
+  ),
+  token: setting('VOUCHERIFY_MANAGEMENT_TOKEN', kind.text(), 'For VOUCHERIFY_MANAGEMENT_ID', {
+    optional: true,
+    secret: true,
+  }),
+  targetUrl: setting(
+    'WEBHOOK_TARGET_URL',
+    kind.httpUrl(),
+    'The address at which Voucherify reaches the bridge, as in its project settings',
     { optional: true },
   ),
 };
@@ -350,7 +369,8 @@ export const groups = {
   bridge,
   processor,
   lookup,
-  reconcile,
+  project,
+  management,
 };
 
 export type Group = keyof typeof groups;

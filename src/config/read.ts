@@ -106,7 +106,7 @@ function textOf(env: string, { env: all, readFile }: Sources): Read<string | und
 
 /** Rules between settings. */
 function contradictions(config: Partial<Config<Group>>): readonly string[] {
-  const { topics, bridge, processor, lookup } = config;
+  const { topics, bridge, processor, lookup, management } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
@@ -116,6 +116,9 @@ function contradictions(config: Partial<Config<Group>>): readonly string[] {
       : undefined,
     (lookup?.appId === undefined) !== (lookup?.appToken === undefined)
       ? 'VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN: expected both, or neither'
+      : undefined,
+    (management?.id === undefined) !== (management?.token === undefined)
+      ? 'VOUCHERIFY_MANAGEMENT_ID and VOUCHERIFY_MANAGEMENT_TOKEN: expected both, or neither'
       : undefined,
     lookup && processor && lookup.timeoutMs >= processor.transactionTimeoutMs
       ? `LOOKUP_TIMEOUT is ${lookup.timeoutMs} ms: expected less than TRANSACTION_TIMEOUT (${processor.transactionTimeoutMs} ms)`

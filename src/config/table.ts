@@ -13,8 +13,9 @@ const usedBy: Record<Group, string> = {
   webhook: 'bridge, send, verify',
   bridge: 'bridge',
   processor: 'processor',
-  lookup: 'processor, reconcile',
-  reconcile: 'reconcile',
+  lookup: 'processor, reconcile, webhook',
+  project: 'reconcile, webhook',
+  management: 'webhook',
 };
 
 export function configTable(): string {

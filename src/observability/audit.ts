@@ -18,7 +18,9 @@ export type AuditedAction =
   | 'journal.adopt'
   /** A changed file came into force. The file's own history knows who changed it. */
   | 'routes.change'
-  | 'webhook-secrets.change';
+  | 'webhook-secrets.change'
+  /** Voucherify's webhook was made active. */
+  | 'webhook.enable';
 
 /** @param facts no secrets and no personal data */
 export function audit(

@@ -14,6 +14,8 @@ export type ApiOptions = {
    * own.
    */
   readonly url: string;
+  /** An application's keys, or those of the management API; default application. */
+  readonly keys?: 'application' | 'management';
   readonly appId: string;
   readonly appToken: string;
   /** Time-out of one request. */
@@ -60,21 +62,27 @@ export class VoucherifyApi {
   }
 
   /**
-   * Sends GET, or POST with a body. Never throws.
+   * Sends GET, or a body with POST. Never throws.
    * @param what names the call in messages
    * @param path with its query, for example /v1/publications?limit=100
    */
-  async call(what: string, path: string, body?: JsonObject): Promise<LookupResult> {
-    const { url, appId, appToken, timeoutMs } = this.#options;
+  async call(
+    what: string,
+    path: string,
+    body?: JsonObject,
+    bodyMethod: 'POST' | 'PUT' = 'POST',
+  ): Promise<LookupResult> {
+    const { url, keys, appId, appToken, timeoutMs } = this.#options;
+    const prefix = keys === 'management' ? 'x-management' : 'x-app';
     try {
       const response = await fetch(`${url}${path}`, {
         headers: {
           accept: 'application/json',
           ...(body && { 'content-type': 'application/json' }),
-          'x-app-id': appId,
-          'x-app-token': appToken,
+          [`${prefix}-id`]: appId,
+          [`${prefix}-token`]: appToken,
         },
-        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+        ...(body && { method: bodyMethod, body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
         // A redirect must not send the token to another host.
         redirect: 'error',

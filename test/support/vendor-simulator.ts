@@ -53,7 +53,12 @@ type Behaviour = {
 
 type Export = { readonly after: number; readonly before: number; polls: number };
 
+/** As GET /management/v1/projects/{p}/webhooks lists it [S]. */
+type WebhookConfiguration = { id: string; target_url: string; events: string[]; active: boolean };
+
 export type Simulator = AsyncDisposable & {
+  /** The webhooks of the project proj_1. */
+  readonly webhooks: WebhookConfiguration[];
   readonly url: string;
   readonly behaviour: Behaviour;
   readonly published: Published[];
@@ -63,9 +68,11 @@ export type Simulator = AsyncDisposable & {
 };
 
 export const simulatorKeys = { appId: 'app-1', appToken: 'token-1' };
+export const managementKeys = { id: 'management-1', token: 'token-2' };
 
 export async function startSimulator(): Promise<Simulator> {
   const published: Published[] = [];
+  const webhooks: WebhookConfiguration[] = [];
   const byVoucher = new Map<string, Published[]>();
   const calls = new Map<string, number>();
   const exports = new Map<string, Export>();
@@ -102,6 +109,7 @@ export async function startSimulator(): Promise<Simulator> {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://simulator');
     if (url.pathname.startsWith('/download/')) return download(url, response);
+    if (url.pathname.startsWith('/management/')) return manage(request, url, response);
     const [, , what = '', id = ''] = url.pathname.split('/');
     total += 1;
     const name = `${request.method} ${what}`;
@@ -137,6 +145,28 @@ export async function startSimulator(): Promise<Simulator> {
       default:
         return undefined;
     }
+  };
+
+  const manage = async (request: IncomingMessage, url: URL, response: ServerResponse) => {
+    const { headers } = request;
+    const isOurs =
+      headers['x-management-id'] === managementKeys.id &&
+      headers['x-management-token'] === managementKeys.token;
+    if (!isOurs) return respond(response, 401, { code: 401 });
+    const [, project, id] =
+      /^\/management\/v1\/projects\/([^/]+)\/webhooks(?:\/(.+))?$/.exec(url.pathname) ?? [];
+    if (project !== 'proj_1') return respond(response, 404, { code: 404 });
+    if (request.method === 'GET') {
+      return respond(response, 200, {
+        object: 'list',
+        data_ref: 'data',
+        data: webhooks,
+        total: webhooks.length,
+      });
+    }
+    const webhook = webhooks.find((one) => one.id === id);
+    if (webhook === undefined) return respond(response, 404, { code: 404 });
+    return respond(response, 200, Object.assign(webhook, await bodyOf(request)));
   };
 
   /** POST /v1/exports [S]: filters.created_at.conditions.{$after,$before}. */
@@ -292,6 +322,7 @@ export async function startSimulator(): Promise<Simulator> {
     url: base(),
     behaviour,
     published,
+    webhooks,
     calls,
     publish,
     [Symbol.asyncDispose]: async () => {
