@@ -99,6 +99,15 @@ const schema = {
       resources,
       podAnnotations: texts,
     }),
+    reconcile: object({
+      enabled: on,
+      schedule: { ...text, minLength: 9 },
+      arguments: list(text),
+      config: shared,
+      secrets: referenced,
+      resources,
+      podAnnotations: texts,
+    }),
     bridge: object({
       ...service,
       spool: object({

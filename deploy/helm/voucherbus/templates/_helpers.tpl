@@ -33,12 +33,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* Secret settings of one component alone: it gets them, the others do not. */}}
+{{/* Secret settings of some components: they get them, the others do not. */}}
 {{- define "voucherbus.secretsOf" -}}
-{{- $own := dict "WEBHOOK_SECRETS" "bridge" "VOUCHERIFY_APP_ID" "processor" "VOUCHERIFY_APP_TOKEN" "processor" -}}
+{{- $api := list "processor" "reconcile" -}}
+{{- $own := dict "WEBHOOK_SECRETS" (list "bridge") "VOUCHERIFY_APP_ID" $api "VOUCHERIFY_APP_TOKEN" $api "VOUCHERIFY_MANAGEMENT_ID" list "VOUCHERIFY_MANAGEMENT_TOKEN" list -}}
 {{- $secrets := dict -}}
 {{- range $setting, $reference := merge (deepCopy (index .root.Values .component).secrets) .root.Values.secrets -}}
-{{- if eq (default $.component (get $own $setting)) $.component -}}
+{{- if or (not (hasKey $own $setting)) (has $.component (get $own $setting)) -}}
 {{- $_ := set $secrets $setting $reference -}}
 {{- end -}}
 {{- end -}}
@@ -46,7 +47,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- define "voucherbus.configOf" -}}
-{{- $defaults := dict "bridge" (dict "BRIDGE_WORKERS" "1" "SHUTDOWN_DELAY" "5s") "processor" (dict "PROCESSOR_WORKERS" "1") "setup" (dict) -}}
+{{- $defaults := dict "bridge" (dict "BRIDGE_WORKERS" "1" "SHUTDOWN_DELAY" "5s") "processor" (dict "PROCESSOR_WORKERS" "1") "setup" (dict) "reconcile" (dict) -}}
+{{- if and .root.Values.reconcile.enabled (has .component (list "setup" "reconcile")) -}}
+{{- $_ := set $defaults .component (dict "RECONCILE" "true") -}}
+{{- end -}}
 {{ toYaml (merge (deepCopy (index .root.Values .component).config) .root.Values.config (get $defaults .component)) }}
 {{- end }}
 
@@ -60,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- range $name, $_ := $secrets }}
 - { name: {{ $name }}_FILE, value: /run/secrets/voucherbus/{{ $name }} }
 {{- end }}
-{{- if ne .component "setup" }}
+{{- if has .component (list "bridge" "processor") }}
 {{- range $name, $value := .root.Values.openTelemetry }}
 - { name: {{ $name }}, value: {{ $value | toString | quote }} }
 {{- end }}
