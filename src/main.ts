@@ -55,6 +55,12 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<number
   }
 }
 
+/** Settles when the reader has everything, or is gone: an exit would cut off a slow reader. */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return;
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
+}
+
 async function help(name: string): Promise<number> {
   const isAsked = ['help', '--help', '-h'].includes(name);
   const print = isAsked ? io.out : io.err;
@@ -69,9 +75,9 @@ async function help(name: string): Promise<number> {
 // Halves the start-up time. Node's default is the shared temporary directory, where another user
 // could plant code. If the home directory is not writable, nothing is cached.
 enableCompileCache(join(homedir(), '.cache', 'voucherbus'));
+const outputs = [process.stdout, process.stderr];
+// A reader may go early: `voucherbus config | head`.
+for (const stream of outputs) stream.on('error', () => undefined);
 const code = await main(process.argv.slice(2));
-// A reader that is slower than we are has not got everything yet: exit would cut it off.
-for (const stream of [process.stdout, process.stderr]) {
-  await new Promise((resolve) => stream.write('', resolve));
-}
+await Promise.all(outputs.map(flushed));
 process.exit(code);

@@ -44,6 +44,13 @@ export class BodyBuilder {
     this.#options = options;
   }
 
+  /** Leaves out what a webhook does not have, and personal data that events may not carry. */
+  withoutPersonal(listed: JsonObject): JsonObject {
+    const { customer } = listed;
+    const own = isObject(customer) ? { customer: this.#pickCustomer(customer) } : {};
+    return { ...pick(listed, [...publicationFields, 'voucher', 'vouchers']), ...own };
+  }
+
   /** @param listed a publication as listed by the vendor. @throws AppError */
   async build(listed: JsonObject): Promise<JsonObject> {
     const vouchers: JsonObject[] = [];
@@ -101,8 +108,11 @@ export class BodyBuilder {
       isObject(customer) || typeof customer_id !== 'string'
         ? customer
         : await this.#vendor.get('customers', customer_id);
-    const fields = [...customerFields, ...this.#options.personalFields];
-    return isObject(found) ? pick(found, fields) : null;
+    return isObject(found) ? this.#pickCustomer(found) : null;
+  }
+
+  #pickCustomer(customer: JsonObject): JsonObject {
+    return pick(customer, [...customerFields, ...this.#options.personalFields]);
   }
 }
 

@@ -5,7 +5,7 @@
  * journal decides by id.
  */
 
-import { messageOf } from '../errors.ts';
+import { AppError, messageOf } from '../errors.ts';
 import type { JsonObject } from '../voucherify/json-part.ts';
 import type { Backfill } from './backfill-record.ts';
 import type { BodyBuilder } from './body.ts';
@@ -50,6 +50,8 @@ const resumableMs = 6 * 3_600_000;
 
 /** Downloads may break off; the export stays available. */
 const maxDownloads = 5;
+
+const maxExports = 3;
 
 type TimedRow = Row & { readonly createdAtMs: number };
 
@@ -128,12 +130,17 @@ class Reconciliation {
   /** Returns the URL of the export: of the one that an earlier attempt created, if there is one. */
   async #census(run: Run): Promise<{ run: Run; url: string }> {
     const { vendor, runLog } = this.#context;
-    for (let current = run; ; ) {
+    let current = run;
+    for (let created = 0; ; created += 1) {
       const { exportId, since: sinceMs, until: untilMs } = current;
       const url = exportId === null ? undefined : await vendor.exportUrl(exportId);
       if (url !== undefined) return { run: current, url };
-      const created = await vendor.createExport({ sinceMs, untilMs });
-      current = await runLog.update({ ...current, exportId: created });
+      if (created === maxExports) {
+        const text = `Voucherify could not make the export of publications, ${maxExports} times: try a shorter window (--since, --until)`;
+        throw new AppError('LOOKUP_UNAVAILABLE', 'retry', text);
+      }
+      const next = await vendor.createExport({ sinceMs, untilMs });
+      current = await runLog.update({ ...current, exportId: next });
     }
   }
 
@@ -245,14 +252,15 @@ class Reconciliation {
 
   /** Asks the vendor, unless an earlier attempt of the run has done so. */
   async #lookUp(row: TimedRow, run: Run, unitMs: UnitMs): Promise<readonly JsonObject[]> {
-    const { vendor, runLog } = this.#context;
+    const { vendor, runLog, bodies } = this.#context;
     const earlier = runLog.rowOf(rowKey(row));
     if (earlier !== undefined && earlier.length > 0) return earlier;
-    const { publications, problem } = await findPublications(row, vendor, unitMs);
+    const { publications: listed, problem } = await findPublications(row, vendor, unitMs);
     if (problem !== undefined) {
       this.#undecided.push({ line: row.line, codes: row.codes, reason: problem });
       return [];
     }
+    const publications = listed.map((one) => bodies.withoutPersonal(one));
     await runLog.addRow(rowKey(row), run, publications);
     return publications;
   }

@@ -67,6 +67,7 @@ const missingIds = ({ missing }: Report) =>
 /** Publications of every kind; the milliseconds differ, and so do the seconds and minutes. */
 function publishAll(): readonly Published[] {
   const at = (n: number) => ({ createdAtMs: start + n * 61_003 });
+  const second = Math.floor(start / 60_000) * 60_000 + 7 * 60_000;
   return [
     vendor.publish(at(0)),
     vendor.publish({ ...at(1), codes: ['A-1', 'A-2', 'A-3'] }),
@@ -76,9 +77,9 @@ function publishAll(): readonly Published[] {
     vendor.publish({ ...at(3), codes: ['STANDALONE'] }),
     vendor.publish({ ...at(4), codes: ['STANDALONE'] }),
     vendor.publish({ ...at(5), codes: ['DELETED-VOUCHER'] }),
-    // One customer gets one code twice.
-    vendor.publish({ ...at(6), codes: ['TWICE'], customerId: 'cust_twice' }),
-    vendor.publish({ ...at(7), codes: ['TWICE'], customerId: 'cust_twice' }),
+    // One customer gets one code twice in a second.
+    vendor.publish({ createdAtMs: second + 100, codes: ['TWICE'], customerId: 'cust_twice' }),
+    vendor.publish({ createdAtMs: second + 400, codes: ['TWICE'], customerId: 'cust_twice' }),
     vendor.publish({ ...at(8), codes: ['B-1', 'B-2'], campaign: 'Deleted' }),
   ];
 }
@@ -195,6 +196,19 @@ test('a run that is killed again and again pays for each response once, and back
   expect(vendor.calls.get('GET publications')).toBeLessThanOrEqual(all.length + 3);
 });
 
+test('a dry run that is killed pays for each response once, too', async () => {
+  const all = Array.from({ length: 40 }, (_, n) => vendor.publish({ createdAtMs: start + n }));
+  vendor.behaviour.limit = { calls: 10, windowMs: 500 };
+  const listed = () => vendor.calls.get('GET publications') ?? 0;
+  const child = startChild(['reconcile', '--since', '1d', '--json'], deployment.env);
+  await until(async () => listed() >= 20, 'half of them are looked up');
+  child.kill('SIGKILL');
+  await child.exited;
+  const { code, report } = await reconciled('--since', '1d');
+  expect([code, report.isResumed, missingIds(report)]).toEqual([1, true, idsOf(all)]);
+  expect(listed()).toBeLessThanOrEqual(all.length + 3);
+});
+
 test('a report of any length is printed to its end', async () => {
   const all = Array.from({ length: 3_000 }, (_, n) => vendor.publish({ createdAtMs: start + n }));
   const { report } = await reconciled('--since', '1d');
@@ -222,6 +236,9 @@ test('young publications may be in flight; the next run begins where the last on
   expect(next.report).toMatchObject({ rows: 0, since: first.report.until });
   const all = await reconciled('--since', '1d', '--overlap', '0s');
   expect([all.code, all.report.missing.length]).toEqual([1, 1]);
+  // That run left a gap.
+  const after = await reconciled('--overlap', '0s');
+  expect(after.report.since).toBe(next.report.until);
 });
 
 test('what is older than the window is backfilled only with --allow-stale', async () => {
@@ -231,6 +248,13 @@ test('what is older than the window is backfilled only with --allow-stale', asyn
   await reconciled('--since', '20d', '--execute', '--allow-stale');
   await decided(1);
   expect((await deployment.outputs()).map(({ event }) => event.publicationId)).toEqual([old.id]);
+});
+
+test('an export that the vendor cannot make is given up after three', async () => {
+  vendor.behaviour.exportStatus = 'ERROR';
+  const { code, messages } = await run(['reconcile', '--since', '1d'], deployment.env);
+  expect([code, vendor.calls.get('POST exports')]).toEqual([1, 3]);
+  expect(messages).toContain('Voucherify could not make the export of publications, 3 times');
 });
 
 test('wrong keys are named, and nothing is written', async () => {

@@ -483,4 +483,40 @@ export const mutants: readonly Mutant[] = [
     edits: [['isSameAddress(identity, own)', 'false']],
     caughtBy: failure('processes', 'its dead predecessor'),
   },
+  {
+    name: 'reconciliation: two rows with one key are satisfied by one publication',
+    file: 'reconcile/reconcile.ts',
+    edits: [['used.countOf(key) + 1', '1']],
+    caughtBy: integration('reconcile'),
+  },
+  {
+    name: 'reconciliation: a run that leaves a gap counts as complete',
+    file: 'reconcile/reconcile.ts',
+    edits: [['!hasGap(report)', 'true']],
+    caughtBy: integration('reconcile'),
+  },
+  {
+    name: 'reconciliation: an earlier response of the vendor is not kept',
+    file: 'reconcile/reconcile.ts',
+    edits: [['    await runLog.addRow(rowKey(row), run, publications);\n', '']],
+    caughtBy: integration('reconcile'),
+  },
+  {
+    name: 'reconciliation: the list is read to its last page',
+    file: 'reconcile/find.ts',
+    edits: [['if (isOlder || ', 'if (']],
+    caughtBy: unit('reconcile/find'),
+  },
+  {
+    name: 'reconciliation: a failed publication is backfilled',
+    file: 'reconcile/find.ts',
+    edits: [[" && result !== 'FAILURE'", '']],
+    caughtBy: unit('reconcile/find'),
+  },
+  {
+    name: 'reconciliation: personal data of the list reaches raw',
+    file: 'reconcile/body.ts',
+    edits: [['pick(customer, [...customerFields, ...this.#options.personalFields])', 'customer']],
+    caughtBy: unit('reconcile/body'),
+  },
 ];

@@ -45,6 +45,8 @@ type Behaviour = {
     | undefined;
   /** Bytes after which the first download breaks off. */
   downloadBreaksAt: number | undefined;
+  /** How an export ends. */
+  exportStatus: 'DONE' | 'ERROR';
   /** Polls until an export is done: exports are asynchronous [S]. */
   polls: number;
   /** Campaigns and vouchers that were deleted: 404 [S]. */
@@ -82,6 +84,7 @@ export async function startSimulator(): Promise<Simulator> {
     clockMs: 0,
     fault: undefined,
     downloadBreaksAt: undefined,
+    exportStatus: 'DONE',
     polls: 2,
     deleted: new Set(),
   };
@@ -187,8 +190,12 @@ export async function startSimulator(): Promise<Simulator> {
     if (found === undefined) return undefined;
     found.polls -= 1;
     const isDone = found.polls <= 0;
-    const result = isDone ? { url: `${base()}/download/${id}?token=secret-token` } : null;
-    return { id, object: 'export', status: isDone ? 'DONE' : 'IN_PROGRESS', result };
+    const { exportStatus } = behaviour;
+    const result =
+      isDone && exportStatus === 'DONE'
+        ? { url: `${base()}/download/${id}?token=secret-token` }
+        : null;
+    return { id, object: 'export', status: isDone ? exportStatus : 'IN_PROGRESS', result };
   };
 
   /** The CSV [S], in UTC, without publication ids [S]; its rows [?]. */

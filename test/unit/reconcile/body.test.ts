@@ -71,6 +71,15 @@ test('personal data is left out, but for what PERSONAL_DATA names', async () => 
   expect(text).not.toContain('+44');
 });
 
+test('what is kept of a listed publication has no personal data, and is enough for the body', async () => {
+  const get = async (what: string, id: string) => everything[`${what}/${id}`];
+  const builder = new BodyBuilder({ get }, { projectId: null, personalFields: ['phone'] });
+  const kept = builder.withoutPersonal(listed);
+  expect(JSON.stringify(kept)).toContain('+44');
+  expect(JSON.stringify(kept)).not.toMatch(/a@b\.example|summary/);
+  expect(await builder.build(kept)).toEqual(await builder.build(listed));
+});
+
 test('what was deleted is missing, never invented', async () => {
   const { 'campaigns/camp_1': _, ...withoutCampaign } = everything;
   expect((await built(withoutCampaign)).read).toMatchObject({
