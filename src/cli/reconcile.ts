@@ -7,6 +7,7 @@ import { audited, operatorName } from '../app/operator.ts';
 import { type ReconcileRequest, runReconcile } from '../app/reconcile-app.ts';
 import { createLog } from '../observability/log.ts';
 import { hasGap, type Report, renderReport } from '../reconcile/report.ts';
+import { hasSmallHeap, runInSmallHeap } from '../workers/small-heap.ts';
 import { parseAge } from './age.ts';
 import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
@@ -43,6 +44,7 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parseOrUsage(io, usage, () => parse(args));
     if (!parsed) return 2;
+    if (!hasSmallHeap) return runInSmallHeap(['reconcile', ...args]);
     const groups = ['kafka', 'registry', 'topics', 'processor', 'lookup', 'project'] as const;
     const config = configOf(groups, io);
     await using deployment = await connectDeployment(config);
