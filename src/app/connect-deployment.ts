@@ -1,12 +1,14 @@
 /** Connects to the running deployment that the environment names, for commands that inspect it. */
 
 import { connectRegistry } from '../avro/registry.ts';
+import { type SchemaName, schemas } from '../avro/schemas.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { Admin } from '../kafka/admin.ts';
 import { type Client, createClient } from '../kafka/client.ts';
 import { LogReader } from '../kafka/log-reader.ts';
 import { createLog } from '../observability/log.ts';
+import { subjectOf } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { configOf } from './environment.ts';
 import type { Io } from './io.ts';
@@ -20,6 +22,33 @@ export type ConnectedDeployment = Deployment & AsyncDisposable & { readonly clie
  */
 export function connectFromEnvironment(io: Io): Promise<ConnectedDeployment> {
   return connectDeployment(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+}
+
+/**
+ * Returns the topic that a setting adds, if it was created.
+ * @throws AppError TOPIC_UNFIT
+ */
+export async function expectOptionalTopic(
+  { admin, catalog }: ConnectedDeployment,
+  role: 'reference' | 'reconcile',
+  setting: string,
+): Promise<string> {
+  const topic = catalog[role];
+  if (topic !== undefined && (await admin.describe([topic])).has(topic)) return topic;
+  const text = `there is no ${role} topic: expected ${setting}=true, and \`voucherbus setup\` to have created it`;
+  throw new AppError('TOPIC_UNFIT', 'stop', text);
+}
+
+/** Returns the registry's id of the schema of a topic's values. @throws AppError SCHEMA_MISSING */
+export async function expectSchemaId(
+  { registry }: ConnectedDeployment,
+  topic: string,
+  schema: SchemaName,
+): Promise<number> {
+  const id = await registry.idOf(subjectOf(topic), schemas[schema].text);
+  if (id !== undefined) return id;
+  const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
+  throw new AppError('SCHEMA_MISSING', 'stop', text);
 }
 
 /** @throws AppError BROKER_UNAVAILABLE; TOPIC_UNFIT if there is no such deployment */

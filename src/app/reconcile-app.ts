@@ -17,9 +17,12 @@ import type { Report } from '../reconcile/report.ts';
 import { type Run, RunLog } from '../reconcile/run-log.ts';
 import { Vendor, type Window } from '../reconcile/vendor.ts';
 import { reconcileGroupOf } from '../topics/acls.ts';
-import { subjectOf } from '../topics/catalog.ts';
 import { VoucherifyApi } from '../voucherify/api.ts';
-import type { ConnectedDeployment } from './connect-deployment.ts';
+import {
+  type ConnectedDeployment,
+  expectOptionalTopic,
+  expectSchemaId,
+} from './connect-deployment.ts';
 import { ReconcileLease } from './reconcile-lease.ts';
 
 type ReconcileAppConfig = Config<'topics' | 'processor' | 'lookup' | 'project'>;
@@ -51,7 +54,7 @@ export async function runReconcile(
 ): Promise<Report> {
   const api = openApi(config.lookup);
   const { client, catalog } = deployment;
-  const topic = await expectTopic(deployment);
+  const topic = await expectOptionalTopic(deployment, 'reconcile', 'RECONCILE');
   await using opened = new AsyncDisposableStack();
   const { sessionTimeoutMs, group } = config.processor;
   const leaseOptions = { group: reconcileGroupOf(group), topic, sessionTimeoutMs };
@@ -67,7 +70,7 @@ export async function runReconcile(
   const runLog = await RunLog.open(
     deployment,
     topic,
-    await idOf(deployment, topic),
+    await expectSchemaId(deployment, topic, 'ReconcileProgress'),
     progressWriter,
   );
   const vendor = new Vendor(api, onProgress);
@@ -75,7 +78,7 @@ export async function runReconcile(
   const personalFields = config.processor.personalData;
   const encode = createEncoder<RawWebhook>(
     schemas.RawWebhook.type,
-    await idOf(deployment, catalog.raw),
+    await expectSchemaId(deployment, catalog.raw, 'RawWebhook'),
   );
   const { source, isStaleAllowed } = asked;
   const write = async ({ runId }: Run, backfill: Backfill) => {
@@ -104,22 +107,6 @@ function openApi({ url, appId, appToken }: ReconcileAppConfig['lookup']): Vouche
   const text =
     "VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN are not set: expected an API key that may read Voucherify's publications";
   throw new AppError('CONFIG_INVALID', 'stop', text);
-}
-
-async function expectTopic({ admin, catalog }: ConnectedDeployment): Promise<string> {
-  const topic = catalog.reconcile;
-  if (topic !== undefined && (await admin.describe([topic])).has(topic)) return topic;
-  const text =
-    'there is no reconcile topic: expected RECONCILE=true, and `voucherbus setup` to have created it';
-  throw new AppError('TOPIC_UNFIT', 'stop', text);
-}
-
-async function idOf({ registry, catalog }: ConnectedDeployment, topic: string): Promise<number> {
-  const schema = catalog.topics.find(({ name }) => name === topic)?.schema ?? 'RawWebhook';
-  const id = await registry.idOf(subjectOf(topic), schemas[schema].text);
-  if (id !== undefined) return id;
-  const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
-  throw new AppError('SCHEMA_MISSING', 'stop', text);
 }
 
 function optionsOf(

@@ -6,7 +6,7 @@
 
 import { AppError } from '../errors.ts';
 import type { Client } from '../kafka/client.ts';
-import { type Group, joinGroup } from '../kafka/group.ts';
+import { type Group, type InputBatch, joinGroup } from '../kafka/group.ts';
 import type { Log } from '../observability/log.ts';
 
 type LeaseOptions = {
@@ -45,13 +45,7 @@ export class ReconcileLease {
       onLost: () => {
         lease.#isHeld = false;
       },
-      onBatch: async ({
-        records,
-        resolve,
-      }: {
-        records: readonly { offset: string }[];
-        resolve: (offset: number) => void;
-      }) => {
+      onBatch: async ({ records, resolve }: InputBatch) => {
         resolve(Number(records.at(-1)?.offset ?? 0));
       },
     };

@@ -2,7 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
+import {
+  type ConnectedDeployment,
+  connectFromEnvironment,
+  expectOptionalTopic,
+  expectSchemaId,
+} from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { audited, operatorName } from '../app/operator.ts';
 import { Decoder } from '../avro/decoder.ts';
@@ -10,10 +15,8 @@ import { createEncoder } from '../avro/encoder.ts';
 import type { CampaignReference } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { CampaignReferences } from '../enrichment/reference.ts';
-import { AppError } from '../errors.ts';
 import { type Row, rowsOf } from '../inspect/reference-file.ts';
 import { expectStored, type KeyedRecord, Writer } from '../kafka/writer.ts';
-import { subjectOf } from '../topics/catalog.ts';
 import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
 
@@ -36,7 +39,7 @@ export const command: Command = {
     const parsed = parse(args, io);
     if (!parsed) return 2;
     await using deployment = await connectFromEnvironment(io);
-    const topic = await expectTopic(deployment);
+    const topic = await expectOptionalTopic(deployment, 'reference', 'CAMPAIGN_REFERENCE');
     const references = await readReferences(deployment, topic);
     switch (parsed.verb) {
       case 'list':
@@ -80,14 +83,6 @@ function parse(args: readonly string[], io: Io) {
   });
 }
 
-async function expectTopic({ admin, catalog }: ConnectedDeployment): Promise<string> {
-  const topic = catalog.reference;
-  if (topic !== undefined && (await admin.describe([topic])).has(topic)) return topic;
-  const text =
-    'there is no reference topic: expected CAMPAIGN_REFERENCE=true, and `voucherbus setup` to have created it';
-  throw new AppError('TOPIC_UNFIT', 'stop', text);
-}
-
 async function readReferences(
   { reader, registry, admin }: ConnectedDeployment,
   topic: string,
@@ -106,11 +101,7 @@ async function put(
   updatedBy: string,
 ): Promise<void> {
   if (rows.length === 0) return;
-  const id = await deployment.registry.idOf(subjectOf(topic), schemas.CampaignReference.text);
-  if (id === undefined) {
-    const text = `${subjectOf(topic)} is not registered: \`voucherbus setup\` registers it`;
-    throw new AppError('SCHEMA_MISSING', 'stop', text);
-  }
+  const id = await expectSchemaId(deployment, topic, 'CampaignReference');
   const encode = createEncoder<CampaignReference>(schemas.CampaignReference.type, id);
   const updatedAt = Date.now();
   const records = rows.map(({ campaignId, attributes }) => {

@@ -6,8 +6,7 @@ import { schemas } from '../avro/schemas.ts';
 import { enrich } from '../enrichment/enrich.ts';
 import type { Routes } from '../routing/routes.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import { readPublication } from '../voucherify/publication.ts';
-import { readWebhook } from '../voucherify/webhook.ts';
+import { publicationOf } from '../voucherify/publication.ts';
 
 type Change = {
   /** Topics, or `(parked)`. */
@@ -66,9 +65,8 @@ const arrival = { receivedAtMs: 0, processedAtMs: 0, origin: 'WEBHOOK', asOfMs: 
 /** Returns the events of webhooks. Skips webhooks that are broken, or of another event type. */
 export function eventsOf(bodies: readonly Body[]): readonly PublicationSucceeded[] {
   return bodies.flatMap(({ body, source }) => {
-    const webhook = readWebhook(body);
-    const publication = webhook.kind === 'publication' ? readPublication(webhook) : undefined;
-    if (publication?.kind !== 'publication') return [];
+    const publication = publicationOf(body);
+    if (publication === undefined) return [];
     const enriched = enrich(publication, { ...arrival, source }, []);
     return enriched.kind === 'event' ? [enriched.event] : [];
   });

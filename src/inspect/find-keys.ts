@@ -7,8 +7,7 @@ import { Decoder } from '../avro/decoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import { readPublication } from '../voucherify/publication.ts';
-import { readWebhook } from '../voucherify/webhook.ts';
+import { publicationOf } from '../voucherify/publication.ts';
 import type { OnProgress } from './journal-entries.ts';
 
 /** @param sinceMs records that raw received before this are skipped. @throws AppError */
@@ -40,10 +39,5 @@ export async function findKeys(
 
 function names({ body, eventId }: RawWebhook, wanted: string): boolean {
   if (eventId === wanted) return true;
-  const webhook = readWebhook(body);
-  if (webhook.kind !== 'publication') return false;
-  const publication = readPublication(webhook);
-  return (
-    publication.kind === 'publication' && publication.vouchers.some(({ code }) => code === wanted)
-  );
+  return publicationOf(body)?.vouchers.some(({ code }) => code === wanted) ?? false;
 }

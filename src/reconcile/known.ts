@@ -10,8 +10,7 @@ import { digestOf } from '../digest.ts';
 import { DigestSet } from '../journal/digest-set.ts';
 import { reconcileRunHeader } from '../topics/backfill-headers.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import { type Publication, readPublication } from '../voucherify/publication.ts';
-import { readWebhook } from '../voucherify/webhook.ts';
+import { type Publication, publicationOf } from '../voucherify/publication.ts';
 import { joinKey, type UnitMs } from './census.ts';
 import { KeyCounts } from './key-counts.ts';
 
@@ -141,13 +140,6 @@ export class KnownPublications {
       this.#parkedKeys.set(status.reason, keys);
     }
   }
-}
-
-function publicationOf(body: Buffer): Publication | undefined {
-  const webhook = readWebhook(body);
-  if (webhook.kind !== 'publication') return undefined;
-  const publication = readPublication(webhook);
-  return publication.kind === 'publication' ? publication : undefined;
 }
 
 function keysOf({ vouchers, customer, createdAtMs }: Publication, unitMs: UnitMs) {

@@ -57,7 +57,7 @@ export class VoucherifyApi {
   }
 
   /** Never throws. */
-  get(what: 'campaigns' | 'customers' | 'vouchers', id: string): Promise<LookupResult> {
+  get(what: 'campaigns' | 'customers', id: string): Promise<LookupResult> {
     return this.call(what, `/v1/${what}/${encodeURIComponent(id)}`);
   }
 

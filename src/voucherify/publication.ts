@@ -6,7 +6,7 @@
 import { type Customer, readCustomer } from './customer.ts';
 import { Invalid, msOf, Part } from './json-part.ts';
 import { readVouchers, type Voucher, type Vouchers } from './voucher.ts';
-import type { Envelope, Webhook } from './webhook.ts';
+import { type Envelope, readWebhook, type Webhook } from './webhook.ts';
 
 export type Rejection = {
   readonly kind: 'rejection';
@@ -49,6 +49,14 @@ export type Campaign = {
   readonly expiresAtMs: number | null;
   readonly metadata: Record<string, string>;
 };
+
+/** Returns the publication of a body; undefined if it has none that can be read. */
+export function publicationOf(body: Buffer): Publication | undefined {
+  const webhook = readWebhook(body);
+  if (webhook.kind !== 'publication') return undefined;
+  const publication = readPublication(webhook);
+  return publication.kind === 'publication' ? publication : undefined;
+}
 
 export function readPublication(
   webhook: Webhook & { kind: 'publication' },
