@@ -104,7 +104,7 @@ class Reconciliation {
     }
     await known.catchUp(onProgress);
     const { rows, present, parked, inFlight, withoutCampaign } = counts;
-    const apiCalls = begun.apiCalls + vendor.calls;
+    const apiCalls = vendor.calls;
     const report: Report = {
       runId: run.runId,
       isResumed,

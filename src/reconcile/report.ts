@@ -40,6 +40,7 @@ export type Report = {
   readonly undecided: readonly Undecided[];
   readonly withoutCampaign: number;
   readonly isExecuted: boolean;
+  /** Calls of this attempt; those of attempts that were killed are not known. */
   readonly apiCalls: number;
   /** As the vendor last said; undefined if it did not. */
   readonly callsLeft: number | undefined;
