@@ -22,9 +22,18 @@ import { RawWriter } from './raw-writer.ts';
 import { ReloadedSecrets } from './reload/secrets.ts';
 import type { WorkerContext } from './run-service.ts';
 import { runUntilStopped } from './shutdown.ts';
+import { watchWebhook } from './webhook-watch.ts';
 
 type BridgeAppConfig = Config<
-  'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'webhook' | 'bridge'
+  | 'kafka'
+  | 'registry'
+  | 'start'
+  | 'topics'
+  | 'operation'
+  | 'webhook'
+  | 'bridge'
+  | 'project'
+  | 'management'
 >;
 
 export async function runBridgeApp(
@@ -71,6 +80,8 @@ export async function runBridgeApp(
   };
   metrics.spoolLimitBytes.set(hasSpool ? config.bridge.spoolMaxBytes : 0);
   const bridge = await startBridge(context, worker.listen);
+  const watched = { health, metrics, log };
+  const watch = worker.number === 1 ? watchWebhook(config, raw.connected, watched) : undefined;
   const refreshing = refreshEverySecond({ ...context, store, raw, hasSpool, health });
   health.ready('bridge');
   const stopReadiness = async () => {
@@ -86,6 +97,7 @@ export async function runBridgeApp(
       ['no longer ready', stopReadiness],
       ['webhooks answered', bridge.close, responsesLimitMs + config.bridge.shutdownDelayMs],
       ['spool closed', store.close],
+      ['webhook no longer watched', async () => watch?.stop()],
       ['producer closed', () => raw.close()],
       ['spans exported', () => tracing.stop(), spansLimitMs],
       ['admin closed', shown.close],

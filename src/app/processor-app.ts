@@ -15,7 +15,7 @@ import type { WorkerContext } from './run-service.ts';
 import { runUntilStopped } from './shutdown.ts';
 
 export type ProcessorAppConfig = Config<
-  'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'processor' | 'lookup'
+  'kafka' | 'registry' | 'start' | 'topics' | 'operation' | 'processor' | 'lookup' | 'project'
 >;
 
 export async function runProcessorApp(

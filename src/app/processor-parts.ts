@@ -39,7 +39,7 @@ export async function openProcessor(
       maxRecords: config.processor.maxTransactionRecords,
       maxBytes: config.processor.maxTransactionBytes,
     },
-    lookups: openLookups(config.lookup, metrics),
+    lookups: openLookups(config, metrics),
     rules,
     assembly: { catalog, group, partitions, encoders, encodeJournalRecord },
     topicLimits: await TopicLimits.read(admin, topics),

@@ -1,4 +1,4 @@
-/** The parts of a reconciliation, and one run of it. */
+/** The parts of a reconciliation, and runs of it: one, or one after the other. */
 
 import { createEncoder } from '../avro/encoder.ts';
 import type { RawWebhook } from '../avro/records.ts';
@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { recoveryOf } from '../kafka/failure.ts';
 import { expectStored, Writer } from '../kafka/writer.ts';
+import { Leadership } from '../membership/leadership.ts';
 import type { Log } from '../observability/log.ts';
 import { type Backfill, backfillRecord } from '../reconcile/backfill-record.ts';
 import { BodyBuilder } from '../reconcile/body.ts';
@@ -23,9 +24,8 @@ import {
   expectOptionalTopic,
   expectSchemaId,
 } from './connect-deployment.ts';
-import { ReconcileLease } from './reconcile-lease.ts';
 
-type ReconcileAppConfig = Config<'topics' | 'processor' | 'lookup' | 'project'>;
+export type ReconcileAppConfig = Config<'topics' | 'processor' | 'lookup' | 'project'>;
 
 export type ReconcileRequest = {
   /** Undefined: since the last run without a gap. */
@@ -40,69 +40,118 @@ export type ReconcileRequest = {
   readonly source: string;
 };
 
+/** Called during a run, so that the counts are right also if it fails. */
+export type ReconcileObserver = {
+  readonly onProgress: (text: string) => void;
+  readonly onApiCall: () => void;
+  readonly onBackfilled: () => void;
+};
+
 const apiTimeoutMs = 30_000;
 const writeTimeoutMs = 10_000;
 const writing = { backoff: exponentialBackoff(100, 5_000), maxFailures: 12 };
 
-/** @throws AppError */
-export async function runReconcile(
-  config: ReconcileAppConfig,
-  deployment: ConnectedDeployment,
-  asked: ReconcileRequest,
-  log: Log,
-  onProgress: (text: string) => void,
-): Promise<Report> {
-  const api = openApi(config.lookup);
-  const { client, catalog } = deployment;
-  const topic = await expectOptionalTopic(deployment, 'reconcile', 'RECONCILE');
-  await using opened = new AsyncDisposableStack();
-  const { sessionTimeoutMs, group } = config.processor;
-  const leaseOptions = { group: reconcileGroupOf(group), topic, sessionTimeoutMs };
-  const lease = await ReconcileLease.join(client, leaseOptions, log, () =>
-    onProgress('another instance reconciles this deployment: waiting for it'),
-  );
-  opened.defer(() => lease.release());
-  await lease.acquired();
-  const progressWriter = await Writer.open(client, topic);
-  opened.defer(() => progressWriter.close());
-  const raw = await Writer.open(client, catalog.raw);
-  opened.defer(() => raw.close());
-  const runLog = await RunLog.open(
-    deployment,
-    topic,
-    await expectSchemaId(deployment, topic, 'ReconcileProgress'),
-    progressWriter,
-  );
-  const vendor = new Vendor(api, onProgress);
-  const { projectId = null } = config.project;
-  const personalFields = config.processor.personalData;
-  const encode = createEncoder<RawWebhook>(
-    schemas.RawWebhook.type,
-    await expectSchemaId(deployment, catalog.raw, 'RawWebhook'),
-  );
-  const { source, isStaleAllowed } = asked;
-  const write = async ({ runId }: Run, backfill: Backfill) => {
-    const record = backfillRecord(backfill, { encode, runId, source, projectId, isStaleAllowed });
+/**
+ * One instance of a deployment that may reconcile it, while it leads the others. Open it with
+ * `join`.
+ */
+export class Reconciler implements AsyncDisposable {
+  readonly #config: ReconcileAppConfig;
+  readonly #deployment: ConnectedDeployment;
+  readonly #topic: string;
+  readonly #api: VoucherifyApi;
+  readonly leadership: Leadership;
+
+  private constructor(
+    config: ReconcileAppConfig,
+    deployment: ConnectedDeployment,
+    { topic, api, leadership }: { topic: string; api: VoucherifyApi; leadership: Leadership },
+  ) {
+    this.#config = config;
+    this.#deployment = deployment;
+    this.#topic = topic;
+    this.#api = api;
+    this.leadership = leadership;
+  }
+
+  /**
+   * @param onElected called at each rebalance, with whether this instance leads
+   * @throws AppError
+   */
+  static async join(
+    config: ReconcileAppConfig,
+    deployment: ConnectedDeployment,
+    log: Log,
+    onElected: (isLeader: boolean) => void,
+  ): Promise<Reconciler> {
+    const api = openApi(config);
+    const topic = await expectOptionalTopic(deployment, 'reconcile', 'RECONCILE');
+    const { sessionTimeoutMs, group } = config.processor;
+    const options = { group: reconcileGroupOf(group), topic, sessionTimeoutMs, onElected };
+    const leadership = await Leadership.join(deployment.client, options, log);
+    return new Reconciler(config, deployment, { topic, api, leadership });
+  }
+
+  /** Reconciles once; this instance must lead. @throws AppError */
+  async run(asked: ReconcileRequest, observer: ReconcileObserver): Promise<Report> {
+    const deployment = this.#deployment;
+    const { client, catalog } = deployment;
+    await using opened = new AsyncDisposableStack();
+    const progress = await Writer.open(client, this.#topic);
+    opened.defer(() => progress.close());
+    const raw = await Writer.open(client, catalog.raw);
+    opened.defer(() => raw.close());
+    const progressId = await expectSchemaId(deployment, this.#topic, 'ReconcileProgress');
+    const runLog = await RunLog.open(deployment, this.#topic, progressId, progress);
+    const { onProgress } = observer;
+    const vendor = new Vendor(this.#api, observer);
+    const { projectId = null } = this.#config.project;
+    const personalFields = this.#config.processor.personalData;
+    const write = await this.#writerOf(raw, asked, observer);
+    return await reconcile(optionsOf(asked, runLog, this.#config), {
+      vendor,
+      runLog,
+      known: ({ since, runId }, unitMs) =>
+        // Clocks differ: what came shortly before the window began is read, too.
+        new KnownPublications(deployment, { sinceMs: since - asked.overlapMs, unitMs, runId }),
+      bodies: new BodyBuilder(vendor, { projectId, personalFields }),
+      write: asked.isExecuted ? write : undefined,
+      onProgress,
+      expectLease: () => this.leadership.expectHeld(),
+    });
+  }
+
+  async #writerOf(
+    raw: Writer,
+    { source, isStaleAllowed }: ReconcileRequest,
+    { onBackfilled }: ReconcileObserver,
+  ) {
+    const { projectId = null } = this.#config.project;
+    const schemaId = await expectSchemaId(
+      this.#deployment,
+      this.#deployment.catalog.raw,
+      'RawWebhook',
+    );
+    const encode = createEncoder<RawWebhook>(schemas.RawWebhook.type, schemaId);
     const isRetriable = (error: unknown) => recoveryOf(error) === 'retry';
-    const attempt = async () => expectStored(await raw.write([record], writeTimeoutMs));
-    await retry(attempt, { ...writing, isRetriable });
-  };
-  return await reconcile(optionsOf(asked, runLog, config), {
-    vendor,
-    runLog,
-    known: ({ since, runId }, unitMs) =>
-      // Clocks differ: what came shortly before the window began is read, too.
-      new KnownPublications(deployment, { sinceMs: since - asked.overlapMs, unitMs, runId }),
-    bodies: new BodyBuilder(vendor, { projectId, personalFields }),
-    write: asked.isExecuted ? write : undefined,
-    onProgress,
-    expectLease: () => lease.expectHeld(),
-  });
+    return async ({ runId }: Run, backfill: Backfill) => {
+      const record = backfillRecord(backfill, { encode, runId, source, projectId, isStaleAllowed });
+      const attempt = async () => expectStored(await raw.write([record], writeTimeoutMs));
+      await retry(attempt, { ...writing, isRetriable });
+      onBackfilled();
+    };
+  }
+
+  /** Leaves the group, so that another instance leads at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leadership.release();
+  }
 }
 
-function openApi({ url, appId, appToken }: ReconcileAppConfig['lookup']): VoucherifyApi {
+function openApi({ project, lookup }: ReconcileAppConfig): VoucherifyApi {
+  const { appId, appToken } = lookup;
   if (appId !== undefined && appToken !== undefined) {
-    return new VoucherifyApi({ url, appId, appToken, timeoutMs: apiTimeoutMs });
+    return new VoucherifyApi({ url: project.apiUrl, appId, appToken, timeoutMs: apiTimeoutMs });
   }
   const text =
     "VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN are not set: expected an API key that may read Voucherify's publications";

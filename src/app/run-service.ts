@@ -47,7 +47,7 @@ export type WorkerContext = {
 };
 
 export type Service = {
-  readonly name: 'bridge' | 'processor';
+  readonly name: 'bridge' | 'processor' | 'reconcile';
   /** The log line that says that it runs. */
   readonly runs: string;
   readonly workers: number | 'auto';

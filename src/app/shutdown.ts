@@ -4,6 +4,7 @@
  */
 
 import cluster from 'node:cluster';
+import { parentPort } from 'node:worker_threads';
 import { withTimeout } from '../concurrency/timeout.ts';
 import type { Log } from '../observability/log.ts';
 import type { ToWorker } from '../workers/messages.ts';
@@ -67,6 +68,8 @@ function nextSignals() {
     // supervisor, or it would count two.
     process.on(signal, () => (cluster.isWorker ? undefined : stop(signal)));
   }
+  // A thread receives no signals: the main thread sends them on.
+  parentPort?.on('message', stop);
   if (cluster.isWorker) {
     process.on('message', ({ kind }: ToWorker) => (kind === 'stop' ? stop('stop') : undefined));
   }

@@ -10,10 +10,8 @@ export const command: Command = {
   summary: "receives Voucherify's webhooks and stores them on the raw topic",
   usage: 'voucherbus bridge   (configured by the environment: `voucherbus config`)',
   run: async (_, io) => {
-    const config = configOf(
-      ['kafka', 'registry', 'start', 'topics', 'operation', 'webhook', 'bridge'],
-      io,
-    );
+    const own = ['webhook', 'bridge', 'project', 'management'] as const;
+    const config = configOf(['kafka', 'registry', 'start', 'topics', 'operation', ...own], io);
     const log = createLog(config.operation.logLevel, 'bridge');
     const { host, port, workers, shutdownDelayMs } = config.bridge;
     return await runService(

@@ -9,7 +9,7 @@ export const command: Command = {
   usage: 'voucherbus processor   (configured by the environment: `voucherbus config`)',
   run: async (_, io) => {
     const config = configOf(
-      ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup'],
+      ['kafka', 'registry', 'start', 'topics', 'operation', 'processor', 'lookup', 'project'],
       io,
     );
     return await runService(

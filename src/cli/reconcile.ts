@@ -3,8 +3,11 @@
 import { parseArgs } from 'node:util';
 import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf } from '../app/environment.ts';
+import type { Io } from '../app/io.ts';
 import { audited, operatorName } from '../app/operator.ts';
-import { type ReconcileRequest, runReconcile } from '../app/reconcile-app.ts';
+import { type ReconcileRequest, Reconciler } from '../app/reconcile-app.ts';
+import { runReconcileService } from '../app/reconcile-service.ts';
+import { runService } from '../app/run-service.ts';
 import { createLog } from '../observability/log.ts';
 import { hasGap, type Report, renderReport } from '../reconcile/report.ts';
 import { hasSmallHeap, runInSmallHeap } from '../workers/small-heap.ts';
@@ -13,7 +16,7 @@ import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
 import { progressOn } from './progress.ts';
 
-const usage = `voucherbus reconcile [--since AGE] [--until AGE] [--overlap AGE] [--execute [--allow-stale] [--by NAME]] [--source NAME] [--json]
+const usage = `voucherbus reconcile [--since AGE] [--until AGE] [--overlap AGE] [--execute [--allow-stale] [--by NAME]] [--source NAME] [--json | --every AGE]
   Compares Voucherify's export of publications with what reached us, and lists what is missing. Needs VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN
   (read rights and the right to create exports), and RECONCILE=true with the topic that \`voucherbus setup\` creates for it.
   --since        publications that are younger, for example 2d; default: since the last run that left no gap, less the overlap
@@ -24,6 +27,7 @@ const usage = `voucherbus reconcile [--since AGE] [--until AGE] [--overlap AGE] 
   --by           the operator's name; default the system's user
   --source       the <source> of POST /webhooks/<source> under which the webhooks would have come; default voucherify
   --json         the report as JSON, with every missing publication
+  --every        runs as a service, and reconciles again after this time, for example 15m; with /readyz and /metrics on ADMIN_PORT
   A run that was killed goes on where it was if it is started again with the same arguments within six hours.
 Exit code 0: nothing is missing. 1: something is, or it could not be determined.`;
 
@@ -36,6 +40,7 @@ const options = {
   by: { type: 'string' },
   source: { type: 'string', default: 'voucherify' },
   json: { type: 'boolean', default: false },
+  every: { type: 'string' },
 } as const;
 
 export const command: Command = {
@@ -44,36 +49,72 @@ export const command: Command = {
   run: async (args, io) => {
     const parsed = parseOrUsage(io, usage, () => parse(args));
     if (!parsed) return 2;
-    if (!hasSmallHeap) return runInSmallHeap(['reconcile', ...args]);
-    const groups = ['kafka', 'registry', 'topics', 'processor', 'lookup', 'project'] as const;
-    const config = configOf(groups, io);
-    await using deployment = await connectDeployment(config);
-    const log = createLog('silent', 'reconcile');
-    const work = () => runReconcile(config, deployment, parsed.request, log, progressOn(io));
-    const report = await (parsed.request.isExecuted ? withAudit(parsed.by, work) : work());
-    const lines = parsed.isJson ? [JSON.stringify(report, null, 2)] : renderReport(report);
-    for (const line of lines) io.out(line);
-    return hasGap(report) ? 1 : 0;
+    const { everyMs } = parsed;
+    const isService = everyMs !== undefined;
+    if (!hasSmallHeap) return runInSmallHeap(['reconcile', ...args], { isService });
+    return isService ? serve(everyMs, parsed.requestAt, io) : runOnce(parsed, io);
   },
 };
+
+type Parsed = ReturnType<typeof parse>;
+
+const groups = ['kafka', 'registry', 'topics', 'processor', 'lookup', 'project'] as const;
+
+async function runOnce({ requestAt, by, isJson }: Parsed, io: Io): Promise<number> {
+  const config = configOf(groups, io);
+  const log = createLog('silent', 'reconcile');
+  const onProgress = progressOn(io);
+  const onElected = (isLeader: boolean) => {
+    if (!isLeader) onProgress('another instance reconciles this deployment: waiting for it');
+  };
+  await using deployment = await connectDeployment(config);
+  await using reconciler = await Reconciler.join(config, deployment, log, onElected);
+  await reconciler.leadership.acquired();
+  const request = requestAt(Date.now());
+  const observer = { onProgress, onApiCall: () => {}, onBackfilled: () => {} };
+  const work = () => reconciler.run(request, observer);
+  const report = await (request.isExecuted ? withAudit(by, work) : work());
+  const lines = isJson ? [JSON.stringify(report, null, 2)] : renderReport(report);
+  for (const line of lines) io.out(line);
+  return hasGap(report) ? 1 : 0;
+}
+
+function serve(everyMs: number, requestAt: Parsed['requestAt'], io: Io): Promise<number> {
+  const config = configOf([...groups, 'operation'], io);
+  return runService(
+    {
+      name: 'reconcile',
+      runs: 'reconcile is ready',
+      workers: 1,
+      readyWith: 'all',
+      tuning: { garbagePercent: 60, isCompiledSoon: false },
+      run: (worker) => runReconcileService(config, { everyMs, requestAt }, worker),
+    },
+    config,
+  );
+}
 
 function parse(args: readonly string[]) {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   // As people say it: --until 1h ago.
   if (positionals.some((word) => word !== 'ago')) throw new Error('expected options only');
-  const { since, until, overlap, execute, source } = values;
+  const { since, until, overlap, execute, source, json: isJson, every } = values;
+  if (isJson && every !== undefined) throw new Error('expected either --json or --every');
   const isStaleAllowed = values['allow-stale'];
-  const nowMs = Date.now();
-  const request: ReconcileRequest = {
-    sinceMs: since === undefined ? undefined : nowMs - parseAge(since),
-    untilMs: until === undefined ? nowMs : nowMs - parseAge(until),
+  const [sinceAgeMs, untilAgeMs, everyMs] = [since, until, every].map((age) =>
+    age === undefined ? undefined : parseAge(age),
+  );
+  const overlapMs = parseAge(overlap);
+  const requestAt = (nowMs: number): ReconcileRequest => ({
+    sinceMs: sinceAgeMs === undefined ? undefined : nowMs - sinceAgeMs,
+    untilMs: nowMs - (untilAgeMs ?? 0),
     request: JSON.stringify({ since, until, overlap, execute, isStaleAllowed, source }),
-    overlapMs: parseAge(overlap),
+    overlapMs,
     isExecuted: execute,
     isStaleAllowed,
     source,
-  };
-  return { request, by: values.by ?? operatorName(), isJson: values.json };
+  });
+  return { requestAt, everyMs, by: values.by ?? operatorName(), isJson };
 }
 
 async function withAudit(by: string, work: () => Promise<Report>): Promise<Report> {

@@ -64,7 +64,7 @@ function parse(args: readonly string[]) {
 }
 
 function open(io: Io): { webhooks: WebhookConfigurations; targetUrl: string } {
-  const { lookup, project, management } = configOf(['lookup', 'project', 'management'], io);
+  const { project, management } = configOf(['project', 'management'], io);
   const { id, token, targetUrl } = management;
   const { projectId } = project;
   if (!id || !token || !projectId || !targetUrl) {
@@ -73,7 +73,7 @@ function open(io: Io): { webhooks: WebhookConfigurations; targetUrl: string } {
     throw new AppError('CONFIG_INVALID', 'stop', text);
   }
   const keys = { keys: 'management', appId: id, appToken: token } as const;
-  const api = new VoucherifyApi({ url: lookup.url, ...keys, timeoutMs: apiTimeoutMs });
+  const api = new VoucherifyApi({ url: project.apiUrl, ...keys, timeoutMs: apiTimeoutMs });
   return { webhooks: new WebhookConfigurations(api, projectId), targetUrl };
 }
 

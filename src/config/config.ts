@@ -272,12 +272,6 @@ const processor = {
 };
 
 const lookup = {
-  url: setting(
-    'VOUCHERIFY_API_URL',
-    kind.httpUrl(),
-    "Voucherify's REST API: your region's, or your dedicated cluster's",
-    { default: 'https://api.voucherify.io' },
-  ),
   appId: setting(
     'VOUCHERIFY_APP_ID',
     kind.text(),
@@ -328,6 +322,12 @@ export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
 
 const project = {
+  apiUrl: setting(
+    'VOUCHERIFY_API_URL',
+    kind.httpUrl(),
+    "Voucherify's REST API: your region's, or your dedicated cluster's",
+    { default: 'https://api.voucherify.io' },
+  ),
   projectId: setting(
     'VOUCHERIFY_PROJECT_ID',
     kind.text(),

@@ -106,7 +106,7 @@ function textOf(env: string, { env: all, readFile }: Sources): Read<string | und
 
 /** Rules between settings. */
 function contradictions(config: Partial<Config<Group>>): readonly string[] {
-  const { topics, bridge, processor, lookup, management } = config;
+  const { topics, bridge, processor, lookup, management, project } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
@@ -119,6 +119,11 @@ function contradictions(config: Partial<Config<Group>>): readonly string[] {
       : undefined,
     (management?.id === undefined) !== (management?.token === undefined)
       ? 'VOUCHERIFY_MANAGEMENT_ID and VOUCHERIFY_MANAGEMENT_TOKEN: expected both, or neither'
+      : undefined,
+    bridge &&
+    management?.id &&
+    !(project?.projectId && management.targetUrl && topics?.hasReconcile)
+      ? "VOUCHERIFY_MANAGEMENT_ID lets the bridge watch Voucherify's webhook: expected VOUCHERIFY_PROJECT_ID, WEBHOOK_TARGET_URL and RECONCILE=true, too (the bridges elect the one that asks on the topic `reconcile`)"
       : undefined,
     lookup && processor && lookup.timeoutMs >= processor.transactionTimeoutMs
       ? `LOOKUP_TIMEOUT is ${lookup.timeoutMs} ms: expected less than TRANSACTION_TIMEOUT (${processor.transactionTimeoutMs} ms)`

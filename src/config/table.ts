@@ -13,9 +13,9 @@ const usedBy: Record<Group, string> = {
   webhook: 'bridge, send, verify',
   bridge: 'bridge',
   processor: 'processor',
-  lookup: 'processor, reconcile, webhook',
-  project: 'reconcile, webhook',
-  management: 'webhook',
+  lookup: 'processor, reconcile',
+  project: 'processor, reconcile, webhook, bridge',
+  management: 'webhook, bridge',
 };
 
 export function configTable(): string {

@@ -53,6 +53,8 @@ export type GroupOptions = {
   readonly maxFetchBytes: number;
   readonly fetchWaitMs: number;
   readonly concurrency: number;
+  /** Nothing is read: the member only has its partitions. */
+  readonly isPaused?: boolean;
   /** The identity of this process, for its peers. */
   readonly identity?: ProcessIdentity;
 };
@@ -115,6 +117,7 @@ export async function joinGroup(
   });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     owned = payload.memberAssignment[options.topic] ?? [];
+    if (options.isPaused) consumer.pause([{ topic: options.topic }]);
     handlers.onAssigned(owned, payload.memberId);
   });
   consumer.on(consumer.events.REBALANCING, () => handlers.onLost('the group is rebalancing'));

@@ -100,6 +100,18 @@ export function createMetrics(build: { readonly version: string }) {
     spoolDamaged: new Gauge(
       named('spool_damaged', 'Entries of the spool that could not be read; their files are kept'),
     ),
+    webhookConfigured: new Gauge({
+      ...named(
+        'webhook_configured',
+        "1 if Voucherify's webhook is as it must be, by check: target (one sends to us), active, subscribed; shown by the bridge that asks",
+      ),
+      labelNames: ['check'],
+      aggregator: 'max',
+    }),
+    webhookWatchFailing: new Gauge({
+      ...named('webhook_watch_failing', '1 while Voucherify cannot be asked about its webhook'),
+      aggregator: 'max',
+    }),
     // processor
     lookups: new Counter({
       ...named('lookups_total', "Look-ups at Voucherify's API by outcome"),
@@ -184,6 +196,26 @@ export function createMetrics(build: { readonly version: string }) {
       labelNames: ['topic'],
       aggregator: 'max',
     }),
+    // reconcile --every
+    reconcileMissing: new Gauge(
+      named(
+        'reconcile_missing',
+        'Publications that the last run found missing and did not backfill, and rows that it could not decide',
+      ),
+    ),
+    reconcileFailing: new Gauge(
+      named('reconcile_failing', '1 while the last run failed, so that its window is unknown'),
+    ),
+    reconcileLastSuccess: new Gauge(
+      named(
+        'reconcile_last_success_timestamp_seconds',
+        'When a run last came to its end, with a gap or without; 0 until then',
+      ),
+    ),
+    reconcileBackfilled: new Counter(
+      named('reconcile_backfilled_total', 'Publications that were written to raw'),
+    ),
+    reconcileApiCalls: new Counter(named('reconcile_api_calls_total', "Calls to Voucherify's API")),
     rawRecordsLost: new Counter(
       named(
         'raw_records_lost_total',

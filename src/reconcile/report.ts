@@ -46,9 +46,14 @@ export type Report = {
   readonly callsLeft: number | undefined;
 };
 
+/** Returns how many publications are missing after the run, or may be. */
+export function missingOf({ missing, undecided }: Report): number {
+  return undecided.length + missing.filter(({ isBackfilled }) => !isBackfilled).length;
+}
+
 /** Returns whether a publication is missing after the run, or may be. */
-export function hasGap({ missing, undecided }: Report): boolean {
-  return undecided.length > 0 || missing.some(({ isBackfilled }) => !isBackfilled);
+export function hasGap(report: Report): boolean {
+  return missingOf(report) > 0;
 }
 
 const shownAtMost = 100;

@@ -44,17 +44,16 @@ const exportFields = [
 export class Vendor {
   readonly #api: VoucherifyApi;
   readonly #onProgress: (text: string) => void;
-  readonly #pollEveryMs: number;
+  readonly #onApiCall: () => void;
   #calls = 0;
 
   constructor(
     api: VoucherifyApi,
-    onProgress: (text: string) => void,
-    { exportPollMs = pollEveryMs }: { readonly exportPollMs?: number } = {},
+    observer: { readonly onProgress: (text: string) => void; readonly onApiCall: () => void },
   ) {
     this.#api = api;
-    this.#onProgress = onProgress;
-    this.#pollEveryMs = exportPollMs;
+    this.#onProgress = observer.onProgress;
+    this.#onApiCall = observer.onApiCall;
   }
 
   /** Calls that count towards the vendor's limits. */
@@ -94,7 +93,7 @@ export class Vendor {
    */
   async exportUrl(id: string): Promise<string | undefined> {
     const deadline = performance.now() + exportTimeoutMs;
-    for (; performance.now() < deadline; await sleep(this.#pollEveryMs)) {
+    for (; performance.now() < deadline; await sleep(pollEveryMs)) {
       const found = await this.#call('get the export', `/v1/exports/${encodeURIComponent(id)}`);
       if (found === undefined) return undefined;
       const { status, result } = found;
@@ -140,6 +139,7 @@ export class Vendor {
     for (let failures = 0; ; ) {
       await this.#untilAllowed();
       this.#calls += 1;
+      this.#onApiCall();
       const result = await this.#api.call(what, path, body);
       switch (result.kind) {
         case 'found':

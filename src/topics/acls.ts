@@ -24,9 +24,14 @@ type Deployment = {
   readonly catalog: Pick<Catalog, 'raw' | 'deadLetters' | 'journal' | 'reference' | 'reconcile'>;
 };
 
-/** Returns the consumer group whose member may reconcile: one at a time. */
+/** Returns the consumer group whose leader may reconcile: one at a time. */
 export function reconcileGroupOf(group: string): string {
   return `${group}.reconcile`;
+}
+
+/** Returns the consumer group of the bridges, whose leader watches Voucherify's webhook. */
+export function webhookWatchGroupOf(prefix: string): string {
+  return `${prefix}.webhook-watch`;
 }
 
 export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): readonly Acl[] {
@@ -54,7 +59,13 @@ export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): read
   };
   switch (role) {
     case 'bridge':
-      return [all('DESCRIBE', 'DESCRIBE_CONFIGS'), ...on(raw, 'WRITE')];
+      return [
+        all('DESCRIBE', 'DESCRIBE_CONFIGS'),
+        ...on(raw, 'WRITE'),
+        // To elect the one that watches Voucherify's webhook.
+        ...on(reconcile, 'READ'),
+        ...(reconcile === undefined ? [] : [{ ...inGroup, name: webhookWatchGroupOf(prefix) }]),
+      ];
     case 'processor':
       return [
         all('DESCRIBE_CONFIGS'),

@@ -74,15 +74,39 @@ function configurationOf({ id, target_url, events, active }: JsonObject): Webhoo
   };
 }
 
+/** The conditions under which publications are sent to our address. */
+export type WebhookChecks = {
+  /** A webhook has our address as its target. */
+  readonly target: boolean;
+  readonly active: boolean;
+  readonly subscribed: boolean;
+};
+
+/** Returns the checks of the webhook for our address; of several, the one that comes closest. */
+export function webhookChecks(
+  webhooks: readonly WebhookConfiguration[],
+  targetUrl: string,
+): WebhookChecks {
+  const ours = webhooks
+    .filter((one) => isSameUrl(one.targetUrl, targetUrl))
+    .map(({ isActive, events }) => ({
+      target: true,
+      active: isActive,
+      subscribed: events.includes(wantedEvent),
+    }));
+  const best = ours.find(({ active, subscribed }) => active && subscribed) ?? ours[0];
+  return best ?? { target: false, active: false, subscribed: false };
+}
+
 /** Returns what is wrong with the webhooks for our address; nothing if it gets publications. */
 export function webhookProblems(
   webhooks: readonly WebhookConfiguration[],
   targetUrl: string,
 ): readonly string[] {
+  const { target, active, subscribed } = webhookChecks(webhooks, targetUrl);
+  if (!target) return [`no webhook has the target ${targetUrl}`];
+  if (active && subscribed) return [];
   const ours = webhooks.filter((one) => isSameUrl(one.targetUrl, targetUrl));
-  if (ours.length === 0) return [`no webhook has the target ${targetUrl}`];
-  const works = ours.some((one) => one.isActive && one.events.includes(wantedEvent));
-  if (works) return [];
   return ours.flatMap(({ id, isActive, events }) => [
     ...(isActive
       ? []

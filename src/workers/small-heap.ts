@@ -11,9 +11,22 @@ const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 2_
 /** Returns whether this thread has the small heap already. */
 export const hasSmallHeap = !isMainThread;
 
-/** @returns the exit code of the command. @throws Error if the thread could not run it */
-export async function runInSmallHeap(args: readonly string[]): Promise<number> {
+/**
+ * @param isService the command stops by signals (`app/shutdown.ts`), which only this thread
+ * receives: they are sent on
+ * @returns the exit code of the command. @throws Error if the thread could not run it
+ */
+export async function runInSmallHeap(
+  args: readonly string[],
+  { isService }: { readonly isService: boolean },
+): Promise<number> {
   const main = new URL('../main.ts', import.meta.url);
-  const [code] = await once(new Worker(main, { argv: [...args], resourceLimits }), 'exit');
+  const worker = new Worker(main, { argv: [...args], resourceLimits });
+  if (isService) {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => worker.postMessage(signal));
+    }
+  }
+  const [code] = await once(worker, 'exit');
   return code as number;
 }

@@ -13,6 +13,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { inspect, promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startChild } from '../../src/app/child-process.ts';
 import { poll } from '../../src/concurrency/retry.ts';
 import { commitInitialOffsets } from '../../src/topics/initial-offsets.ts';
 import { createAuthority } from '../support/authority.ts';
@@ -23,6 +24,7 @@ import { doors } from '../support/doors.ts';
 import { connectTransaction } from '../support/foreign-transaction.ts';
 import { type Prometheus, startPrometheus, type Targets } from '../support/prometheus.ts';
 import { apis, startProxy } from '../support/proxy.ts';
+import { managementKeys, simulatorKeys, startSimulator } from '../support/vendor-simulator.ts';
 import { post } from '../support/webhooks.ts';
 
 const run = promisify(execFile);
@@ -253,7 +255,64 @@ const cases: Cases = {
     };
     return { deployment, targets, fault };
   },
+  VoucherbusWebhookInactive: async ({ defer }) => {
+    const { vendor, deployment, bridge } = await withWatch(defer);
+    const fault = async () => Object.assign(vendor.webhooks[0] ?? {}, { active: false });
+    return { deployment, targets: [bridge.admin], fault };
+  },
+  VoucherbusWebhookNotWatched: async ({ defer }) => {
+    const { vendor, deployment, bridge } = await withWatch(defer);
+    return {
+      deployment,
+      targets: [bridge.admin],
+      fault: async () => vendor[Symbol.asyncDispose](),
+    };
+  },
+  VoucherbusPublicationsMissing: async ({ defer }) => {
+    const { vendor, deployment, admin } = await withReconcile(defer);
+    const fault = async () => vendor.publish({ createdAtMs: Date.now() - 7_200_000 });
+    return { deployment, targets: [admin], fault };
+  },
+  VoucherbusReconcileFailing: async ({ defer }) => {
+    const { vendor, deployment, admin } = await withReconcile(defer);
+    const fault = async () => Object.assign(vendor.behaviour, { exportStatus: 'ERROR' });
+    return { deployment, targets: [admin], fault };
+  },
 };
+
+/** A bridge that watches its webhook, which is as it must be. */
+async function withWatch(defer: Cleanup['defer']) {
+  const vendor = await startSimulator();
+  defer(() => vendor[Symbol.asyncDispose]());
+  const target = 'https://bridge.example.com/webhooks/voucherify';
+  const events = ['publication.succeeded'];
+  vendor.webhooks.push({ id: 'wh_1', target_url: target, events, active: true });
+  const deployment = await aDeployment(1, {
+    RECONCILE: 'true',
+    VOUCHERIFY_API_URL: vendor.url,
+    VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
+    VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
+    VOUCHERIFY_PROJECT_ID: 'proj_1',
+    WEBHOOK_TARGET_URL: target,
+  });
+  return { vendor, deployment, bridge: await deployment.start('bridge') };
+}
+
+/** A service that reconciles every two seconds, and finds nothing missing. */
+async function withReconcile(defer: Cleanup['defer']) {
+  const vendor = await startSimulator();
+  defer(() => vendor[Symbol.asyncDispose]());
+  const deployment = await aDeployment(1, {
+    RECONCILE: 'true',
+    VOUCHERIFY_API_URL: vendor.url,
+    VOUCHERIFY_APP_ID: simulatorKeys.appId,
+    VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
+  });
+  const child = startChild(['reconcile', '--since', '1d', '--every', '2s'], deployment.env);
+  defer(() => child.kill('SIGKILL'));
+  const { adminPort } = await child.said('reconcile is ready');
+  return { vendor, deployment, admin: `http://127.0.0.1:${adminPort}` };
+}
 
 async function processorBehindProxy(
   defer: Cleanup['defer'],

@@ -46,12 +46,8 @@ async function render(helm: string, values: string): Promise<readonly Manifest[]
 type Template = { readonly template: { readonly spec: PodSpec } };
 
 const podOf = ({ kind, spec }: Manifest): PodSpec | undefined => {
-  if (['Deployment', 'StatefulSet', 'Job'].includes(kind)) {
-    return (spec as Template).template.spec;
-  }
-  return kind === 'CronJob'
-    ? (spec['jobTemplate'] as { spec: Template }).spec.template.spec
-    : undefined;
+  const hasPod = ['Deployment', 'StatefulSet', 'Job'].includes(kind);
+  return hasPod ? (spec as Template).template.spec : undefined;
 };
 
 const named = (manifests: readonly Manifest[], kind: string, name: string) =>
@@ -128,11 +124,12 @@ test('each component gets its own logins, and no secret of another', async () =>
   const processor = filesOf(named(manifests, 'Deployment', 'r-voucherbus-processor'));
   const setup = filesOf(named(manifests, 'Job', 'r-voucherbus-setup'));
   for (const env of [bridge, processor, setup]) expect(env).toContain('KAFKA_SASL_PASSWORD_FILE');
-  const reconcile = filesOf(named(manifests, 'CronJob', 'r-voucherbus-reconcile'));
+  const reconcile = filesOf(named(manifests, 'Deployment', 'r-voucherbus-reconcile'));
   expect(reconcile).toEqual(expect.arrayContaining(['VOUCHERIFY_APP_TOKEN_FILE', 'RECONCILE']));
   expect(reconcile).not.toContain('WEBHOOK_SECRETS_FILE');
-  expect(setup).toContain('RECONCILE');
-  for (const env of [bridge, processor, setup, reconcile]) {
+  for (const env of [setup, bridge]) expect(env).toContain('RECONCILE');
+  expect(bridge).toContain('VOUCHERIFY_MANAGEMENT_TOKEN_FILE');
+  for (const env of [processor, setup, reconcile]) {
     expect(env).not.toContain('VOUCHERIFY_MANAGEMENT_TOKEN_FILE');
   }
   expect(bridge).toContain('WEBHOOK_SECRETS_FILE');

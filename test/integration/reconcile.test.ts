@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
 import type { Report } from '../../src/reconcile/report.ts';
-import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
 import { run } from '../support/run.ts';
 import {
   type Forms,
@@ -83,6 +83,9 @@ function publishAll(): readonly Published[] {
     vendor.publish({ ...at(8), codes: ['B-1', 'B-2'], campaign: 'Deleted' }),
   ];
 }
+
+const publish = (count: number) =>
+  Array.from({ length: count }, (_, n) => vendor.publish({ createdAtMs: start + n }));
 
 test('what no webhook brought is found, and backfilled once; a late webhook is its duplicate', async () => {
   const all = [...publishAll(), ...publishAll()];
@@ -263,3 +266,63 @@ test('wrong keys are named, and nothing is written', async () => {
   expect(code).toBe(1);
   expect(messages).toContain('the vendor responded 401: expected an API key');
 });
+
+test('as a service it backfills again and again, shows it, and another instance takes over', async () => {
+  const args = ['reconcile', '--since', '1d', '--execute', '--every', '2s'];
+  const first = startChild(args, deployment.env);
+  const admin = adminOf(await first.said('reconcile is ready'));
+  const second = startChild(args, deployment.env);
+  try {
+    const other = adminOf(await second.said('reconcile is ready'));
+    const [one] = publish(3);
+    if (one) await deliver(one);
+    await until(
+      async () => (await metric(admin, 'voucherbus_reconcile_backfilled_total')) === 2,
+      'the gap is closed',
+    );
+    await until(
+      async () => (await metric(admin, 'voucherbus_reconcile_last_success')) > 0,
+      'the run has ended',
+    );
+    expect(await metric(admin, 'voucherbus_reconcile_missing')).toBe(0);
+    expect(await metric(admin, 'voucherbus_reconcile_api_calls_total')).toBeGreaterThan(4);
+    expect(await metric(admin, 'voucherbus_ready{service="reconcile"}')).toBe(1);
+    expect(await metric(other, 'voucherbus_reconcile_api_calls_total')).toBe(0);
+    const waiting = await fetch(`${other}/readyz`);
+    expect(waiting.status).toBe(200);
+    expect(await waiting.text()).toContain('another instance, this one waits');
+    first.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    publish(1);
+    await until(
+      async () => (await metric(other, 'voucherbus_reconcile_backfilled_total')) === 1,
+      'the second instance goes on',
+    );
+    await decided(4);
+    expect(await deployment.outputs()).toHaveLength(4);
+  } finally {
+    first.kill('SIGKILL');
+    second.kill('SIGKILL');
+  }
+}, 180_000);
+
+test('as a service it says that it fails, and what it cannot repair ends it', async () => {
+  vendor.behaviour.exportStatus = 'ERROR';
+  const args = ['reconcile', '--since', '1d', '--every', '1h'];
+  const failing = startChild(args, deployment.env);
+  const admin = adminOf(await failing.said('reconcile is ready'));
+  await until(async () => (await metric(admin, 'voucherbus_reconcile_failing')) === 1, 'it fails');
+  const ready = await fetch(`${admin}/readyz`);
+  expect([ready.status, await ready.text()]).toEqual([
+    200,
+    expect.stringContaining('could not make the export'),
+  ]);
+  failing.kill('SIGTERM');
+  expect(await failing.exited).toBe(0);
+  const wrong = startChild(args, { ...deployment.env, VOUCHERIFY_APP_TOKEN: 'wrong' });
+  expect(await wrong.exited).toBe(1);
+  expect(wrong.output()).toContain('expected an API key');
+}, 180_000);
+
+const adminOf = (line: Readonly<Record<string, unknown>>) =>
+  `http://127.0.0.1:${line['adminPort']}`;

@@ -152,6 +152,8 @@ export async function startSimulator(): Promise<Simulator> {
 
   const manage = async (request: IncomingMessage, url: URL, response: ServerResponse) => {
     const { headers } = request;
+    const name = `${request.method} webhooks`;
+    calls.set(name, (calls.get(name) ?? 0) + 1);
     const isOurs =
       headers['x-management-id'] === managementKeys.id &&
       headers['x-management-token'] === managementKeys.token;

@@ -101,12 +101,13 @@ const schema = {
     }),
     reconcile: object({
       enabled: on,
-      schedule: { ...text, minLength: 9 },
+      every: { type: 'string', pattern: '^[1-9][0-9]*[smhd]$' },
       arguments: list(text),
       config: shared,
       secrets: referenced,
       resources,
-      podAnnotations: texts,
+      terminationGracePeriodSeconds: { type: 'integer', minimum: 45 },
+      ...placement,
     }),
     bridge: object({
       ...service,

@@ -36,7 +36,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{/* Secret settings of some components: they get them, the others do not. */}}
 {{- define "voucherbus.secretsOf" -}}
 {{- $api := list "processor" "reconcile" -}}
-{{- $own := dict "WEBHOOK_SECRETS" (list "bridge") "VOUCHERIFY_APP_ID" $api "VOUCHERIFY_APP_TOKEN" $api "VOUCHERIFY_MANAGEMENT_ID" list "VOUCHERIFY_MANAGEMENT_TOKEN" list -}}
+{{- $bridge := list "bridge" -}}
+{{- $own := dict "WEBHOOK_SECRETS" $bridge "VOUCHERIFY_APP_ID" $api "VOUCHERIFY_APP_TOKEN" $api "VOUCHERIFY_MANAGEMENT_ID" $bridge "VOUCHERIFY_MANAGEMENT_TOKEN" $bridge -}}
 {{- $secrets := dict -}}
 {{- range $setting, $reference := merge (deepCopy (index .root.Values .component).secrets) .root.Values.secrets -}}
 {{- if or (not (hasKey $own $setting)) (has $.component (get $own $setting)) -}}
@@ -48,8 +49,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- define "voucherbus.configOf" -}}
 {{- $defaults := dict "bridge" (dict "BRIDGE_WORKERS" "1" "SHUTDOWN_DELAY" "5s") "processor" (dict "PROCESSOR_WORKERS" "1") "setup" (dict) "reconcile" (dict) -}}
-{{- if and .root.Values.reconcile.enabled (has .component (list "setup" "reconcile")) -}}
-{{- $_ := set $defaults .component (dict "RECONCILE" "true") -}}
+{{- if and .root.Values.reconcile.enabled (has .component (list "bridge" "setup" "reconcile")) -}}
+{{- $_ := set (get $defaults .component) "RECONCILE" "true" -}}
 {{- end -}}
 {{ toYaml (merge (deepCopy (index .root.Values .component).config) .root.Values.config (get $defaults .component)) }}
 {{- end }}
@@ -165,7 +166,7 @@ spec:
     - name: {{ .component }}
       image: {{ include "voucherbus.image" .root }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-      args: [{{ .component }}]
+      args: {{ .arguments | default (list .component) | toJson }}
       securityContext: {{- include "voucherbus.containerSecurity" . | nindent 8 }}
       env: {{- include "voucherbus.env" . | nindent 8 }}
         {{- if .spool }}
