@@ -8,7 +8,7 @@ import { Admin } from '../kafka/admin.ts';
 import { type Client, createClient } from '../kafka/client.ts';
 import { LogReader } from '../kafka/log-reader.ts';
 import { createLog } from '../observability/log.ts';
-import { subjectOf } from '../topics/catalog.ts';
+import { subjectOf, withoutReconcile } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { configOf } from './environment.ts';
 import type { Io } from './io.ts';
@@ -21,7 +21,8 @@ export type ConnectedDeployment = Deployment & AsyncDisposable & { readonly clie
  * @throws AppError as `connectDeployment`; CONFIG_INVALID
  */
 export function connectFromEnvironment(io: Io): Promise<ConnectedDeployment> {
-  return connectDeployment(configOf(['kafka', 'registry', 'topics', 'processor'], io));
+  const config = configOf(['kafka', 'registry', 'topics', 'processor'], io);
+  return connectDeployment({ ...config, topics: withoutReconcile(config.topics) });
 }
 
 /**
@@ -34,7 +35,12 @@ export async function expectOptionalTopic(
   setting: string,
 ): Promise<string> {
   const topic = catalog[role];
-  if (topic !== undefined && (await admin.describe([topic])).has(topic)) return topic;
+  const partitions = topic && (await admin.describe([topic])).get(topic)?.partitions;
+  if (role === 'reconcile' && partitions !== undefined && partitions !== 1) {
+    const text = `${topic} has ${partitions} partitions: expected 1, for one instance at a time`;
+    throw new AppError('TOPIC_UNFIT', 'stop', text);
+  }
+  if (topic && partitions !== undefined) return topic;
   const text = `there is no ${role} topic: expected ${setting}=true, and \`voucherbus setup\` to have created it`;
   throw new AppError('TOPIC_UNFIT', 'stop', text);
 }

@@ -6,6 +6,7 @@ import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { spansLimitMs, startTracing } from '../observability/tracing.ts';
 import { LogWatch } from '../processor/log-watch.ts';
+import { withoutReconcile } from '../topics/catalog.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { version } from './environment.ts';
 import { openClients } from './processor-clients.ts';
@@ -19,9 +20,10 @@ export type ProcessorAppConfig = Config<
 >;
 
 export async function runProcessorApp(
-  config: ProcessorAppConfig,
+  given: ProcessorAppConfig,
   worker: WorkerContext,
 ): Promise<number> {
+  const config = { ...given, topics: withoutReconcile(given.topics) };
   const log = createLog(config.operation.logLevel, 'processor');
   const health = new Health(['group', 'partitions']);
   const metrics = createMetrics({ version });

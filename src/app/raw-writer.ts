@@ -17,7 +17,7 @@ import { createClient } from '../kafka/client.ts';
 import { Writer } from '../kafka/writer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { createCatalog } from '../topics/catalog.ts';
+import { createCatalog, withoutReconcile } from '../topics/catalog.ts';
 import { SchemaIdWatch } from '../topics/schema-id-watch.ts';
 import { retryAtStart, start } from './startup.ts';
 import { watchCertificates } from './watch-certificates.ts';
@@ -90,7 +90,7 @@ export class RawWriter {
 
   async #connect(): Promise<void> {
     const config = this.#config;
-    const catalog = createCatalog(config.topics);
+    const catalog = createCatalog(withoutReconcile(config.topics));
     const { maxBodyBytes } = config.bridge;
     const needs = { read: [], write: [catalog.raw], maxBodyBytes };
     const certificates = watchCertificates(this.#log, this.#metrics);

@@ -55,6 +55,8 @@ export type GroupOptions = {
   readonly concurrency: number;
   /** Nothing is read: the member only has its partitions. */
   readonly isPaused?: boolean;
+  /** A missing permission ends the member; otherwise it is retried until it is granted. */
+  readonly isEndedByDenial?: boolean;
   /** The identity of this process, for its peers. */
   readonly identity?: ProcessIdentity;
 };
@@ -137,9 +139,12 @@ export async function joinGroup(
   };
   const access: Access = {
     principal: client.principal,
-    needs: [permission('READ', 'group', options.group), permission('READ', 'topic', options.topic)],
+    needs: [
+      permission('READ', 'group', options.group),
+      permission(options.isPaused ? 'DESCRIBE' : 'READ', 'topic', options.topic),
+    ],
   };
-  const member = new GroupMember({ consumer, begin, access, handlers, log });
+  const member = new GroupMember({ consumer, begin, access, handlers, options, log });
   try {
     await begin();
   } catch (error) {
@@ -179,6 +184,7 @@ type MemberParts = {
   readonly begin: () => Promise<void>;
   readonly access: Access;
   readonly handlers: GroupHandlers;
+  readonly options: Pick<GroupOptions, 'isEndedByDenial'>;
   readonly log: Log;
 };
 
@@ -212,11 +218,11 @@ class GroupMember implements Group {
   }
 
   #onCrash(error: Error, restart: boolean): void {
-    const { access, handlers, log } = this.#parts;
+    const { access, handlers, options, log } = this.#parts;
     const failure = fatalCauseOf(error, access);
     handlers.onLost(failure.message);
     if (restart) log.warn({ err: error }, 'the consumer failed and rejoins');
-    else if (isDenied(failure)) this.#retryLater(failure);
+    else if (isDenied(failure) && !options.isEndedByDenial) this.#retryLater(failure);
     else this.#ended.reject(failure);
   }
 

@@ -17,7 +17,13 @@ export type LeadershipOptions = {
   readonly onElected: (isLeader: boolean) => void;
 };
 
-const fetching = { isPaused: true, maxFetchBytes: 1_024, fetchWaitMs: 1_000, concurrency: 1 };
+const membership = {
+  isPaused: true,
+  isEndedByDenial: true,
+  maxFetchBytes: 1_024,
+  fetchWaitMs: 1_000,
+  concurrency: 1,
+};
 
 export class Leadership {
   readonly #name: string;
@@ -42,7 +48,7 @@ export class Leadership {
       },
       onBatch: async () => {},
     };
-    leadership.#group = await joinGroup(client, { ...options, ...fetching }, handlers, log);
+    leadership.#group = await joinGroup(client, { ...options, ...membership }, handlers, log);
     return leadership;
   }
 

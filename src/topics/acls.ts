@@ -63,7 +63,6 @@ export function aclsOf(role: Role, { prefix, group, catalog }: Deployment): read
         all('DESCRIBE', 'DESCRIBE_CONFIGS'),
         ...on(raw, 'WRITE'),
         // To elect the one that watches Voucherify's webhook.
-        ...on(reconcile, 'READ'),
         ...(reconcile === undefined ? [] : [{ ...inGroup, name: webhookWatchGroupOf(prefix) }]),
       ];
     case 'processor':

@@ -120,6 +120,14 @@ export function createCatalog(config: TopicsConfig, suffixes: readonly string[] 
 }
 
 /**
+ * Returns the settings of a catalog without the topic of `voucherbus reconcile`, which nothing else
+ * checks or needs.
+ */
+export function withoutReconcile(config: TopicsConfig): TopicsConfig {
+  return { ...config, hasReconcile: false };
+}
+
+/**
  * Retention deletes whole segments, when their last record is old enough. So a record is kept for a
  * fourteenth longer than its retention: a day, with the defaults. Kafka's own default is 7 days.
  */

@@ -106,7 +106,7 @@ function largestBatch({ config }: TopicState): number {
 function durabilityProblems({ topics }: Catalog, existing: Existing): readonly string[] {
   return topics.flatMap(({ name, role }) => {
     const state = existing.get(name);
-    if (state === undefined || role === 'reference' || role === 'reconcile') return [];
+    if (state === undefined || role === 'reference') return [];
     const { replicationFactor, config } = state;
     const insync = Number(config['min.insync.replicas'] ?? 1);
     const wanted = leastInsync(replicationFactor);
@@ -144,7 +144,7 @@ function partitionProblems(
 ): readonly string[] {
   const count = existing.get(raw)?.partitions;
   if (count === undefined) return [];
-  return topics.flatMap(({ name, role, partitions }) => {
+  return topics.flatMap(({ name, partitions }) => {
     const own = existing.get(name)?.partitions;
     if (own === undefined) return [];
     if (name === raw) {
@@ -156,11 +156,6 @@ function partitionProblems(
     }
     if (name === journal && own !== count) {
       return [`${name} has ${own} partitions: expected ${count}, as many as ${raw}`];
-    }
-    if (role === 'reconcile') {
-      return own === 1
-        ? []
-        : [`${name} has ${own} partitions: expected 1, for one instance at a time`];
     }
     // Output records go to the partition of their input.
     return own < count

@@ -55,7 +55,9 @@ async function eachPartition(
   { catalog, partitions }: Deployment,
   run: (topic: string, partition: number) => Promise<void>,
 ): Promise<void> {
-  for (const { name } of catalog.topics) {
+  for (const { name, role } of catalog.topics) {
+    // It has no events.
+    if (role === 'reconcile') continue;
     await Promise.all(Array.from({ length: partitions }, (_, partition) => run(name, partition)));
   }
 }

@@ -13,26 +13,56 @@ import { aDeployment, type Deployment, until } from '../support/deployment.ts';
 import { freePort } from '../support/ports.ts';
 import { run } from '../support/run.ts';
 import { type Secured, startSecured } from '../support/secured.ts';
+import {
+  managementKeys,
+  type Simulator,
+  simulatorKeys,
+  startSimulator,
+} from '../support/vendor-simulator.ts';
 import { post } from '../support/webhooks.ts';
 
 let secured: Secured;
+let vendor: Simulator;
 let deployment: Deployment;
 let acls: Awaited<ReturnType<typeof openAcls>>;
 let granted: readonly Granted[];
 beforeAll(async () => {
   secured = await startSecured((line) => process.stderr.write(`· ${line}\n`));
   acls = await openAcls(secured.as.plain());
-  deployment = await aDeployment(2, { ...secured.as.plain(), CAMPAIGN_REFERENCE: 'true' });
+  vendor = await startSimulator();
+  deployment = await aDeployment(2, {
+    ...secured.as.plain(),
+    CAMPAIGN_REFERENCE: 'true',
+    RECONCILE: 'true',
+    VOUCHERIFY_API_URL: vendor.url,
+  });
   granted = await printedAcls(deployment.env);
   await acls.grant(granted);
 });
 afterAll(async () => {
   await deployment?.[Symbol.asyncDispose]();
+  await vendor?.[Symbol.asyncDispose]();
   await acls?.[Symbol.asyncDispose]();
   await secured?.[Symbol.asyncDispose]();
 });
 
-const as = (role: 'bridge' | 'processor' | 'setup' | 'operator') => secured.as.scram256(role);
+const as = (role: 'bridge' | 'processor' | 'setup' | 'operator'): Environment => ({
+  ...secured.as.scram256(role),
+  ...(role === 'bridge' && watching),
+});
+
+/** The bridge watches the vendor's webhook, for which it needs permissions, too. */
+const watching = {
+  VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
+  VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
+  VOUCHERIFY_PROJECT_ID: 'proj_1',
+  WEBHOOK_TARGET_URL: 'https://bridge.example.com/webhooks/voucherify',
+};
+
+const reconciling = {
+  VOUCHERIFY_APP_ID: simulatorKeys.appId,
+  VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
+};
 
 test('with the printed permissions everything works', async () => {
   const { env } = deployment;
@@ -47,9 +77,38 @@ test('with the printed permissions everything works', async () => {
     'the operator sees that it was forwarded',
   );
   expect(await run(['dead-letters', 'redrive', '--execute'], operator)).toMatchObject({ code: 0 });
+  expect(await reconcile()).toMatchObject({ code: 0 });
+  const readyz = await (await fetch(`${bridge.admin}/readyz`)).text();
+  expect(readyz).toContain('no webhook has the target');
   for (const { child } of [bridge, processor]) child.kill('SIGTERM');
   await Promise.all([bridge.child.exited, processor.child.exited]);
   expect((await run(['adopt', '--execute'], operator)).messages).not.toContain('no permission');
+});
+
+const hourMs = 3_600_000;
+
+/** Backfills one publication. */
+function reconcile() {
+  vendor.publish({ createdAtMs: Date.now() - 2 * hourMs });
+  const args = ['reconcile', '--since', '1d', '--execute'];
+  return run(args, { ...deployment.env, ...as('operator'), ...reconciling });
+}
+
+test('each permission that reconcile lacks is named', async () => {
+  const { raw, reconcile: topic } = deployment.catalog;
+  const needed = permissionsOf('operator').filter(
+    ({ operation, resource, name }) =>
+      (operation === 'READ' && name !== deployment.prefix) ||
+      (resource === 'topic' && operation === 'WRITE' && [raw, topic].includes(name)),
+  );
+  expect(needed).toHaveLength(4);
+  for (const permission of needed) {
+    await acls.take(permission);
+    const { code, messages } = await reconcile();
+    expect([code, messages]).toEqual([1, expect.stringContaining(sentenceFor(permission))]);
+    await acls.grant([permission]);
+  }
+  expect(await reconcile()).toMatchObject({ code: 0 });
 });
 
 test('acl print gives Strimzi resources, too', async () => {
