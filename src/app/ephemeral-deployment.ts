@@ -22,12 +22,16 @@ export type EphemeralOptions = {
   readonly prefix: string;
   readonly secret: string;
   readonly processors: number;
+  /** Further environment variables. */
+  readonly settings?: Environment;
 };
 
 type Service = { readonly child: Child; readonly adminUrl: string };
 
 export type EphemeralDeployment = Deployment &
   AsyncDisposable & {
+    /** The environment of its services. */
+    readonly env: Environment;
     readonly config: Config<'kafka' | 'registry' | 'topics'>;
     readonly bridge: Service & { readonly url: string };
     /** The processors that run now. */
@@ -54,8 +58,8 @@ async function open(
   services: AsyncDisposableStack,
   io: Io,
 ): Promise<EphemeralDeployment> {
-  const { prefix, secret, processors: count } = options;
-  const env = environmentOf(prefix, secret);
+  const { prefix, secret, processors: count, settings } = options;
+  const env = { ...environmentOf(prefix, secret), ...settings };
   const config = readConfig(['kafka', 'registry', 'topics'], { env, readFile: io.readFile });
   const catalog = createCatalog(config.topics);
   const log = createLog('silent', 'ephemeral');
@@ -82,6 +86,7 @@ async function open(
   const { port, path } = await bridge.child.said('the bridge is ready');
   await Promise.all(processors.map(({ adminUrl }) => untilReady(adminUrl)));
   return {
+    env,
     config,
     catalog,
     reader,

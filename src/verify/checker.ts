@@ -52,6 +52,7 @@ export function check(history: History, snapshot: Snapshot, areTopicsOurs: boole
     counts: {
       publications: history.size,
       acknowledged,
+      withheld: webhooks.filter(({ isWithheld = false }) => isWithheld).length,
       refused: webhooks.reduce((sum, { refused }) => sum + refused, 0),
       raw: snapshot.raw.length,
       outputs: snapshot.outputs.length,
@@ -114,9 +115,9 @@ function acknowledgedIsStored(
 
 /** A refused webhook may have been stored nevertheless: then it must be forwarded once, too. */
 function onceOnItsTopic(history: History, { outputsById, rawById }: IndexedSnapshot): Invariant {
-  const violations = [...history].flatMap(([id, { expected }]) => {
+  const violations = [...history].flatMap(([id, { expected, isWithheld }]) => {
     const found = outputsById.get(id) ?? [];
-    const wanted = expected.kind === 'forwarded' && rawById.has(id) ? 1 : 0;
+    const wanted = expected.kind === 'forwarded' && (isWithheld || rawById.has(id)) ? 1 : 0;
     if (found.length !== wanted) {
       return [
         `${id}: ${found.length} times instead of ${wanted}: ${found.map(formatPosition).join(', ') || 'nowhere'}`,

@@ -11,6 +11,8 @@ export type Expected =
 /** One publication id and all webhooks that carried it. */
 export type Sent = {
   readonly expected: Expected;
+  /** No webhook was sent: `voucherbus reconcile` must bring it. */
+  readonly isWithheld?: boolean;
   /** The position on raw of each acknowledged webhook, by the bridge's response. */
   readonly acknowledged: { readonly partition: number; readonly offset: number }[];
   /**

@@ -16,17 +16,22 @@ export type LoadOptions = Omit<RateOptions, 'post'> & {
    * Per cent of webhooks that repeat an earlier publication: any of them, so some are far apart.
    */
   readonly repeatPercent: number;
+  /** Per cent of publications whose webhooks are not sent; default 0. */
+  readonly withheldPercent?: number;
   readonly random: () => number;
 };
 
 export type Load = Posting & {
+  /** The bodies of the webhooks that were not sent. Grows while the load runs. */
+  readonly withheld: readonly Buffer[];
   /** Grows while the load runs. */
   readonly history: History;
 };
 
 export function startLoad(options: LoadOptions): Load {
-  const { url, key, topics, run, repeatPercent, random } = options;
+  const { url, key, topics, run, repeatPercent, withheldPercent = 0, random } = options;
   const history = new Map<string, Sent>();
+  const withheld: Buffer[] = [];
   const nextNumber = () => {
     const isRepeat = history.size > 0 && random() * 100 < repeatPercent;
     return isRepeat ? Math.floor(random() * history.size) : history.size;
@@ -35,8 +40,14 @@ export function startLoad(options: LoadOptions): Load {
     const number = nextNumber();
     const id = `pub_${run}_${number}`;
     const { body, expected } = webhook(id, number, topics);
-    const sent = history.get(id) ?? { expected, acknowledged: [], spooled: 0, refused: 0 };
+    const isWithheld = expected.kind === 'forwarded' && number % 100 < withheldPercent;
+    const known = history.get(id);
+    const sent = known ?? { expected, isWithheld, acknowledged: [], spooled: 0, refused: 0 };
     history.set(id, sent);
+    if (isWithheld) {
+      if (known === undefined) withheld.push(body);
+      return;
+    }
     const result = await postWebhook(url, body, key);
     if (result.kind === 'no-response' || result.status !== 202) sent.refused += 1;
     else {
@@ -45,7 +56,7 @@ export function startLoad(options: LoadOptions): Load {
       else sent.acknowledged.push({ partition, offset });
     }
   };
-  return { history, ...postAtRate({ ...options, post }) };
+  return { history, withheld, ...postAtRate({ ...options, post }) };
 }
 
 type Accepted = { readonly status: string; readonly partition: number; readonly offset: number };

@@ -5,10 +5,11 @@ import type { Verdict } from './checker.ts';
 const maxViolations = 20;
 
 export function renderVerdict({ isExact, invariants, counts }: Verdict): readonly string[] {
-  const { publications, acknowledged, refused, raw, outputs, deadLetters } = counts;
+  const { publications, acknowledged, withheld, refused, raw, outputs, deadLetters } = counts;
   const { transactions, abortedRecords } = counts;
+  const gap = withheld ? `, ${withheld} withheld` : '';
   return [
-    `${acknowledged} webhooks acknowledged, ${refused} refused or without response, ${publications} publications; ${raw} records on raw`,
+    `${acknowledged} webhooks acknowledged, ${refused} refused or without response${gap}, ${publications} publications; ${raw} records on raw`,
     `${outputs} output events, ${deadLetters} dead letters, ${transactions} transactions; ${abortedRecords} records were aborted on the way`,
     '',
     ...invariants.flatMap(({ invariant, violations }) => [

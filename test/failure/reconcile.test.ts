@@ -21,6 +21,7 @@ const kinds: Readonly<Record<number, (n: number) => Partial<Published>>> = {
   40: () => ({ campaign: null }),
   60: () => ({ campaign: 'Deleted' }),
   80: () => ({ codes: ['STANDALONE'] }),
+  0: () => ({ sourceId: null }),
 };
 
 /** However many publications there are: repeats the query until it returns something. */

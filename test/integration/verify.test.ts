@@ -51,6 +51,17 @@ test('committed, aborted and open records are distinguished by the markers in th
   await close();
 });
 
+test('`voucherbus verify --withhold`: what no webhook brings is reconciled, and what comes late is a duplicate', async () => {
+  const args = ['verify', '--count', '400', '--kills', '1', '--withhold', '10', '--json'];
+  const child = startChild(args, { ...process.env, SESSION_TIMEOUT: '6s' });
+  const code = await child.exited;
+  const output = child.output();
+  const { isExact, counts } = JSON.parse(output.slice(output.indexOf('{')).replace(/^· .*$/gm, ''));
+  expect([code, isExact], output).toEqual([0, true]);
+  expect(counts.withheld).toBeGreaterThan(30);
+  expect(counts.raw).toBeGreaterThan(counts.acknowledged + counts.withheld);
+});
+
 test('`voucherbus verify` with its own processors, one of them killed: exactly once, as JSON, and nothing is left', async () => {
   const args = ['verify', '--count', '500', '--kills', '1', '--json', '--seed', '7'];
   const child = startChild(args, { ...process.env, SESSION_TIMEOUT: '6s' });

@@ -276,7 +276,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a consumer that may not read is given up',
     file: 'kafka/group.ts',
-    edits: [['if (isDenied(failure)) this.#retryLater(failure);', 'if (!failure) return;']],
+    edits: [['isDenied(failure) && !options.isEndedByDenial', 'false']],
     caughtBy: integration('permissions'),
   },
   {
@@ -518,5 +518,17 @@ export const mutants: readonly Mutant[] = [
     file: 'reconcile/body.ts',
     edits: [['pick(customer, [...customerFields, ...this.#options.personalFields])', 'customer']],
     caughtBy: unit('reconcile/body'),
+  },
+  {
+    name: 'leadership: every member leads',
+    file: 'membership/leadership.ts',
+    edits: [['leadership.#set(partitions.includes(0));', 'leadership.#set(true);']],
+    caughtBy: integration('webhook-watch', 'takes over'),
+  },
+  {
+    name: 'the watch shows what it found only at the start',
+    file: 'app/webhook-watch.ts',
+    edits: [['if (found === this.#lastFound) return;', 'if (this.#lastFound) return;']],
+    caughtBy: integration('webhook-watch', 'disables'),
   },
 ];

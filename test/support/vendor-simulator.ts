@@ -16,6 +16,8 @@ export type Published = {
   readonly createdAtMs: number;
   readonly codes: readonly string[];
   readonly customerId: string;
+  /** The company's own id of the customer; not every customer has one. */
+  readonly sourceId: string | null;
   readonly campaign: string | null;
   readonly channel: string;
   readonly result: 'SUCCESS' | 'FAILURE';
@@ -296,17 +298,19 @@ export async function startSimulator(): Promise<Simulator> {
   const customer = (id: string) => ({
     id,
     object: 'customer',
-    source_id: `source-${id}`,
+    source_id: published.find(({ customerId }) => customerId === id)?.sourceId ?? null,
     metadata: {},
   });
 
   const publish: Simulator['publish'] = (what = {}) => {
     const n = published.length;
     const codes = what.codes ?? [`CODE-${n}`];
+    const customerId = what.customerId ?? `cust_${n}`;
     const done: Published = {
       id: what.id ?? `pub_sim_${n}`,
       createdAtMs: what.createdAtMs ?? Date.now(),
-      customerId: what.customerId ?? `cust_${n}`,
+      customerId,
+      sourceId: what.sourceId === undefined ? `source-${customerId}` : what.sourceId,
       codes,
       campaign: what.campaign === undefined ? 'Summer' : what.campaign,
       channel: 'voucherify-web-ui',
@@ -341,7 +345,7 @@ export async function startSimulator(): Promise<Simulator> {
   };
 }
 
-function webhookOf({ id, createdAtMs, codes, customerId, campaign }: Published): Buffer {
+function webhookOf({ id, createdAtMs, codes, customerId, sourceId, campaign }: Published): Buffer {
   const sample = sampleWebhook({
     publicationId: id,
     createdAt: new Date(createdAtMs).toISOString(),
@@ -357,10 +361,11 @@ function webhookOf({ id, createdAtMs, codes, customerId, campaign }: Published):
   const publication = {
     ...data.publication,
     customer_id: customerId,
-    customer: { ...long, id: customerId },
+    source_id: sourceId,
+    customer: { ...long, id: customerId, source_id: sourceId },
     vouchers_id: vouchers.map((one) => one.id),
   };
-  const customer = { ...data.customer, id: customerId };
+  const customer = { ...data.customer, id: customerId, source_id: sourceId };
   const own = data.campaign && { ...data.campaign, id: `camp_${campaign}`, name: campaign };
   return Buffer.from(
     JSON.stringify({
@@ -371,11 +376,11 @@ function webhookOf({ id, createdAtMs, codes, customerId, campaign }: Published):
 }
 
 function rowsOf(
-  { codes, customerId, createdAtMs, channel, campaign }: Published,
+  { codes, customerId, sourceId, createdAtMs, channel, campaign }: Published,
   forms: Forms,
 ): string {
   const row = (code: string) =>
-    `${code},${customerId},source-${customerId},${timeOf(createdAtMs, forms.time)},${channel},${campaign ?? ''}\n`;
+    `${code},${customerId},${sourceId ?? ''},${timeOf(createdAtMs, forms.time)},${channel},${campaign ?? ''}\n`;
   const [first = ''] = codes;
   if (codes.length === 1) return row(first);
   switch (forms.rows) {

@@ -48,7 +48,7 @@ const owners: Record<string, readonly string[]> = {
   '@azure/identity': ['credentials'],
   'google-auth-library': ['credentials'],
   'node:tls': ['credentials', 'kafka'],
-  'node:http': ['bridge', 'admin', 'membership', 'credentials'],
+  'node:http': ['bridge', 'admin', 'membership', 'credentials', 'verify'],
   'node:child_process': ['app'],
   'node:cluster': ['workers', 'app'],
 };

@@ -111,6 +111,14 @@ test('a publication that is missing, twice, or on another topic', () => {
   );
 });
 
+test('a publication whose webhook was withheld must be forwarded nevertheless', () => {
+  const past = history().set('e', { ...sent(gifts), isWithheld: true });
+  expect(violationsOf({}, past)).toContain('e: 0 times instead of 1: nowhere');
+  const withheld = history().set('d', { ...sent(gifts, 4), isWithheld: true });
+  expect(violationsOf({}, withheld)).toBe('');
+  expect(renderVerdict(check(withheld, snapshot(), true))[0]).toContain(', 1 withheld');
+});
+
 test('a webhook that was refused but stored must be forwarded once; one that was not stored need not', () => {
   const past = history();
   past.set('d', { expected: gifts, acknowledged: [], spooled: 0, refused: 1 });
