@@ -16,7 +16,7 @@ endif
 export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 WAIT_READY = node src/main.ts health --wait 300
 
-.PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance sbom fmt docs up down clean
+.PHONY: help check test unit integration failure compat deploy-test stack soak mutants demo recovery bench bench-quick hot-path codecs flat endurance sbom screenshots fmt docs up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,8 @@ integration: node_modules ## the integration tests alone
 	@npm run -s integration
 failure: node_modules ## the failure suite alone: processes, brokers, network, clocks (about nine minutes)
 	@npm run -s failure
+screenshots: node_modules ## pictures of the console in both themes, for docs/images (needs Debian's chromium)
+	@npm run -s screenshots
 compat: node_modules ## every login on every supported version of Kafka (about six minutes; KAFKA_VERSIONS="4.0.2 4.4.0")
 	@npm run -s compat
 deploy-test: node_modules ## the chart with helm 3 and 4, the alert rules on real faults (bash .ci/tools.sh installs what they need)

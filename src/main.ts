@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   webhook: () => import('./cli/webhook.ts'),
   trace: () => import('./cli/trace.ts'),
   'dead-letters': () => import('./cli/dead-letters.ts'),
+  console: () => import('./cli/console.ts'),
   acl: () => import('./cli/acl.ts'),
   adopt: () => import('./cli/adopt.ts'),
   health: () => import('./cli/health.ts'),

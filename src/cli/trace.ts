@@ -4,10 +4,9 @@ import { parseArgs } from 'node:util';
 import { connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { auditOperator, operatorName } from '../app/operator.ts';
-import { findKeys } from '../inspect/find-keys.ts';
-import { maskValues } from '../inspect/mask.ts';
+import { maskedTrace } from '../inspect/mask.ts';
 import { renderTrace } from '../inspect/render-trace.ts';
-import { buildTrace, type Trace } from '../inspect/trace.ts';
+import { findTraces } from '../inspect/trace.ts';
 import { since } from './age.ts';
 import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
@@ -34,19 +33,17 @@ export const command: Command = {
     if (!parsed) return 2;
     await using deployment = await connectFromEnvironment(io);
     const progress = progressOn(io);
-    const direct = await buildTrace(deployment, parsed.id, progress);
-    const traces = direct.arrivals.length > 0 ? [direct] : [];
-    if (traces.length === 0) {
-      // Not a key: an event id or a voucher code, which are only inside of the webhooks.
-      for (const key of await findKeys(deployment, parsed.id, parsed.sinceMs, progress)) {
-        traces.push(await buildTrace(deployment, key, progress));
-      }
-    }
+    const { found: traces, direct } = await findTraces(
+      deployment,
+      parsed.id,
+      parsed.sinceMs,
+      progress,
+    );
     if (parsed.unmask && traces.length > 0) {
       const ids = traces.map((trace) => trace.key);
       auditOperator('personal-data.unmask', { by: operatorName(), publications: ids });
     }
-    const shown = traces.map((trace) => (parsed.unmask ? trace : masked(trace)));
+    const shown = traces.map((trace) => (parsed.unmask ? trace : maskedTrace(trace)));
     if (parsed.json) io.out(JSON.stringify(shown, null, 2));
     else
       for (const line of (shown.length > 0 ? shown : [direct]).flatMap(renderTrace)) io.out(line);
@@ -61,15 +58,4 @@ function parse(args: readonly string[], io: Io) {
     if (!id || rest.length > 0) throw new Error('expected one ID');
     return { ...values, id, sinceMs: since(values.since) };
   });
-}
-
-/** Masks `customer.personal` and every value that looks like an e-mail address or phone number. */
-function masked(trace: Trace): Trace {
-  const events = trace.events.map(({ event, ...position }) => {
-    const { customer } = event;
-    const personal = customer?.personal ? ('(masked)' as never) : null;
-    const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
-    return { ...position, event: maskValues(shown) };
-  });
-  return { ...trace, events };
 }

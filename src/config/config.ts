@@ -318,8 +318,8 @@ export type RegistryConfig = Values<typeof registry>;
 export type TopicsConfig = Values<typeof topics>;
 export type WebhookConfig = Values<typeof webhook>;
 export type BridgeConfig = Values<typeof bridge>;
-export type LookupConfig = Values<typeof lookup>;
 export type ProcessorConfig = Values<typeof processor>;
+export type ConsoleConfig = Values<typeof console>;
 
 const project = {
   apiUrl: setting(
@@ -355,6 +355,41 @@ const management = {
   ),
 };
 
+const console = {
+  host: setting('CONSOLE_HOST', kind.text(), 'Address of the console', { default: '127.0.0.1' }),
+  port: setting('CONSOLE_PORT', kind.integer(0, 65535), 'Port of the console', { default: '8081' }),
+  members: setting(
+    'CONSOLE_MEMBERS',
+    kind.hosts(),
+    'Admin addresses of the bridges, processors and reconcile services, comma-separated; a name that has several addresses stands for all of them',
+    { default: 'localhost:9464' },
+  ),
+  viewerToken: setting(
+    'CONSOLE_VIEWER_TOKEN',
+    kind.token(),
+    'Signs a viewer in, who may read; at least 16 characters',
+    { optional: true, secret: true },
+  ),
+  operatorToken: setting(
+    'CONSOLE_OPERATOR_TOKEN',
+    kind.token(),
+    'Signs an operator in, who may also see personal data; at least 16 characters',
+    { optional: true, secret: true },
+  ),
+  trustedProxies: setting(
+    'CONSOLE_TRUSTED_PROXIES',
+    kind.addresses(),
+    'Addresses and subnets of proxies that sign people in (OpenID Connect) and say who they are in X-Forwarded-User and X-Forwarded-Groups; from other addresses these headers are ignored',
+    { optional: true },
+  ),
+  operatorGroup: setting(
+    'CONSOLE_OPERATOR_GROUP',
+    kind.text(),
+    'The group in X-Forwarded-Groups whose members are operators; others are viewers',
+    { optional: true },
+  ),
+};
+
 /**
  * The settings by group: a command reads the groups that it needs, and gets only the problems in
  * those.
@@ -371,6 +406,7 @@ export const groups = {
   lookup,
   project,
   management,
+  console,
 };
 
 export type Group = keyof typeof groups;

@@ -100,6 +100,16 @@ export const flag = () =>
     value === 'true' ? true : value === 'false' ? false : undefined,
   );
 
+export const addresses = () =>
+  parsed('addresses and subnets such as 10.0.0.0/8, separated by commas', (value) => {
+    const list = items(value);
+    return list.length > 0 && list.every((one) => /[.:]/.test(one)) ? sendersOf(list) : undefined;
+  });
+
+/** A token that cannot be guessed. */
+export const token = () =>
+  parsed('at least 16 characters', (value) => (value.length >= 16 ? value : undefined));
+
 export const hosts = () =>
   parsed('host:port, or several separated by commas', (value) => {
     const list = items(value);

@@ -1,7 +1,7 @@
 /** Turns the environment into a checked Config, or throws one error that names every problem. */
 
 import { AppError, messageOf } from '../errors.ts';
-import { type Config, type Group, groups } from './config.ts';
+import { type Config, type ConsoleConfig, type Group, groups } from './config.ts';
 import { connectionProblems } from './connection-rules.ts';
 import { type Read, Rereadable } from './rereadable.ts';
 import type { Setting } from './setting.ts';
@@ -104,9 +104,14 @@ function textOf(env: string, { env: all, readFile }: Sources): Read<string | und
   }
 }
 
+const isLoopback = (host: string) => ['127.0.0.1', '::1', 'localhost'].includes(host);
+
+const hasSignIn = ({ viewerToken, operatorToken, trustedProxies }: ConsoleConfig) =>
+  [viewerToken, operatorToken, trustedProxies].some((one) => one !== undefined);
+
 /** Rules between settings. */
 function contradictions(config: Partial<Config<Group>>): readonly string[] {
-  const { topics, bridge, processor, lookup, management, project } = config;
+  const { topics, bridge, processor, lookup, management, project, console } = config;
   return [
     topics && topics.rawRetentionMs >= topics.dedupWindowMs
       ? `RAW_RETENTION is ${topics.rawRetentionMs} ms: expected less than DEDUP_WINDOW (${topics.dedupWindowMs} ms), so that no raw record outlives the memory of its id`
@@ -127,6 +132,9 @@ function contradictions(config: Partial<Config<Group>>): readonly string[] {
       : undefined,
     lookup && processor && lookup.timeoutMs >= processor.transactionTimeoutMs
       ? `LOOKUP_TIMEOUT is ${lookup.timeoutMs} ms: expected less than TRANSACTION_TIMEOUT (${processor.transactionTimeoutMs} ms)`
+      : undefined,
+    console && !isLoopback(console.host) && !hasSignIn(console)
+      ? `CONSOLE_HOST is ${console.host}, and nobody need sign in: expected CONSOLE_VIEWER_TOKEN, CONSOLE_OPERATOR_TOKEN or CONSOLE_TRUSTED_PROXIES`
       : undefined,
     ...connectionProblems(config),
   ].filter((problem) => problem !== undefined);

@@ -16,6 +16,7 @@ const usedBy: Record<Group, string> = {
   lookup: 'processor, reconcile',
   project: 'processor, reconcile, webhook, bridge',
   management: 'webhook, bridge',
+  console: 'console',
 };
 
 export function configTable(): string {

@@ -4,6 +4,7 @@
  */
 
 import { masked, personalKind } from '../voucherify/personal-data.ts';
+import type { Trace } from './trace.ts';
 
 /** Members under which the vendor describes a person. */
 const people: ReadonlySet<string> = new Set(['customer', 'holder', 'referrer', 'personal']);
@@ -50,4 +51,15 @@ function eachMember(value: unknown, change: (key: string, member: unknown) => un
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => [key, change(key, member)]),
   );
+}
+
+/** Masks `customer.personal` and every value that looks like an e-mail address or phone number. */
+export function maskedTrace(trace: Trace): Trace {
+  const events = trace.events.map(({ event, ...position }) => {
+    const { customer } = event;
+    const personal = customer?.personal ? (masked as never) : null;
+    const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
+    return { ...position, event: maskValues(shown) };
+  });
+  return { ...trace, events };
 }

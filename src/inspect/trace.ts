@@ -15,6 +15,7 @@ import type { RecordPosition } from '../kafka/record-position.ts';
 import { readTraceHeaders, traceIdOf } from '../observability/tracing.ts';
 import { reconcileRunHeader } from '../topics/backfill-headers.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import { findKeys } from './find-keys.ts';
 import { existingTopics, findOutputs } from './find-outputs.ts';
 import { findEntries, type OnProgress } from './journal-entries.ts';
 
@@ -64,6 +65,27 @@ export type Trace = {
   /** Raw records of the partition that no processor has read yet. */
   readonly lag: number;
 };
+
+/**
+ * Returns the traces of what an id names: a publication id directly; otherwise an event id or a
+ * voucher code, which are only inside of the webhooks.
+ * @param sinceMs raw is searched from this time
+ * @throws AppError
+ */
+export async function findTraces(
+  deployment: Deployment,
+  id: string,
+  sinceMs: number,
+  onProgress: OnProgress,
+): Promise<{ readonly found: readonly Trace[]; readonly direct: Trace }> {
+  const direct = await buildTrace(deployment, id, onProgress);
+  if (direct.arrivals.length > 0) return { found: [direct], direct };
+  const found: Trace[] = [];
+  for (const key of await findKeys(deployment, id, sinceMs, onProgress)) {
+    found.push(await buildTrace(deployment, key, onProgress));
+  }
+  return { found, direct };
+}
 
 /** Returns a trace without arrivals if nothing was ever received under the key. @throws AppError */
 export async function buildTrace(

@@ -32,23 +32,15 @@ export class RunLog {
 
   /** @throws AppError */
   static async open(
-    { reader, registry }: Pick<Deployment, 'reader' | 'registry'>,
+    source: Pick<Deployment, 'reader' | 'registry'>,
     topic: string,
     schemaId: number,
     writer: Writer,
   ): Promise<RunLog> {
     const log = new RunLog(writer, schemaId);
-    const decoder = new Decoder<ReconcileProgress>(schemas.ReconcileProgress.type, registry);
-    const range = await reader.rangeOf(topic, 0, 'start', 'end');
-    for await (const { key, value } of reader.records(range)) {
-      const name = key?.toString() ?? '';
-      if (value === null) log.#rows.delete(name);
-      const result = await decoder.decodeOne(value);
-      if (result.kind === 'undecodable') continue;
-      const { publications, ...run } = result.value;
-      if (name === runKey) log.#run = run;
-      else log.#rows.set(name, publications.map(parsed).filter(isObject));
-    }
+    const { run, rows } = await readRunLog(source, topic);
+    log.#run = run;
+    for (const [name, publications] of rows) log.#rows.set(name, publications);
     return log;
   }
 
@@ -105,6 +97,27 @@ export class RunLog {
     const value = this.#encode(progress);
     expectStored(await this.#writer.write([{ key, value }], writeTimeoutMs));
   }
+}
+
+/** Reads the latest run and the rows that it has looked up. @throws AppError */
+export async function readRunLog(
+  { reader, registry }: Pick<Deployment, 'reader' | 'registry'>,
+  topic: string,
+) {
+  const rows = new Map<string, readonly JsonObject[]>();
+  let latest: Run | undefined;
+  const decoder = new Decoder<ReconcileProgress>(schemas.ReconcileProgress.type, registry);
+  const range = await reader.rangeOf(topic, 0, 'start', 'end');
+  for await (const { key, value } of reader.records(range)) {
+    const name = key?.toString() ?? '';
+    if (value === null) rows.delete(name);
+    const result = await decoder.decodeOne(value);
+    if (result.kind === 'undecodable') continue;
+    const { publications, ...run } = result.value;
+    if (name === runKey) latest = run;
+    else rows.set(name, publications.map(parsed).filter(isObject));
+  }
+  return { run: latest, rows };
 }
 
 /** A window that begins later than the last one ended leaves a break, which no run covers. */

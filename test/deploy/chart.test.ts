@@ -132,6 +132,14 @@ test('each component gets its own logins, and no secret of another', async () =>
   for (const env of [processor, setup, reconcile]) {
     expect(env).not.toContain('VOUCHERIFY_MANAGEMENT_TOKEN_FILE');
   }
+  const console = filesOf(named(manifests, 'Deployment', 'r-voucherbus-console'));
+  expect(console).toContain('CONSOLE_OPERATOR_TOKEN_FILE');
+  for (const env of [bridge, processor, setup, reconcile]) {
+    expect(env).not.toContain('CONSOLE_OPERATOR_TOKEN_FILE');
+  }
+  for (const secret of ['WEBHOOK_SECRETS', 'VOUCHERIFY_APP_TOKEN', 'VOUCHERIFY_MANAGEMENT_TOKEN']) {
+    expect(console).not.toContain(`${secret}_FILE`);
+  }
   expect(bridge).toContain('WEBHOOK_SECRETS_FILE');
   expect([...processor, ...setup]).not.toContain('WEBHOOK_SECRETS_FILE');
   expect(processor).toContain('VOUCHERIFY_APP_TOKEN_FILE');
@@ -192,24 +200,49 @@ test('KEDA scales by the lag of raw up to its partitions', async () => {
   });
 });
 
-test('only processors and Prometheus reach the admin ports', async () => {
+test('only processors, Prometheus and the console reach the admin ports', async () => {
   const manifests = await render(helm, everything);
   const prometheus = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
   };
+  const seesAll = {
+    podSelector: { matchLabels: { 'app.kubernetes.io/component': 'console' } },
+  };
+  const watchers = [prometheus, seesAll];
   const bridge = named(manifests, 'NetworkPolicy', 'r-voucherbus-bridge');
   expect(bridge?.spec).toMatchObject({
-    ingress: [{ ports: [{ port: 'http' }] }, { ports: [{ port: 'admin' }], from: [prometheus] }],
+    ingress: [{ ports: [{ port: 'http' }] }, { ports: [{ port: 'admin' }], from: watchers }],
   });
+  const reconcile = named(manifests, 'NetworkPolicy', 'r-voucherbus-reconcile');
+  expect(reconcile?.spec).toMatchObject({
+    ingress: [{ ports: [{ port: 'admin' }], from: watchers }],
+  });
+  const console = named(manifests, 'NetworkPolicy', 'r-voucherbus-console');
+  expect(JSON.stringify(console?.spec)).toContain('"kubernetes.io/metadata.name":"ingress"');
   const processor = named(manifests, 'NetworkPolicy', 'r-voucherbus-processor');
   const peers = {
     podSelector: { matchLabels: { 'app.kubernetes.io/component': 'processor' } },
   };
   expect(processor?.spec).toMatchObject({
-    ingress: [{ ports: [{ port: 'admin' }], from: [peers, prometheus] }],
+    ingress: [{ ports: [{ port: 'admin' }], from: [peers, ...watchers] }],
   });
   const minimal = await render(helm, `${chart}/ci/minimal.yaml`);
   expect(named(minimal, 'NetworkPolicy', 'r-voucherbus-bridge')?.spec['ingress']).toHaveLength(1);
+});
+
+test('the console finds the pods of each service by a headless service', async () => {
+  const manifests = await render(helm, everything);
+  const pod = podOf(named(manifests, 'Deployment', 'r-voucherbus-console') as Manifest);
+  const members = pod?.containers[0]?.env.find(({ name }) => name === 'CONSOLE_MEMBERS');
+  const names = ['bridge', 'processor', 'reconcile'].map((name) => `r-voucherbus-${name}-admin`);
+  expect(members).toMatchObject({ value: names.map((name) => `${name}:9464`).join() });
+  for (const name of names) {
+    expect(named(manifests, 'Service', name)?.spec).toMatchObject({
+      clusterIP: 'None',
+      publishNotReadyAddresses: true,
+      ports: [{ port: 9464, targetPort: 'admin' }],
+    });
+  }
 });
 
 test('the alert rules of the chart are the file that the tests prove', async () => {

@@ -15,6 +15,7 @@ const layers = [
   ['main.ts'],
   ['cli'],
   ['app'],
+  ['console'],
   ['bridge', 'processor', 'verify', 'inspect', 'reconcile'],
   ['membership', 'workers'],
   ['admin'],
@@ -48,7 +49,9 @@ const owners: Record<string, readonly string[]> = {
   '@azure/identity': ['credentials'],
   'google-auth-library': ['credentials'],
   'node:tls': ['credentials', 'kafka'],
-  'node:http': ['bridge', 'admin', 'membership', 'credentials', 'verify'],
+  'node:http': ['bridge', 'admin', 'membership', 'credentials', 'verify', 'console'],
+  hono: ['console'],
+  '@hono/node-server': ['console'],
   'node:child_process': ['app'],
   'node:cluster': ['workers', 'app'],
 };

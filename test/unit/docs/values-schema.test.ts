@@ -109,6 +109,14 @@ const schema = {
       terminationGracePeriodSeconds: { type: 'integer', minimum: 45 },
       ...placement,
     }),
+    console: object({
+      enabled: on,
+      config: shared,
+      secrets: referenced,
+      resources,
+      terminationGracePeriodSeconds: { type: 'integer', minimum: 45 },
+      ...placement,
+    }),
     bridge: object({
       ...service,
       spool: object({
@@ -151,7 +159,12 @@ const schema = {
         metadata: { type: 'object', additionalProperties: scalar },
       }),
     }),
-    networkPolicy: object({ enabled: on, prometheus: list(open), webhooks: list(open) }),
+    networkPolicy: object({
+      console: list(open),
+      enabled: on,
+      prometheus: list(open),
+      webhooks: list(open),
+    }),
     monitoring: object({
       podMonitor: object({ enabled: on, labels: texts, interval: text }),
       prometheusRule: object({ enabled: on, labels: texts }),

@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "voucherbus.secretsOf" -}}
 {{- $api := list "processor" "reconcile" -}}
 {{- $bridge := list "bridge" -}}
-{{- $own := dict "WEBHOOK_SECRETS" $bridge "VOUCHERIFY_APP_ID" $api "VOUCHERIFY_APP_TOKEN" $api "VOUCHERIFY_MANAGEMENT_ID" $bridge "VOUCHERIFY_MANAGEMENT_TOKEN" $bridge -}}
+{{- $own := dict "WEBHOOK_SECRETS" $bridge "VOUCHERIFY_APP_ID" $api "VOUCHERIFY_APP_TOKEN" $api "VOUCHERIFY_MANAGEMENT_ID" $bridge "VOUCHERIFY_MANAGEMENT_TOKEN" $bridge "CONSOLE_VIEWER_TOKEN" (list "console") "CONSOLE_OPERATOR_TOKEN" (list "console") -}}
 {{- $secrets := dict -}}
 {{- range $setting, $reference := merge (deepCopy (index .root.Values .component).secrets) .root.Values.secrets -}}
 {{- if or (not (hasKey $own $setting)) (has $.component (get $own $setting)) -}}
@@ -48,8 +48,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- define "voucherbus.configOf" -}}
-{{- $defaults := dict "bridge" (dict "BRIDGE_WORKERS" "1" "SHUTDOWN_DELAY" "5s") "processor" (dict "PROCESSOR_WORKERS" "1") "setup" (dict) "reconcile" (dict) -}}
-{{- if and .root.Values.reconcile.enabled (has .component (list "bridge" "setup" "reconcile")) -}}
+{{- $defaults := dict "bridge" (dict "BRIDGE_WORKERS" "1" "SHUTDOWN_DELAY" "5s") "processor" (dict "PROCESSOR_WORKERS" "1") "setup" (dict) "reconcile" (dict) "console" (dict) -}}
+{{- if eq .component "console" -}}
+{{- $services := list "bridge" "processor" -}}
+{{- if .root.Values.reconcile.enabled -}}{{- $services = append $services "reconcile" -}}{{- end -}}
+{{- $members := list -}}
+{{- range $services -}}{{- $members = append $members (printf "%s-%s-admin:9464" (include "voucherbus.fullname" $.root) .) -}}{{- end -}}
+{{- $_ := set $defaults "console" (dict "CONSOLE_HOST" "0.0.0.0" "CONSOLE_MEMBERS" (join "," $members)) -}}
+{{- end -}}
+{{- if and .root.Values.reconcile.enabled (has .component (list "bridge" "setup" "reconcile" "console")) -}}
 {{- $_ := set (get $defaults .component) "RECONCILE" "true" -}}
 {{- end -}}
 {{ toYaml (merge (deepCopy (index .root.Values .component).config) .root.Values.config (get $defaults .component)) }}
@@ -173,7 +180,7 @@ spec:
         - { name: SPOOL_DIR, value: /var/spool/voucherbus }
         {{- end }}
       ports:
-        - { name: admin, containerPort: 9464 }
+        - { name: admin, containerPort: {{ ternary 8081 9464 (eq .component "console") }} }
         {{- if eq .component "bridge" }}
         - { name: http, containerPort: 8080 }
         {{- end }}

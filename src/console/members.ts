@@ -1,0 +1,128 @@
+/**
+ * The bridges, processors and reconcile services of the deployment, by their admin ports: asked
+ * every second for readiness and metrics.
+ */
+
+import { lookup } from 'node:dns/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
+import { textOf } from '../http.ts';
+import { type Sample, samplesOf } from './metrics-text.ts';
+
+export type Member = {
+  readonly address: string;
+  /** bridge, processor or reconcile; undefined until it has responded once. */
+  readonly service: string | undefined;
+  readonly isReady: boolean;
+  /** /readyz by part; empty while it cannot be reached. */
+  readonly parts: Readonly<Record<string, string>>;
+  /** Why it cannot be reached; undefined while it can. */
+  readonly problem: string | undefined;
+  readonly samples: readonly Sample[];
+  /** By counter with its labels: the increase per second over the last seconds. */
+  readonly rates: ReadonlyMap<string, number>;
+  readonly atMs: number;
+};
+
+const everyMs = 1_000;
+const timeoutMs = 3_000;
+/** A member answers all requests within a second from one result, so shorter rates would jump. */
+const rateWindowMs = 5_000;
+const maxMetricsBytes = 4 * 1024 * 1024;
+/** A member that is gone for good, for example a replaced pod, is shown for this long. */
+const forgottenAfterMs = 5 * 60_000;
+
+export class Members {
+  readonly #addresses: readonly string[];
+  readonly #members = new Map<string, Member>();
+  /** By address: the responses of the rate window, the oldest first. */
+  readonly #past = new Map<string, Member[]>();
+  readonly #stopping = new AbortController();
+
+  /** @param addresses host:port; a name with several addresses stands for all of them */
+  constructor(addresses: readonly string[]) {
+    this.#addresses = addresses;
+    void this.#run();
+  }
+
+  /** Returns the members as they last responded, sorted by service and address. */
+  current(): readonly Member[] {
+    return [...this.#members.values()].sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      const addresses = (await Promise.all(this.#addresses.map(resolved))).flat();
+      await Promise.all(addresses.map((address) => this.#ask(address)));
+      for (const [address, { atMs }] of this.#members) {
+        const isListed = addresses.includes(address);
+        if (isListed || Date.now() - atMs <= forgottenAfterMs) continue;
+        this.#members.delete(address);
+        this.#past.delete(address);
+      }
+      const restMs = Math.max(0, everyMs - (performance.now() - startedAt));
+      await sleep(restMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #ask(address: string): Promise<void> {
+    const before = this.#members.get(address);
+    const atMs = Date.now();
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const [ready, metrics] = await Promise.all(
+        ['readyz', 'metrics'].map((path) => fetch(`http://${address}/${path}`, { signal })),
+      );
+      if (!ready || !metrics?.ok) throw new Error(`/metrics responded with ${metrics?.status}`);
+      const { parts = {} } = JSON.parse(await textOf(ready, maxMetricsBytes)) as Partial<Member>;
+      const samples = samplesOf(await textOf(metrics, maxMetricsBytes));
+      const service = samples.find(({ name }) => name === 'ready')?.labels['service'];
+      const past = (this.#past.get(address) ?? []).filter((one) => one.atMs > atMs - rateWindowMs);
+      const rates = ratesOf(samples, past[0], atMs);
+      const isReady = ready.ok;
+      const problem = undefined;
+      const member = { address, service, isReady, parts, problem, samples, rates, atMs };
+      this.#members.set(address, member);
+      this.#past.set(address, [...past, member]);
+    } catch (error) {
+      const gone = { isReady: false, parts: {}, rates: new Map(), problem: messageOf(error) };
+      const known = before ?? { address, service: undefined, samples: [], atMs };
+      this.#members.set(address, { ...known, ...gone });
+    }
+  }
+}
+
+const nameOf = ({ service = '', address }: Member) => `${service} ${address}`;
+
+async function resolved(address: string): Promise<readonly string[]> {
+  const [, host = '', port] = /^(.+):(\d+)$/.exec(address) ?? [];
+  try {
+    const found = await lookup(host.replace(/^\[|\]$/g, ''), { all: true, family: 4 });
+    return found.map((one) => `${one.address}:${port}`);
+  } catch {
+    // The request will say what is wrong with the name.
+    return [address];
+  }
+}
+
+const counterName = ({ name, labels }: Pick<Sample, 'name' | 'labels'>) =>
+  `${name} ${JSON.stringify(labels)}`;
+
+function ratesOf(samples: readonly Sample[], before: Member | undefined, atMs: number) {
+  const seconds = before === undefined ? 0 : (atMs - before.atMs) / 1_000;
+  if (before === undefined || seconds <= 0) return new Map<string, number>();
+  const past = new Map(before.samples.map((sample) => [counterName(sample), sample.value]));
+  const counters = samples.filter(({ name }) => name.endsWith('_total'));
+  return new Map(
+    counters.map((sample) => {
+      const increase = sample.value - (past.get(counterName(sample)) ?? 0);
+      return [counterName(sample), Math.max(0, increase) / seconds];
+    }),
+  );
+}

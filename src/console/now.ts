@@ -1,0 +1,196 @@
+/**
+ * The state of the deployment now, from the metrics of its members: the flow with its rates, and
+ * what is wrong, with the time since when.
+ */
+
+import type { Member } from './members.ts';
+
+export type Flow = {
+  /** Per second. */
+  readonly received: number;
+  readonly refused: number;
+  readonly forwarded: number;
+  readonly deadLettered: number;
+  /** Per second, by topic. */
+  readonly topics: ReadonlyMap<string, number>;
+  readonly lagRecords: number;
+  readonly lagSeconds: number;
+  readonly spooled: number;
+  readonly spoolAgeSeconds: number;
+  readonly openTransactionSeconds: number;
+  readonly bridges: number;
+  readonly processors: number;
+  readonly readyBridges: number;
+  readonly readyProcessors: number;
+  /** As the bridge that asks says; undefined if none asks. */
+  readonly webhook: string | undefined;
+};
+
+export type Problem = {
+  /** Tells the same problem from another one. */
+  readonly id: string;
+  readonly text: string;
+  /** Path of the page that has more about it. */
+  readonly page: string;
+};
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Returns the values of a metric of all members. */
+export function valuesOf(members: readonly Member[], name: string, wanted: Labels = {}) {
+  return members.flatMap(({ samples }) =>
+    samples.filter((one) => one.name === name && has(one.labels, wanted)).map(({ value }) => value),
+  );
+}
+
+const has = (labels: Labels, wanted: Labels) =>
+  Object.entries(wanted).every(([label, value]) => labels[label] === value);
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+const most = (values: readonly number[]) => Math.max(0, ...values);
+
+/** Returns the rates of a counter per second, by one of its labels. */
+function ratesBy(members: readonly Member[], name: string, label: string) {
+  const rates = new Map<string, number>();
+  for (const member of members) {
+    for (const [counter, rate] of member.rates) {
+      const space = counter.indexOf(' ');
+      if (counter.slice(0, space) !== name) continue;
+      const value = (JSON.parse(counter.slice(space)) as Labels)[label] ?? '';
+      rates.set(value, (rates.get(value) ?? 0) + rate);
+    }
+  }
+  return rates;
+}
+
+const accepted: ReadonlySet<string> = new Set(['stored', 'spooled']);
+
+export function flowOf(members: readonly Member[]): Flow {
+  const outcomes = [...ratesBy(members, 'webhooks_received_total', 'outcome')];
+  const decisions = ratesBy(members, 'events_total', 'outcome');
+  const of = (service: string) => members.filter((one) => one.service === service);
+  const ready = (service: string) => of(service).filter(({ isReady }) => isReady).length;
+  const about = members.flatMap(({ parts }) =>
+    Object.entries(parts).filter(([part]) => /(^|: )webhook$/.test(part)),
+  );
+  return {
+    received: sum(outcomes.filter(([name]) => accepted.has(name)).map(([, rate]) => rate)),
+    refused: sum(outcomes.filter(([name]) => !accepted.has(name)).map(([, rate]) => rate)),
+    forwarded: decisions.get('forward') ?? 0,
+    deadLettered: decisions.get('dead-letter') ?? 0,
+    topics: ratesBy(members, 'records_out_total', 'topic'),
+    lagRecords: sum(valuesOf(members, 'consumer_lag_records')),
+    lagSeconds: most(valuesOf(members, 'consumer_lag_seconds')),
+    spooled: sum(valuesOf(members, 'spool_webhooks')),
+    spoolAgeSeconds: most(valuesOf(members, 'spool_oldest_age_seconds')),
+    openTransactionSeconds: most(valuesOf(members, 'open_transaction_seconds')),
+    bridges: of('bridge').length,
+    processors: of('processor').length,
+    readyBridges: ready('bridge'),
+    readyProcessors: ready('processor'),
+    webhook: about.map(([, text]) => text).find((text) => !text.startsWith('another bridge')),
+  };
+}
+
+/** The limits of the alert rules (deploy/helm/voucherbus/files/alerts.yaml). */
+const lagLimitSeconds = 30;
+const openTransactionLimitSeconds = 20;
+
+/** Returns what is wrong now, the most important first. */
+export function problemsOf(members: readonly Member[]): readonly Problem[] {
+  const flow = flowOf(members);
+  const [lag, open] = [Math.round(flow.lagSeconds), Math.round(flow.openTransactionSeconds)];
+  const failing = (name: string) => most(valuesOf(members, name)) > 0;
+  const owned = sum(valuesOf(members, 'assigned_partitions'));
+  const partitions = most(valuesOf(members, 'raw_partitions'));
+  const missing = sum(valuesOf(members, 'reconcile_missing'));
+  const checks: readonly (readonly [isWrong: boolean, problem: Problem])[] = [
+    ...members.map((member) => memberCheck(member)),
+    [
+      members.every(({ service }) => service !== 'bridge'),
+      problem('no-bridge', 'no bridge responds: see CONSOLE_MEMBERS', '/members'),
+    ],
+    [
+      owned < partitions,
+      problem('no-owner', `${partitions - owned} partitions have no processor`, '/members'),
+    ],
+    [lag > lagLimitSeconds, problem('lag', `events wait for ${lag} s`, '/members')],
+    [
+      open > openTransactionLimitSeconds,
+      problem('open', `an open transaction hides records for ${open} s`, '/members'),
+    ],
+    [
+      flow.spooled > 0,
+      problem('spool', `${flow.spooled} webhooks wait on the bridge's disk for Kafka`, '/members'),
+    ],
+    [flow.deadLettered > 0, problem('letters', 'events become dead letters', '/dead-letters')],
+    [
+      (ratesBy(members, 'webhooks_received_total', 'outcome').get('wrong-signature') ?? 0) > 0,
+      problem('signature', 'webhooks arrive that are signed with another secret', '/members'),
+    ],
+    [
+      failing('reload_failing'),
+      problem('reload', 'a changed file of routes or secrets cannot be used', '/members'),
+    ],
+    [
+      valuesOf(members, 'webhook_configured').includes(0),
+      problem('webhook', `Voucherify's webhook: ${flow.webhook ?? 'not active'}`, '/gaps'),
+    ],
+    [missing > 0, problem('missing', `${missing} publications have not reached us`, '/gaps')],
+    [
+      failing('reconcile_failing'),
+      problem('reconcile', 'it is not known whether publications are missing', '/gaps'),
+    ],
+  ];
+  return checks.filter(([isWrong]) => isWrong).map(([, found]) => found);
+}
+
+function problem(id: string, text: string, page: string): Problem {
+  return { id, text, page };
+}
+
+function memberCheck({ address, service, isReady, parts, problem: gone }: Member) {
+  const name = `${service ?? 'a member'} ${address}`;
+  const reasons = Object.entries(parts)
+    .filter(([, text]) => text !== 'ready')
+    .map(([part, text]) => `${part}: ${text}`);
+  const text =
+    gone === undefined ? `is not ready (${reasons.join('; ')})` : `cannot be reached: ${gone}`;
+  return [!isReady, problem(`member ${address}`, `${name} ${text}`, '/members')] as const;
+}
+
+/** Remembers since when each problem is there, and the rates of the last minutes. */
+export class Watch {
+  readonly #since = new Map<string, number>();
+  readonly #received: number[] = [];
+  readonly #seenAtMs = new Map<string, number>();
+
+  /** Call it every second. */
+  observe(members: readonly Member[], nowMs: number): void {
+    this.#received.push(flowOf(members).received);
+    if (this.#received.length > historySeconds) this.#received.shift();
+    for (const { id } of problemsOf(members)) {
+      if (!this.#since.has(id)) this.#since.set(id, nowMs);
+      this.#seenAtMs.set(id, nowMs);
+    }
+    for (const [id, seenAtMs] of this.#seenAtMs) {
+      // A rate that is zero for a second does not end a problem.
+      if (nowMs - seenAtMs < endedAfterMs) continue;
+      this.#since.delete(id);
+      this.#seenAtMs.delete(id);
+    }
+  }
+
+  /** Milliseconds since 1970; undefined for a problem of this moment. */
+  sinceOf({ id }: Problem): number | undefined {
+    return this.#since.get(id);
+  }
+
+  /** Webhooks received per second, the newest last. */
+  get received(): readonly number[] {
+    return this.#received;
+  }
+}
+
+const historySeconds = 180;
+const endedAfterMs = 15_000;

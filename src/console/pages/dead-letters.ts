@@ -1,0 +1,84 @@
+/** The dead letters: grouped by reason, the letters of one group, and one letter. */
+
+import type { Letter } from '../../inspect/dead-letters.ts';
+import { formatPosition } from '../../kafka/record-position.ts';
+import { block, type Html, html } from '../html.ts';
+import { command, table, time } from './layout.ts';
+
+export type Group = {
+  readonly reason: string;
+  readonly stage: string;
+  readonly count: number;
+  readonly redriven: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+};
+
+/** Returns the groups, the one with the newest letter first. */
+export function groupsOf(letters: readonly Letter[]): readonly Group[] {
+  const groups = Map.groupBy(letters, ({ reason, stage }) => `${reason} ${stage}`);
+  return [...groups.values()]
+    .map((group) => {
+      const times = group.map(({ failedAtMs }) => failedAtMs);
+      const [{ reason = '', stage = '' } = {}] = group;
+      return {
+        reason,
+        stage,
+        count: group.length,
+        redriven: group.filter(({ isRedriven }) => isRedriven).length,
+        firstMs: times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
+        lastMs: times.reduce((a, b) => Math.max(a, b), 0),
+      };
+    })
+    .sort((a, b) => b.lastMs - a.lastMs);
+}
+
+export function groupsPage(groups: readonly Group[]): Html {
+  if (groups.length === 0) {
+    return html`<section class="empty"><h2>None</h2><p>Every event could be processed.</p></section>`;
+  }
+  const rows = groups.map(
+    ({ reason, stage, count, redriven, firstMs, lastMs }) =>
+      html`<tr><td><a href="/dead-letters?reason=${encodeURIComponent(reason)}">${reason}</a></td><td>${stage}</td><td>${count}</td><td>${redriven}</td><td>${time(firstMs)}</td><td>${time(lastMs)}</td></tr>`,
+  );
+  const names = ['reason', 'stage', 'letters', 'redriven', 'first', 'last'];
+  return html`${table(names, rows, 'By reason')}${command('voucherbus dead-letters list')}`;
+}
+
+const shownAtMost = 200;
+
+export function lettersPage(reason: string, letters: readonly Letter[]): Html {
+  const newest = letters.toSorted((a, b) => b.failedAtMs - a.failedAtMs).slice(0, shownAtMost);
+  const rows = newest.map(({ position, key = '', path, message, failedAtMs, isRedriven }) => {
+    const { partition, offset } = position;
+    return html`<tr><td>${time(failedAtMs)}</td><td><a href="/dead-letters/${partition}/${offset}">${partition}/${offset}</a></td><td>${key}</td><td>${path}</td><td>${message}</td><td>${isRedriven ? 'yes' : 'no'}</td></tr>`;
+  });
+  const names = ['when', 'letter', 'publication', 'path', 'expected and found', 'redriven'];
+  const rest = letters.length - newest.length;
+  return html`<p><a href="/dead-letters">All reasons</a></p>
+${table(names, rows, `Letters with the reason ${reason}`)}
+${rest > 0 && html`<p>${rest} older ones are not shown.</p>`}
+${command(`voucherbus dead-letters list --reason ${reason}`)}`;
+}
+
+/** @param body the masked body */
+export function letterPage(letter: Letter, body: string): Html {
+  const { position, reason, stage, path, message, failedAtMs, origin, key, isRedriven } = letter;
+  const facts: readonly (readonly [string, Html])[] = [
+    ['Reason', html`${reason}, at ${stage}`],
+    ['Expected and found', html`${message}`],
+    ['Path in the body', html`${path || 'none'}`],
+    ['When', time(failedAtMs)],
+    ['Raw record', html`${formatPosition(origin)}`],
+    [
+      'Publication',
+      key ? html`<a href="/events/${encodeURIComponent(key)}">${key}</a>` : html`none`,
+    ],
+    ['Redriven', html`${isRedriven ? 'yes' : 'no'}`],
+  ];
+  const at = `${position.partition}@${position.offset}`;
+  return html`<p><a href="/dead-letters?reason=${encodeURIComponent(reason)}">Others with this reason</a></p>
+<dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+<section><h2>Body, without personal data</h2>${block(body)}</section>
+${command(`voucherbus dead-letters show ${at}`)}`;
+}

@@ -1,0 +1,109 @@
+/** Finding an event by any id, and the story of one event. */
+
+import { maskedTrace } from '../../inspect/mask.ts';
+import type { Arrival, Trace } from '../../inspect/trace.ts';
+import { formatPosition } from '../../kafka/record-position.ts';
+import type { Person } from '../access.ts';
+import { block, type Html, html } from '../html.ts';
+import { command, table, time } from './layout.ts';
+
+export function findForm(id: string): Html {
+  return html`<form method="get" action="/find" role="search">
+<label for="id">Publication id, event id or voucher code</label>
+<input id="id" name="id" value="${id}" required autocomplete="off" spellcheck="false" maxlength="200">
+<button>Find</button>
+</form>`;
+}
+
+export function foundPage(id: string, traces: readonly Trace[], direct: Trace): Html {
+  if (traces.length === 0) return html`${findForm(id)}${notFound(id, direct)}`;
+  const rows = traces.map(
+    ({ key, arrivals }) =>
+      html`<tr><td><a href="/events/${encodeURIComponent(key)}">${key}</a></td><td>${arrivals.length}</td><td>${arrivals.at(-1)?.decision?.outcome ?? 'waiting'}</td></tr>`,
+  );
+  return html`${findForm(id)}${table(['publication', 'arrivals', 'last decision'], rows, 'Found')}`;
+}
+
+function notFound(id: string, { journalFromMs, lag }: Trace): Html {
+  const since = journalFromMs === undefined ? '' : html` since ${time(journalFromMs)}`;
+  return html`<section class="empty"><h2>Never received</h2>
+<p>No webhook names ${id}${since}. ${lag > 0 ? `${lag} records of its partition are not processed yet.` : ''}</p>
+<p>Did Voucherify publish it? <a href="/gaps">Gaps</a> shows what its own list says.</p>
+${command(`voucherbus trace ${id}`)}</section>`;
+}
+
+/** @param isUnmasked shows personal data; only for operators, and audited */
+export function storyPage(trace: Trace, person: Person, isUnmasked: boolean): Html {
+  const { key, arrivals, events } = isUnmasked ? trace : maskedTrace(trace);
+  const steps = arrivals.flatMap(stepsOf);
+  const began = Math.min(...steps.map(({ atMs }) => atMs));
+  const lasted = Math.max(1, ...steps.map(({ atMs }) => atMs - began));
+  return html`<p>Publication <strong>${key}</strong></p>
+<section><h2>What happened</h2>${waterfall(steps, began, lasted)}
+${table(['when', 'what', 'where', 'details'], steps.map(stepRow), 'Steps')}</section>
+<section><h2>The event as consumers see it</h2>
+${events.length === 0 ? html`<p>No output event is kept.</p>` : ''}
+${events.map(({ event, ...position }) => html`<h3>${formatPosition(position)}</h3>${block(JSON.stringify(event, null, 2))}`)}
+${unmaskForm(key, person, isUnmasked)}</section>
+${command(`voucherbus trace ${key}`)}`;
+}
+
+type Step = {
+  readonly atMs: number;
+  readonly what: string;
+  readonly where: string;
+  readonly details: string;
+};
+
+function stepsOf({ position, receipt, decision }: Arrival): readonly Step[] {
+  const received: Step = {
+    atMs: receipt?.receivedAtMs ?? decision?.atMs ?? Number.NaN,
+    what: receipt?.origin === 'BACKFILL' ? 'backfilled' : 'received',
+    where: formatPosition(position),
+    details: receipt
+      ? [
+          `source ${receipt.source}`,
+          receipt.origin === 'BACKFILL'
+            ? `reconcile run ${receipt.reconcileRun ?? 'unknown'}`
+            : `secret ${receipt.secretName}`,
+          receipt.eventId && `event ${receipt.eventId}`,
+          receipt.redrive && `redriven by ${receipt.redrive.by}`,
+          receipt.traceId && `trace ${receipt.traceId}`,
+        ]
+          .filter(Boolean)
+          .join(', ')
+      : 'its record is no longer on raw',
+  };
+  if (decision === undefined) {
+    return [received, { ...received, what: 'waiting', where: '', details: 'for a processor' }];
+  }
+  const { outcome, atMs, label = '', routesVersion, positions, duplicateOf } = decision;
+  const what = outcome.toLowerCase().replaceAll('_', '-');
+  const of = duplicateOf === undefined ? '' : `of raw offset ${duplicateOf}`;
+  const details = outcome === 'DUPLICATE' ? of : `${label} by routes ${routesVersion}`;
+  return [received, { atMs, what, where: positions.map(formatPosition).join(', '), details }];
+}
+
+function stepRow({ atMs, what, where, details }: Step): Html {
+  return html`<tr><td>${time(atMs)}</td><td>${what}</td><td>${where}</td><td>${details}</td></tr>`;
+}
+
+/** The steps on one time axis. */
+function waterfall(steps: readonly Step[], began: number, lasted: number): Html {
+  const height = steps.length * 26 + 8;
+  const rows = steps.map(({ atMs, what }, i) => {
+    const x = 130 + ((atMs - began) / lasted) * 560;
+    const text = `${what} +${Math.round(atMs - began)} ms`;
+    return html`<circle cx="${x}" cy="${i * 26 + 17}" r="6"/><text x="${x + 12}" y="${i * 26 + 22}">${text}</text>`;
+  });
+  return html`<svg class="waterfall" viewBox="0 0 950 ${height}" role="img" aria-label="${steps.length} steps in ${lasted} ms">${rows}</svg>`;
+}
+
+function unmaskForm(key: string, { role, formToken }: Person, isUnmasked: boolean): Html {
+  if (isUnmasked)
+    return html`<p>Personal data is shown, and that you looked is in the audit log.</p>`;
+  if (role !== 'operator') return html`<p>Personal data is masked. An operator can show it.</p>`;
+  return html`<form method="post" action="/events/${encodeURIComponent(key)}/unmask">
+<input type="hidden" name="form" value="${formToken}">
+<button>Show personal data (audited)</button></form>`;
+}

@@ -1,0 +1,102 @@
+/**
+ * Reads the pages' data from Kafka, through `inspect/`. It connects when it is first asked: the
+ * console must work while Kafka is unreachable.
+ */
+
+import { Decoder } from '../avro/decoder.ts';
+import type { RawWebhook } from '../avro/records.ts';
+import { schemas } from '../avro/schemas.ts';
+import { type Letter, readLetters } from '../inspect/dead-letters.ts';
+import { maskedBody } from '../inspect/mask.ts';
+import { buildTrace, findTraces, type Trace } from '../inspect/trace.ts';
+import { type Run, readRunLog } from '../reconcile/run-log.ts';
+import type { Deployment } from '../topics/deployment.ts';
+
+type Connect = () => Promise<Deployment & AsyncDisposable>;
+
+/** Event ids and codes are searched in what raw received since then. */
+const searchedMs = 14 * 86_400_000;
+const lettersValidMs = 2_000;
+
+const everything = {
+  reason: undefined,
+  sourceTopic: undefined,
+  sinceMs: 0,
+  untilMs: Number.POSITIVE_INFINITY,
+  partition: undefined,
+  offsets: undefined,
+  key: undefined,
+} as const;
+
+export class Reads {
+  readonly #connect: Connect;
+  #deployment: Promise<Deployment & AsyncDisposable> | undefined;
+  #letters: { readonly atMs: number; readonly all: Promise<readonly Letter[]> } | undefined;
+
+  constructor(connect: Connect) {
+    this.#connect = connect;
+  }
+
+  /** @throws AppError */
+  async find(id: string): Promise<{ readonly found: readonly Trace[]; readonly direct: Trace }> {
+    return findTraces(await this.#open(), id, Date.now() - searchedMs, () => {});
+  }
+
+  /** @throws AppError */
+  async trace(key: string): Promise<Trace> {
+    return buildTrace(await this.#open(), key, () => {});
+  }
+
+  /** Returns the dead letters, of one reason or of all. @throws AppError */
+  async letters(reason: string | undefined): Promise<readonly Letter[]> {
+    const deployment = await this.#open();
+    const known = this.#letters;
+    if (known === undefined || performance.now() - known.atMs > lettersValidMs) {
+      const all = Array.fromAsync(readLetters(deployment, everything, () => {}));
+      this.#letters = { atMs: performance.now(), all };
+      // A failure is not kept.
+      all.catch(() => {
+        this.#letters = undefined;
+      });
+    }
+    const all = (await this.#letters?.all) ?? [];
+    return reason === undefined ? all : all.filter((letter) => letter.reason === reason);
+  }
+
+  /** Returns one letter and its masked body. @throws AppError */
+  async letter(partition: number, offset: number) {
+    const deployment = await this.#open();
+    if (partition >= deployment.partitions) return undefined;
+    const filter = { ...everything, partition, offsets: { from: offset, to: offset } };
+    const [letter] = await Array.fromAsync(readLetters(deployment, filter, () => {}));
+    if (letter === undefined) return undefined;
+    const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
+    const raw = await decoder.decodeOne(letter.record.value);
+    const body = raw.kind === 'decoded' ? maskedBody(raw.value.body) : `(${raw.message})`;
+    return { letter, body };
+  }
+
+  /** Returns the latest run of `voucherbus reconcile`; undefined if none is known. */
+  async latestRun(): Promise<Run | undefined> {
+    const { admin, catalog, reader, registry } = await this.#open();
+    const topic = catalog.reconcile;
+    if (topic === undefined || !(await admin.describe([topic])).has(topic)) return undefined;
+    return (await readRunLog({ reader, registry }, topic)).run;
+  }
+
+  async close(): Promise<void> {
+    const opened = await this.#deployment?.catch(() => undefined);
+    await opened?.[Symbol.asyncDispose]();
+  }
+
+  #open(): Promise<Deployment & AsyncDisposable> {
+    if (this.#deployment === undefined) {
+      const opening = this.#connect();
+      this.#deployment = opening;
+      opening.catch(() => {
+        this.#deployment = undefined;
+      });
+    }
+    return this.#deployment;
+  }
+}

@@ -1,0 +1,234 @@
+/** The console in a real browser, in front of a real deployment. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Child, startChild } from '../../src/app/child-process.ts';
+import { sampleWebhook } from '../../src/voucherify/sample.ts';
+import { openBrowser, type Theme, type Visit, violationsOn } from '../support/browser.ts';
+import { aBody } from '../support/builders.ts';
+import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+import { post } from '../support/webhooks.ts';
+
+const tokens = { viewer: 'a-viewer-of-16-characters', operator: 'an-operator-of-16-characters' };
+type Role = keyof typeof tokens;
+
+/** Markup, a script, control characters, marks that turn the direction, and great length. */
+const hostile = `"><script>window.hit=1</script><img src=x onerror="window.hit=1">'&\u202e\u0007${'x'.repeat(5_000)}`;
+const known = 'pub_console_known';
+const attacked = 'pub_console_hostile';
+
+let deployment: Deployment;
+let browser: Awaited<ReturnType<typeof openBrowser>>;
+let child: Child;
+let base: string;
+let processor: Awaited<ReturnType<Deployment['start']>>;
+let bridge: Awaited<ReturnType<Deployment['start']>>;
+beforeAll(async () => {
+  deployment = await aDeployment(2, { RECONCILE: 'true' });
+  [bridge, processor, browser] = await Promise.all([
+    deployment.start('bridge'),
+    deployment.start('processor'),
+    openBrowser(),
+  ]);
+  const members = [bridge, processor].map(({ admin }) => new URL(admin).host).join();
+  child = startChild(['console'], {
+    ...deployment.env,
+    CONSOLE_PORT: '0',
+    CONSOLE_MEMBERS: members,
+    CONSOLE_VIEWER_TOKEN: tokens.viewer,
+    CONSOLE_OPERATOR_TOKEN: tokens.operator,
+  });
+  base = `http://127.0.0.1:${(await child.said('the console is ready'))['port']}`;
+  await post(bridge.url, aBody({ publicationId: known }));
+  await post(bridge.url, hostileBody());
+  await post(
+    bridge.url,
+    Buffer.from(JSON.stringify({ type: 'publication.succeeded', data: hostile })),
+  );
+  await until(async () => {
+    const entries = (await deployment.journal()).flatMap(({ event }) => event.entries);
+    return entries.length === 3;
+  }, 'three are decided');
+});
+afterAll(async () => {
+  child?.kill('SIGTERM');
+  await child?.exited;
+  await browser?.[Symbol.asyncDispose]();
+  await deployment?.[Symbol.asyncDispose]();
+});
+
+function hostileBody(): Buffer {
+  const sample = sampleWebhook({ publicationId: attacked });
+  const data = sample['data'] as Record<string, Record<string, unknown>>;
+  const metadata = { [hostile.slice(0, 200)]: hostile };
+  const [voucher] = data['vouchers'] as unknown as [object];
+  const publication = { ...data['publication'], channel: hostile, metadata, tracking_id: hostile };
+  const vouchers = [{ ...voucher, code: hostile.slice(0, 200), metadata }];
+  const campaign = { ...data['campaign'], name: hostile, metadata };
+  return Buffer.from(
+    JSON.stringify({ ...sample, data: { ...data, publication, vouchers, campaign } }),
+  );
+}
+
+async function signedIn(role: Role, theme: Theme = 'light', width?: number): Promise<Visit> {
+  const visit = await browser.visit(theme, width);
+  await visit.page.goto(`${base}/sign-in`);
+  await visit.page.fill('#token', tokens[role]);
+  await visit.page.click('button');
+  await visit.page.waitForURL(`${base}/`);
+  return visit;
+}
+
+const textOf = ({ page }: Visit) => page.locator('main').textContent();
+
+const pages = async (): Promise<readonly string[]> => {
+  const [letter] = await deployment.readAll(deployment.catalog.deadLetters);
+  return [
+    '/',
+    '/find',
+    '/find?id=unknown-id',
+    `/find?id=${known}`,
+    `/events/${known}`,
+    `/events/${attacked}`,
+    '/dead-letters',
+    '/dead-letters?reason=invalid-publication',
+    `/dead-letters/${letter?.partition}/${letter?.offset}`,
+    '/members',
+    '/gaps',
+    '/no-such-page',
+    `/find?id=${encodeURIComponent(hostile.slice(0, 400))}`,
+    `/dead-letters?reason=${encodeURIComponent(hostile.slice(0, 400))}`,
+  ];
+};
+
+test.each([
+  ['viewer', 'light', 1280],
+  ['operator', 'dark', 390],
+] as const)(
+  'each page as %s, %s, %d pixels wide: axe finds nothing, and no value changes it',
+  async (role, theme, width) => {
+    await using visit = await signedIn(role, theme, width);
+    const { page, complaints } = visit;
+    for (const path of await pages()) {
+      await page.goto(base + path);
+      expect([path, await violationsOn(page)]).toEqual([path, []]);
+      const isHit = await page.evaluate(() => 'hit' in globalThis);
+      expect([path, isHit, await page.locator('main img, main script').count()]).toEqual([
+        path,
+        false,
+        0,
+      ]);
+      const overflow = await page.evaluate(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      expect([path, overflow]).toEqual([path, 0]);
+      const content = await page.content();
+      expect([path, content.includes('\u202e'), content.includes('\u0007')]).toEqual([
+        path,
+        false,
+        false,
+      ]);
+    }
+    expect(complaints).toEqual([]);
+  },
+);
+
+test('the first page is live: all is well, then a processor that dies is said, with the time', async () => {
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  await page.getByText('All is well').waitFor();
+  const extra = await deployment.start('processor', { ADMIN_PORT: '0' });
+  extra.child.kill('SIGKILL');
+  processor.child.kill('SIGSTOP');
+  try {
+    const problem = page.locator('#status').getByText('processor 127.0.0.1');
+    await problem.waitFor({ timeout: 60_000 });
+    await page.locator('#status time').first().waitFor({ timeout: 60_000 });
+    await problem.first().click();
+    await page.waitForURL(`${base}/members`);
+  } finally {
+    processor.child.kill('SIGCONT');
+  }
+  await page.goto(`${base}/`);
+  await page.getByText('All is well').waitFor({ timeout: 60_000 });
+});
+
+test('by keyboard alone: from the first page to the story of a voucher', async () => {
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  await page.goto(`${base}/`);
+  await page.keyboard.press('Tab');
+  expect(await page.locator(':focus').textContent()).toBe('Skip to the content');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${base}/find`);
+  await page.locator('#id').focus();
+  await page.keyboard.type(known);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${base}/events/${known}`);
+  const text = await textOf(visit);
+  expect(text).toContain('forwarded');
+  expect(text).toContain('secret main');
+  expect(text).toContain(`voucherbus trace ${known}`);
+});
+
+test('personal data is masked; an operator may see it, which is audited; a viewer may not', async () => {
+  await using visit = await signedIn('operator');
+  await visit.page.goto(`${base}/events/${known}`);
+  await visit.page.getByText('Show personal data').click();
+  await visit.page.getByText('Personal data is shown').waitFor();
+  expect(child.output()).toMatch(
+    /"action":"personal-data\.unmask","by":"operator","publications":\["pub_console_known"\]/,
+  );
+  await using other = await signedIn('viewer');
+  await other.page.goto(`${base}/events/${known}`);
+  expect(await textOf(other)).toContain('Personal data is masked');
+});
+
+const request = (path: string, headers: Record<string, string>, form?: Record<string, string>) =>
+  fetch(base + path, {
+    headers,
+    redirect: 'manual',
+    ...(form && { method: 'POST', body: new URLSearchParams(form) }),
+  });
+
+test('nothing is shown without signing in, and no other site can send a form', async () => {
+  for (const path of await pages()) {
+    const response = await request(path, {});
+    expect([path, response.status, response.headers.get('location')]).toEqual([
+      path,
+      302,
+      '/sign-in',
+    ]);
+  }
+  expect((await request('/sign-in', {}, { token: 'wrong' })).status).toBe(403);
+  const forged = { 'x-forwarded-user': 'eve', 'x-forwarded-groups': 'admins' };
+  expect((await request('/', forged)).status).toBe(302);
+  const bearer = { authorization: `Bearer ${tokens.operator}` };
+  const page = await request(`/events/${known}`, bearer);
+  expect(page.status).toBe(200);
+  expect(page.headers.get('cache-control')).toBe('no-store');
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect((await request(`/events/${known}/unmask`, bearer, {})).status).toBe(403);
+  expect((await request(`/events/${known}/unmask`, bearer, { form: 'guessed' })).status).toBe(403);
+  const viewer = { authorization: `Bearer ${tokens.viewer}` };
+  const [, form = ''] =
+    /name="form" value="([^"]*)"/.exec(await (await request(`/events/${known}`, bearer)).text()) ??
+    [];
+  expect(form).not.toBe('');
+  expect((await request(`/events/${known}/unmask`, viewer, { form })).status).toBe(403);
+  expect((await request(`/events/${known}/unmask`, bearer, { form })).status).toBe(200);
+  expect((await request('/livez', {})).status).toBe(200);
+});
+
+test('what the browser loads is small', async () => {
+  const sizes = await Promise.all(
+    ['/', '/assets/console.css', '/assets/console.js', '/assets/icon.svg'].map(async (path) => {
+      const headers = { authorization: `Bearer ${tokens.viewer}`, 'accept-encoding': 'gzip' };
+      const response = await fetch(base + path, { headers });
+      await response.arrayBuffer();
+      return Number(response.headers.get('content-length') ?? 4_000);
+    }),
+  );
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(60_000);
+});
