@@ -32,6 +32,12 @@ export class KeyCounts {
     return this.#counts[this.#find(...wordsOf(key))] ?? 0;
   }
 
+  /** Forgets the keys, and keeps the memory for the next ones. */
+  clear(): void {
+    this.#counts.fill(0);
+    this.#size = 0;
+  }
+
   /** Returns the slot of the key: its own, or the free one for it. */
   #find(high: number, low: number): number {
     const mask = this.#counts.length - 1;

@@ -74,6 +74,8 @@ class Reconciliation {
   readonly #handled = new Set<string>();
   /** Rows whose publications were looked up, by join key. */
   readonly #resolved = new Set<string>();
+  /** Keys that a row of the census has used up. */
+  readonly #used = new KeyCounts();
   #backfilled = 0;
   #caughtUpAt = 0;
   /** Rows that did not join, and whose publications had reached us nevertheless. */
@@ -168,7 +170,8 @@ class Reconciliation {
   /** Joins the census with what is known, and returns the rows that do not join. */
   async #join(url: string, run: Run, known: KnownPublications, unitMs: UnitMs) {
     await this.#context.expectLease();
-    const used = new KeyCounts();
+    const used = this.#used;
+    used.clear();
     const counts = {
       rows: 0,
       present: 0,

@@ -22,7 +22,8 @@ const writeTimeoutMs = 30_000;
 export class RunLog {
   readonly #writer: Writer;
   readonly #encode: Encoder<ReconcileProgress>;
-  readonly #rows = new Map<string, readonly JsonObject[]>();
+  /** By name: the publications of a row, as JSON, until they are asked for: they take much memory. */
+  readonly #rows = new Map<string, readonly string[]>();
   #run: Run | undefined;
 
   private constructor(writer: Writer, schemaId: number) {
@@ -73,9 +74,12 @@ export class RunLog {
     await this.#forgetRows();
   }
 
-  /** Returns what the vendor listed for a row earlier in this run. */
+  /** Returns what the vendor listed for a row earlier in this run, once: it is forgotten then. */
   rowOf(key: string): readonly JsonObject[] | undefined {
-    return this.#rows.get(nameOf(key));
+    const name = nameOf(key);
+    const publications = this.#rows.get(name);
+    if (publications !== undefined) this.#rows.set(name, []);
+    return publications?.map(parsed).filter(isObject);
   }
 
   /** @throws AppError */
@@ -84,7 +88,7 @@ export class RunLog {
       ...run,
       publications: publications.map((one) => JSON.stringify(one)),
     });
-    this.#rows.set(nameOf(key), publications);
+    this.#rows.set(nameOf(key), []);
   }
 
   async #forgetRows(): Promise<void> {
@@ -104,7 +108,7 @@ export async function readRunLog(
   { reader, registry }: Pick<Deployment, 'reader' | 'registry'>,
   topic: string,
 ) {
-  const rows = new Map<string, readonly JsonObject[]>();
+  const rows = new Map<string, readonly string[]>();
   let latest: Run | undefined;
   const decoder = new Decoder<ReconcileProgress>(schemas.ReconcileProgress.type, registry);
   const range = await reader.rangeOf(topic, 0, 'start', 'end');
@@ -115,7 +119,7 @@ export async function readRunLog(
     if (result.kind === 'undecodable') continue;
     const { publications, ...run } = result.value;
     if (name === runKey) latest = run;
-    else rows.set(name, publications.map(parsed).filter(isObject));
+    else rows.set(name, publications);
   }
   return { run: latest, rows };
 }
