@@ -22,7 +22,7 @@ const writeTimeoutMs = 30_000;
 export class RunLog {
   readonly #writer: Writer;
   readonly #encode: Encoder<ReconcileProgress>;
-  /** By name: the publications of a row, as JSON, until they are asked for: they take much memory. */
+  /** By name: the publications of a row as JSON, until they are asked for, to save memory. */
   readonly #rows = new Map<string, readonly string[]>();
   #run: Run | undefined;
 
