@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   trace: () => import('./cli/trace.ts'),
   'dead-letters': () => import('./cli/dead-letters.ts'),
   console: () => import('./cli/console.ts'),
+  mcp: () => import('./cli/mcp.ts'),
   acl: () => import('./cli/acl.ts'),
   adopt: () => import('./cli/adopt.ts'),
   health: () => import('./cli/health.ts'),

@@ -76,6 +76,23 @@ export class Reads {
     return { letter, body };
   }
 
+  /** Returns the records of raw that no processor has read yet, by partition. @throws AppError */
+  async lag() {
+    const { admin, reader, catalog, group, partitions } = await this.#open();
+    const committed = await admin.committedOffsets(group, catalog.raw);
+    const all = Array.from({ length: partitions }, async (_, partition) => {
+      const range = await reader.rangeOf(catalog.raw, partition, 'start', 'high-watermark');
+      const position = Math.max(range.from, committed.get(partition) ?? range.from);
+      return { partition, records: range.to - position, position, end: range.to };
+    });
+    return Promise.all(all);
+  }
+
+  /** Reads something else of the deployment. @throws AppError */
+  async with<T>(read: (deployment: Deployment) => Promise<T>): Promise<T> {
+    return read(await this.#open());
+  }
+
   /** Returns the latest run of `voucherbus reconcile`; undefined if none is known. */
   async latestRun(): Promise<Run | undefined> {
     const { admin, catalog, reader, registry } = await this.#open();
