@@ -7,7 +7,9 @@ import { Access } from '../console/access.ts';
 import { Members } from '../console/members.ts';
 import { Watch } from '../console/now.ts';
 import { Reads } from '../console/reads.ts';
+import { RedriveJobs } from '../console/redrive-jobs.ts';
 import { createConsoleServer } from '../console/server.ts';
+import { Writer } from '../kafka/writer.ts';
 import { createLog } from '../observability/log.ts';
 import { connectDeployment } from './connect-deployment.ts';
 import { runUntilStopped } from './shutdown.ts';
@@ -27,7 +29,9 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
   const watching = setInterval(() => watch.observe(members.current(), Date.now()), watchEveryMs);
   const reads = new Reads(() => connectDeployment(config));
   const access = new Access(config.console);
-  const server = createConsoleServer({ access, members, watch, reads, log });
+  const openWriter = () => reads.with(({ client, catalog }) => Writer.open(client, catalog.raw));
+  const jobs = new RedriveJobs(openWriter, log);
+  const server = createConsoleServer({ access, members, watch, reads, jobs, log });
   const bound = await listen(server, port, host, 'CONSOLE_PORT', log);
   const close = async () => {
     clearInterval(watching);

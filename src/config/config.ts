@@ -373,7 +373,7 @@ const console = {
   operatorToken: setting(
     'CONSOLE_OPERATOR_TOKEN',
     kind.token(),
-    'Signs an operator in, who may also see personal data; at least 16 characters',
+    'Signs an operator in, who may also see personal data and redrive; at least 16 characters',
     { optional: true, secret: true },
   ),
   trustedProxies: setting(

@@ -9,10 +9,13 @@ import { schemas } from '../avro/schemas.ts';
 import { type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody } from '../inspect/mask.ts';
 import { buildTrace, findTraces, type Trace } from '../inspect/trace.ts';
+import type { Client } from '../kafka/client.ts';
 import { type Run, readRunLog } from '../reconcile/run-log.ts';
 import type { Deployment } from '../topics/deployment.ts';
 
-type Connect = () => Promise<Deployment & AsyncDisposable>;
+/** A deployment to which the console can also write, for redrives. */
+type Connected = Deployment & AsyncDisposable & { readonly client: Client };
+type Connect = () => Promise<Connected>;
 
 /** Event ids and codes are searched in what raw received since then. */
 const searchedMs = 14 * 86_400_000;
@@ -30,7 +33,7 @@ const everything = {
 
 export class Reads {
   readonly #connect: Connect;
-  #deployment: Promise<Deployment & AsyncDisposable> | undefined;
+  #deployment: Promise<Connected> | undefined;
   #letters: { readonly atMs: number; readonly all: Promise<readonly Letter[]> } | undefined;
 
   constructor(connect: Connect) {
@@ -89,7 +92,7 @@ export class Reads {
   }
 
   /** Reads something else of the deployment. @throws AppError */
-  async with<T>(read: (deployment: Deployment) => Promise<T>): Promise<T> {
+  async with<T>(read: (deployment: Connected) => Promise<T>): Promise<T> {
     return read(await this.#open());
   }
 
@@ -106,7 +109,7 @@ export class Reads {
     await opened?.[Symbol.asyncDispose]();
   }
 
-  #open(): Promise<Deployment & AsyncDisposable> {
+  #open(): Promise<Connected> {
     if (this.#deployment === undefined) {
       const opening = this.#connect();
       this.#deployment = opening;

@@ -25,14 +25,17 @@ import { gapsPage } from './pages/gaps.ts';
 import { layout } from './pages/layout.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage, nowParts } from './pages/now.ts';
+import { jobPage, jobParts, jobsPage, redrivePage } from './pages/redrive.ts';
 import { errorPage, signInPage } from './pages/sign-in.ts';
 import type { Reads } from './reads.ts';
+import { type RedriveJobs, triaged } from './redrive-jobs.ts';
 
 export type ConsoleParts = {
   readonly access: Access;
   readonly members: Members;
   readonly watch: Watch;
   readonly reads: Reads;
+  readonly jobs: RedriveJobs;
   readonly log: Log;
 };
 
@@ -80,6 +83,7 @@ function createApp(parts: ConsoleParts): Hono<Env> {
   addLive(app, parts);
   app.use(compress());
   addPages(app, parts);
+  addRedrives(app, parts);
   app.notFound((c) => page(c, parts, ['Not found', ''], errorPage('There is no such page.'), 404));
   app.onError((error, c) => {
     parts.log.warn({ err: error, path: c.req.path }, 'a page could not be made');
@@ -138,7 +142,17 @@ function addSignIn(app: Hono<Env>, parts: ConsoleParts): void {
   });
 }
 
-function addLive(app: Hono<Env>, { members, watch }: ConsoleParts): void {
+function addLive(app: Hono<Env>, { members, watch, jobs }: ConsoleParts): void {
+  app.get('/redrives/:id/events', (c) =>
+    streamSSE(c, async (stream) => {
+      const job = () => jobs.find(c.req.param('id'));
+      for (let shown = job(); shown !== undefined; shown = job()) {
+        await stream.writeSSE({ data: String(await jobParts(shown)) });
+        await stream.sleep(liveEveryMs);
+        if (stream.aborted || stream.closed) return;
+      }
+    }),
+  );
   app.get('/now/events', (c) =>
     streamSSE(c, async (stream) => {
       while (!stream.aborted && !stream.closed) {
@@ -205,6 +219,42 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
     return c.redirect('/sign-in', 303);
   });
 }
+
+function addRedrives(app: Hono<Env>, parts: ConsoleParts): void {
+  const { reads, jobs } = parts;
+  const title = ['Redrive', '/dead-letters'] as const;
+  app.get('/redrive', async (c) => {
+    const reason = c.req.query('reason');
+    const found = triaged(await reads.letters(reason));
+    return page(c, parts, title, redrivePage(reason, found, c.get('person')));
+  });
+  app.get('/redrives', (c) => page(c, parts, title, jobsPage(jobs.all())));
+  app.get('/redrives/:id', (c) => {
+    const job = jobs.find(c.req.param('id'));
+    if (job) return page(c, parts, title, jobPage(job, c.get('person')));
+    return page(c, parts, title, errorPage('This console has no such job.'), 404);
+  });
+  app.use('/redrives/*', operatorsPost);
+  app.use('/redrives', operatorsPost);
+  app.post('/redrives', async (c) => {
+    const { reason } = await c.req.parseBody();
+    const chosen = typeof reason === 'string' ? reason : undefined;
+    const id = jobs.start(await reads.letters(chosen), chosen, c.get('person').name);
+    return c.redirect(`/redrives/${id}`, 303);
+  });
+  app.post('/redrives/:id/cancel', (c) => {
+    const id = c.req.param('id');
+    jobs.cancel(id);
+    return c.redirect(`/redrives/${id}`, 303);
+  });
+}
+
+const operatorsPost: MiddlewareHandler<Env> = async (c, next) => {
+  if (c.req.method === 'POST' && c.get('person').role !== 'operator') {
+    return c.text('Only an operator may redrive.', 403);
+  }
+  return next();
+};
 
 function page(
   c: Visit,

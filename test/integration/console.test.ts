@@ -92,6 +92,10 @@ const pages = async (): Promise<readonly string[]> => {
     '/dead-letters',
     '/dead-letters?reason=invalid-publication',
     `/dead-letters/${letter?.partition}/${letter?.offset}`,
+    '/redrive',
+    '/redrive?reason=invalid-publication',
+    '/redrives',
+    '/redrives/unknown',
     '/members',
     '/gaps',
     '/no-such-page',
@@ -184,6 +188,38 @@ test('personal data is masked; an operator may see it, which is audited; a viewe
   await other.page.goto(`${base}/events/${known}`);
   expect(await textOf(other)).toContain('Personal data is masked');
 });
+
+test('a redrive: what it would do, confirmed by an operator, its result; a viewer may not', async () => {
+  const before = await deployment.readAll(deployment.catalog.raw);
+  await using visit = await signedIn('operator');
+  const { page } = visit;
+  await page.goto(`${base}/dead-letters`);
+  await page.locator('main td a').first().click();
+  await page.getByText('Redrive them').click();
+  await page.getByText('Nothing has been sent.').waitFor();
+  expect(await deployment.readAll(deployment.catalog.raw)).toHaveLength(before.length);
+  await page.getByText('Send 1 back to raw').click();
+  await page.getByText('1 of 1 sent: done').waitFor();
+  expect(await violationsOn(page)).toEqual([]);
+  expect(await deployment.readAll(deployment.catalog.raw)).toHaveLength(before.length + 1);
+  expect(child.output()).toMatch(
+    /"action":"dead-letters\.redrive","by":"operator","selected":1,"sent":1,"outcome":"done"/,
+  );
+  await page.getByText('All jobs').click();
+  expect(await textOf(visit)).toContain('1 of 1');
+  await using other = await signedIn('viewer');
+  await other.page.goto(`${base}/redrive`);
+  expect(await textOf(other)).not.toContain('Send 1');
+  const viewer = { authorization: `Bearer ${tokens.viewer}` };
+  const form = await formOf(`/events/${known}`, { authorization: `Bearer ${tokens.operator}` });
+  expect((await request('/redrives', viewer, { form })).status).toBe(403);
+});
+
+/** Returns the token in the forms of a page. */
+async function formOf(path: string, headers: Record<string, string>): Promise<string> {
+  const text = await (await request(path, headers)).text();
+  return /name="form" value="([^"]*)"/.exec(text)?.[1] ?? '';
+}
 
 const request = (path: string, headers: Record<string, string>, form?: Record<string, string>) =>
   fetch(base + path, {

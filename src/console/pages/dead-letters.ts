@@ -42,7 +42,9 @@ export function groupsPage(groups: readonly Group[]): Html {
       html`<tr><td><a href="/dead-letters?reason=${encodeURIComponent(reason)}">${reason}</a></td><td>${stage}</td><td>${count}</td><td>${redriven}</td><td>${time(firstMs)}</td><td>${time(lastMs)}</td></tr>`,
   );
   const names = ['reason', 'stage', 'letters', 'redriven', 'first', 'last'];
-  return html`${table(names, rows, 'By reason')}${command('voucherbus dead-letters list')}`;
+  return html`${table(names, rows, 'By reason')}
+<p><a href="/redrives">Redrives</a> that were started here</p>
+${command('voucherbus dead-letters list')}`;
 }
 
 const shownAtMost = 200;
@@ -56,6 +58,7 @@ export function lettersPage(reason: string, letters: readonly Letter[]): Html {
   const names = ['when', 'letter', 'publication', 'path', 'expected and found', 'redriven'];
   const rest = letters.length - newest.length;
   return html`<p><a href="/dead-letters">All reasons</a></p>
+<p><a href="/redrive?reason=${encodeURIComponent(reason)}">Redrive them</a>: first what it would do</p>
 ${table(names, rows, `Letters with the reason ${reason}`)}
 ${rest > 0 && html`<p>${rest} older ones are not shown.</p>`}
 ${command(`voucherbus dead-letters list --reason ${reason}`)}`;
