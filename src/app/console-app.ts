@@ -6,12 +6,16 @@ import type { Config } from '../config/config.ts';
 import { Access } from '../console/access.ts';
 import { Members } from '../console/members.ts';
 import { Watch } from '../console/now.ts';
+import type { Tried } from '../console/pages/routes.ts';
 import { Reads } from '../console/reads.ts';
 import { RedriveJobs } from '../console/redrive-jobs.ts';
 import { createConsoleServer } from '../console/server.ts';
+import { AppError } from '../errors.ts';
+import { compare, distributionOf, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
 import { Writer } from '../kafka/writer.ts';
 import { createLog } from '../observability/log.ts';
 import { connectDeployment } from './connect-deployment.ts';
+import { routesIn, routesOf, textOf } from './routes-file.ts';
 import { runUntilStopped } from './shutdown.ts';
 
 type ConsoleAppConfig = Config<
@@ -20,6 +24,9 @@ type ConsoleAppConfig = Config<
 
 const watchEveryMs = 1_000;
 const neverEnds = new Promise<never>(() => {});
+
+/** Events on which routes are compared. */
+const triedOn = 1_000;
 
 export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
   const log = createLog(config.operation.logLevel, 'console');
@@ -31,7 +38,8 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
   const access = new Access(config.console);
   const openWriter = () => reads.with(({ client, catalog }) => Writer.open(client, catalog.raw));
   const jobs = new RedriveJobs(openWriter, log);
-  const server = createConsoleServer({ access, members, watch, reads, jobs, log });
+  const routes = routesFace(config.topics, reads);
+  const server = createConsoleServer({ access, members, watch, reads, jobs, routes, log });
   const bound = await listen(server, port, host, 'CONSOLE_PORT', log);
   const close = async () => {
     clearInterval(watching);
@@ -49,4 +57,32 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
     ],
     () => log.info({ port: bound, url: `http://${host}:${bound}/` }, 'the console is ready'),
   );
+}
+
+/** The routes file is read at each request: it may have changed. */
+function routesFace(topics: ConsoleAppConfig['topics'], reads: Reads) {
+  const inForce = () => routesOf(topics.routesFile, topics).routes;
+  const lastEvents = async () =>
+    eventsOf(await reads.with((deployment) => lastOnRaw(deployment, triedOn)));
+  return {
+    inForce: async () => {
+      const routes = inForce();
+      const text = topics.routesFile === undefined ? undefined : textOf(topics.routesFile);
+      const events = await lastEvents();
+      const distribution = distributionOf(events, routes);
+      return { version: routes.version, text, events: events.length, distribution };
+    },
+    tryOut: async (text: string): Promise<Tried> => {
+      try {
+        const { routes } = routesIn(text, 'the routes', topics);
+        const comparison = compare(await lastEvents(), inForce(), routes);
+        return { kind: 'compared', version: routes.version, comparison };
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'CONFIG_INVALID') {
+          return { kind: 'invalid', problems: error.message };
+        }
+        throw error;
+      }
+    },
+  };
 }

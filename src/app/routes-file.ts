@@ -20,10 +20,14 @@ export function routesOf(path: string | undefined, config: TopicsConfig): ReadRo
     const catalog = createCatalog(config);
     return { catalog, routes: builtinRoutes(catalog) };
   }
-  const text = textOf(path);
+  return routesIn(textOf(path), path, config);
+}
+
+/** @param name of the file, for messages. @throws AppError CONFIG_INVALID as `routesOf` */
+export function routesIn(text: string, name: string, config: TopicsConfig): ReadRoutes {
   const read = readRoutes(text);
   if (read.kind === 'invalid') {
-    const lines = read.problems.map((problem) => `  ${path}: ${problem}`);
+    const lines = read.problems.map((problem) => `  ${name}: ${problem}`);
     throw new AppError(
       'CONFIG_INVALID',
       'stop',
@@ -46,7 +50,8 @@ export function catalogOf(config: TopicsConfig): Catalog {
   return routesOf(config.routesFile, config).catalog;
 }
 
-function textOf(path: string): string {
+/** @throws AppError CONFIG_INVALID */
+export function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

@@ -25,10 +25,13 @@ const escaped = (text: string) => text.replaceAll(invisible, escapeOf);
 const escapeOf = (character: string) =>
   `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** Returns text of several lines, which keeps its line breaks. */
+/** Returns text of several lines, with its line breaks. */
+export function lines(text: string): Html {
+  return escaping`${cut(text, maxBlockLength).split('\n').map(escaped).join('\n')}`;
+}
+
 export function block(text: string): Html {
-  const lines = cut(text, maxBlockLength).split('\n').map(escaped);
-  return escaping`<pre tabindex="0">${lines.join('\n')}</pre>`;
+  return escaping`<pre tabindex="0">${lines(text)}</pre>`;
 }
 
 export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {

@@ -8,9 +8,11 @@ import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody } from '../inspect/mask.ts';
+import { Tail } from '../inspect/tail.ts';
 import { buildTrace, findTraces, type Trace } from '../inspect/trace.ts';
 import type { Client } from '../kafka/client.ts';
 import { type Run, readRunLog } from '../reconcile/run-log.ts';
+import type { CatalogTopic } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
 
 /** A deployment to which the console can also write, for redrives. */
@@ -89,6 +91,18 @@ export class Reads {
       return { partition, records: range.to - position, position, end: range.to };
     });
     return Promise.all(all);
+  }
+
+  /** Returns the topics of the deployment. @throws AppError */
+  async topics(): Promise<readonly CatalogTopic[]> {
+    return (await this.#open()).catalog.topics;
+  }
+
+  /** Returns what follows a topic; undefined if it is not one of ours. @throws AppError */
+  async tail(name: string): Promise<Tail | undefined> {
+    const deployment = await this.#open();
+    const topic = deployment.catalog.topics.find((one) => one.name === name);
+    return topic && new Tail(deployment, topic);
   }
 
   /** Reads something else of the deployment. @throws AppError */

@@ -13,6 +13,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { messageOf } from '../errors.ts';
+import type { TailRecord } from '../inspect/tail.ts';
 import { audit } from '../observability/audit.ts';
 import type { Log } from '../observability/log.ts';
 import type { Access, Person } from './access.ts';
@@ -26,7 +27,9 @@ import { layout } from './pages/layout.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage, nowParts } from './pages/now.ts';
 import { jobPage, jobParts, jobsPage, redrivePage } from './pages/redrive.ts';
+import { type RoutesInForce, routesPage, type Tried, triedPage } from './pages/routes.ts';
 import { errorPage, signInPage } from './pages/sign-in.ts';
+import { cursorOf, cursorText, tailPage, tailRow, topicsPage } from './pages/topics.ts';
 import type { Reads } from './reads.ts';
 import { type RedriveJobs, triaged } from './redrive-jobs.ts';
 
@@ -36,6 +39,10 @@ export type ConsoleParts = {
   readonly watch: Watch;
   readonly reads: Reads;
   readonly jobs: RedriveJobs;
+  readonly routes: {
+    readonly inForce: () => Promise<RoutesInForce>;
+    readonly tryOut: (text: string) => Promise<Tried>;
+  };
   readonly log: Log;
 };
 
@@ -43,7 +50,8 @@ type Env = { Bindings: HttpBindings; Variables: { person: Person } };
 type Visit = Context<Env>;
 
 const sessionCookie = 'voucherbus_console';
-const maxFormBytes = 16 * 1024;
+/** A routes file of any sensible length. */
+const maxFormBytes = 256 * 1024;
 const liveEveryMs = 1_000;
 
 /** Everything comes from this server, and no page has a script or a style in it. */
@@ -81,9 +89,12 @@ function createApp(parts: ConsoleParts): Hono<Env> {
   app.use(signedIn(parts));
   // Not before: it would hold back the events of a stream.
   addLive(app, parts);
+  addTail(app, parts);
   app.use(compress());
   addPages(app, parts);
   addRedrives(app, parts);
+  addTopics(app, parts);
+  addRoutes(app, parts);
   app.notFound((c) => page(c, parts, ['Not found', ''], errorPage('There is no such page.'), 404));
   app.onError((error, c) => {
     parts.log.warn({ err: error, path: c.req.path }, 'a page could not be made');
@@ -248,6 +259,65 @@ function addRedrives(app: Hono<Env>, parts: ConsoleParts): void {
     return c.redirect(`/redrives/${id}`, 303);
   });
 }
+
+function addRoutes(app: Hono<Env>, parts: ConsoleParts): void {
+  const { routes } = parts;
+  const title = ['Routes', '/routes'] as const;
+  app.get('/routes', async (c) =>
+    page(c, parts, title, routesPage(await routes.inForce(), c.get('person'))),
+  );
+  app.post('/routes/try', async (c) => {
+    const { text } = await c.req.parseBody();
+    const given = typeof text === 'string' ? text : '';
+    return page(c, parts, title, triedPage(given, await routes.tryOut(given), c.get('person')));
+  });
+}
+
+const newestOfEach = 20;
+
+function addTopics(app: Hono<Env>, parts: ConsoleParts): void {
+  const { reads } = parts;
+  app.get('/topics', async (c) =>
+    page(c, parts, ['Topics', '/topics'], topicsPage(await reads.topics())),
+  );
+  app.get('/topics/:name', async (c) => {
+    const { name } = c.req.param();
+    const filter = c.req.query('filter') ?? '';
+    const tail = await reads.tail(name);
+    if (tail === undefined) {
+      const text = 'The deployment has no such topic.';
+      return page(c, parts, ['Topics', '/topics'], errorPage(text), 404);
+    }
+    const { records, next } = await tail.after(await tail.before(newestOfEach));
+    const shown = records.filter((one) => contains(one, filter));
+    return page(c, parts, ['Topic', '/topics'], tailPage(name, filter, shown, next));
+  });
+}
+
+function addTail(app: Hono<Env>, { reads }: ConsoleParts): void {
+  app.get('/topics/:name/events', (c) =>
+    streamSSE(c, async (stream) => {
+      const tail = await reads.tail(c.req.param('name'));
+      const filter = c.req.query('filter') ?? '';
+      // A browser that lost the connection says where it was.
+      const after = c.req.header('last-event-id') ?? c.req.query('after') ?? '';
+      let cursor = cursorOf(after);
+      while (tail !== undefined && !stream.aborted && !stream.closed) {
+        const { records, next } = await tail.after(cursor);
+        const rows = records.filter((one) => contains(one, filter)).map(tailRow);
+        if (records.length > 0) {
+          const data = (await Promise.all(rows)).join('');
+          await stream.writeSSE({ id: cursorText(next), data });
+        }
+        cursor = next;
+        await stream.sleep(liveEveryMs);
+      }
+    }),
+  );
+}
+
+const contains = ({ key, text }: TailRecord, filter: string) =>
+  filter === '' || key.includes(filter) || text.includes(filter);
 
 const operatorsPost: MiddlewareHandler<Env> = async (c, next) => {
   if (c.req.method === 'POST' && c.get('person').role !== 'operator') {

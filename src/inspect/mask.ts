@@ -3,6 +3,7 @@
  * each value that looks personal. Pure.
  */
 
+import type { PublicationSucceeded } from '../avro/records.ts';
 import { masked, personalKind } from '../voucherify/personal-data.ts';
 import type { Trace } from './trace.ts';
 
@@ -54,12 +55,17 @@ function eachMember(value: unknown, change: (key: string, member: unknown) => un
 }
 
 /** Masks `customer.personal` and every value that looks like an e-mail address or phone number. */
+export function maskedEvent(event: PublicationSucceeded): PublicationSucceeded {
+  const { customer } = event;
+  const personal = customer?.personal ? (masked as never) : null;
+  const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
+  return maskValues(shown);
+}
+
+/** Masks the events of a trace. */
 export function maskedTrace(trace: Trace): Trace {
   const events = trace.events.map(({ event, ...position }) => {
-    const { customer } = event;
-    const personal = customer?.personal ? (masked as never) : null;
-    const shown = customer ? { ...event, customer: { ...customer, personal } } : event;
-    return { ...position, event: maskValues(shown) };
+    return { ...position, event: maskedEvent(event) };
   });
   return { ...trace, events };
 }

@@ -96,6 +96,10 @@ const pages = async (): Promise<readonly string[]> => {
     '/redrive?reason=invalid-publication',
     '/redrives',
     '/redrives/unknown',
+    '/topics',
+    ...deployment.catalog.topics.map(({ name }) => `/topics/${name}`),
+    '/topics/unknown',
+    '/routes',
     '/members',
     '/gaps',
     '/no-such-page',
@@ -213,6 +217,46 @@ test('a redrive: what it would do, confirmed by an operator, its result; a viewe
   const viewer = { authorization: `Bearer ${tokens.viewer}` };
   const form = await formOf(`/events/${known}`, { authorization: `Bearer ${tokens.operator}` });
   expect((await request('/redrives', viewer, { form })).status).toBe(403);
+});
+
+test('the tail of a topic is live; what comes while it is paused is not lost; a filter selects', async () => {
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  await page.goto(`${base}/topics/${deployment.catalog.raw}`);
+  await page.getByText('live', { exact: true }).waitFor();
+  await post(bridge.url, aBody({ publicationId: 'pub_tail_1' }));
+  await page.getByRole('link', { name: 'pub_tail_1' }).waitFor();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await post(bridge.url, aBody({ publicationId: 'pub_tail_2' }));
+  await page.getByText('paused').waitFor();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('link', { name: 'pub_tail_2' }).waitFor();
+  expect(await page.getByRole('link', { name: 'pub_tail_2' }).count()).toBe(1);
+  expect(await violationsOn(page)).toEqual([]);
+  await page.goto(`${base}/topics/${deployment.catalog.raw}?filter=pub_tail_1`);
+  await page.getByRole('link', { name: 'pub_tail_1' }).waitFor();
+  expect(await page.getByRole('link', { name: 'pub_tail_2' }).count()).toBe(0);
+  expect(visit.complaints).toEqual([]);
+});
+
+test('other routes are tried on the last events, and nothing comes into force', async () => {
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  await page.goto(`${base}/routes`);
+  expect(await textOf(visit)).toContain('In force: builtin');
+  await page.fill(
+    '#text',
+    'match: first\nroutes:\n  - { name: all, when: {}, to: other }\ndefault: other\n',
+  );
+  await page.getByText('See what would change').click();
+  await page.getByText('What changes').waitFor();
+  expect(await textOf(visit)).toContain(`${deployment.prefix}.publications.other`);
+  expect(await violationsOn(page)).toEqual([]);
+  await page.fill('#text', `match: sometimes\nroutes: "${hostile}"\n`);
+  await page.getByText('See what would change').click();
+  await page.getByText('These routes are not valid').waitFor();
+  expect(await violationsOn(page)).toEqual([]);
+  expect(await page.evaluate(() => 'hit' in globalThis)).toBe(false);
 });
 
 /** Returns the token in the forms of a page. */

@@ -40,3 +40,39 @@ if (live) {
   events.addEventListener('message', ({ data }) => update(live, data));
   events.addEventListener('error', () => live.classList.add('stale'));
 }
+
+// The tail of a topic. Pausing closes the stream; it goes on after the last record that was shown.
+
+const shownAtMost = 500;
+const tail = document.querySelector('[data-tail]');
+if (tail) {
+  const [pause, state, body] = ['#pause', '#tail-state', '[data-tail] tbody'].map((selector) =>
+    document.querySelector(selector),
+  );
+  let after = tail.dataset.after;
+  let events;
+  const follow = () => {
+    const url = new URL(tail.dataset.tail, location.href);
+    url.searchParams.set('after', after);
+    events = new EventSource(url);
+    events.addEventListener('message', ({ data, lastEventId }) => {
+      after = lastEventId;
+      const next = document.createElement('template');
+      next.innerHTML = data;
+      showTimes(next.content);
+      body.prepend(...[...next.content.children].reverse());
+      while (body.children.length > shownAtMost) body.lastElementChild.remove();
+    });
+    pause.textContent = 'Pause';
+    state.textContent = 'live';
+  };
+  pause.hidden = false;
+  pause.addEventListener('click', () => {
+    if (events === undefined) return follow();
+    events.close();
+    events = undefined;
+    pause.textContent = 'Continue';
+    state.textContent = 'paused: it continues after the last record that is shown';
+  });
+  follow();
+}

@@ -16,6 +16,8 @@ const menu = [
   ['/', 'Now'],
   ['/find', 'Find'],
   ['/dead-letters', 'Dead letters'],
+  ['/topics', 'Topics'],
+  ['/routes', 'Routes'],
   ['/members', 'Members'],
   ['/gaps', 'Gaps'],
 ] as const;

@@ -8,7 +8,7 @@ import type { Job } from '../redrive-jobs.ts';
 import { command, table, time } from './layout.ts';
 
 const outcomes: Readonly<Record<Triage, string>> = {
-  send: 'would be sent back to raw',
+  send: 'would be redriven',
   'sent-before': 'were redriven before',
   'needs-allow-stale':
     'are older than DEDUP_WINDOW: only the command line can send them (--allow-stale)',

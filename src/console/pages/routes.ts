@@ -1,0 +1,56 @@
+/** The routes in force, and what others would change for the last events. */
+
+import type { Comparison } from '../../inspect/compare-routes.ts';
+import type { Person } from '../access.ts';
+import { block, type Html, html, lines } from '../html.ts';
+import { command, table } from './layout.ts';
+
+export type RoutesInForce = {
+  readonly version: string;
+  /** The file; undefined for the built-in routes. */
+  readonly text: string | undefined;
+  /** Events that were looked at. */
+  readonly events: number;
+  readonly distribution: readonly { readonly to: string; readonly count: number }[];
+};
+
+export type Tried =
+  | { readonly kind: 'compared'; readonly version: string; readonly comparison: Comparison }
+  | { readonly kind: 'invalid'; readonly problems: string };
+
+export function routesPage(inForce: RoutesInForce, person: Person): Html {
+  const { version, text, events, distribution } = inForce;
+  const rows = distribution.map(
+    ({ to, count }) =>
+      html`<tr><td>${to}</td><td>${count}</td><td><meter min="0" max="${Math.max(1, events)}" value="${count}" aria-label="${`${count} of ${events}`}"></meter></td></tr>`,
+  );
+  return html`<section><h2>In force: ${version}</h2>
+${text === undefined ? html`<p>The built-in routes: one topic for each type of campaign (ROUTES_FILE is not set).</p>` : block(text)}
+${rows.length === 0 ? html`<p>There is no event on raw yet.</p>` : table(['topic', 'events', 'share'], rows, `Where the last ${events} events go`)}</section>
+${tryForm(text ?? '', person)}${command('voucherbus routes try FILE')}`;
+}
+
+export function triedPage(text: string, tried: Tried, person: Person): Html {
+  return html`<p><a href="/routes">The routes in force</a></p>${result(tried)}${tryForm(text, person)}`;
+}
+
+function result(tried: Tried): Html {
+  if (tried.kind === 'invalid') {
+    return html`<section role="alert"><h2>These routes are not valid</h2>${block(tried.problems)}</section>`;
+  }
+  const { events, unchanged, changes } = tried.comparison;
+  const rows = changes.map(
+    ({ before, after, count, examples }) =>
+      html`<tr><td>${count}</td><td>${before}</td><td>${after}</td><td>${examples.map((id) => html`<a href="/events/${encodeURIComponent(id)}">${id}</a> `)}</td></tr>`,
+  );
+  return html`<section role="status"><h2>Of the last ${events} events ${unchanged} stay where they are</h2>
+${rows.length > 0 && table(['events', 'before', 'after', 'such as'], rows, 'What changes')}</section>`;
+}
+
+function tryForm(text: string, { formToken }: Person): Html {
+  return html`<section><h2>Try others</h2><p>Nothing comes into force here.</p>
+<form method="post" action="/routes/try"><input type="hidden" name="form" value="${formToken}">
+<label for="text">A routes file (YAML)</label>
+<textarea id="text" name="text" rows="12" spellcheck="false" required>${lines(text)}</textarea>
+<button>See what would change</button></form></section>`;
+}

@@ -1,0 +1,65 @@
+/** The topics of the deployment, and the live tail of one. */
+
+import type { Cursor, TailRecord } from '../../inspect/tail.ts';
+import type { CatalogTopic } from '../../topics/catalog.ts';
+import { block, type Html, html } from '../html.ts';
+import { table, time } from './layout.ts';
+
+const purposes: Readonly<Record<CatalogTopic['role'], string>> = {
+  raw: 'webhooks as they came',
+  publications: 'events for consumers',
+  'dead-letters': 'what could not be processed',
+  journal: 'every decision',
+  reference: "the company's own data of campaigns",
+  reconcile: 'the progress of reconcile',
+};
+
+export function topicsPage(topics: readonly CatalogTopic[]): Html {
+  const rows = topics.map(
+    ({ name, role, partitions, schema }) =>
+      html`<tr><td><a href="/topics/${encodeURIComponent(name)}">${name}</a></td><td>${purposes[role]}</td><td>${partitions}</td><td>${schema ?? 'as raw'}</td></tr>`,
+  );
+  return table(['topic', 'what it holds', 'partitions', 'schema'], rows, 'Topics');
+}
+
+/** @param next the place after these records */
+export function tailPage(
+  topic: string,
+  filter: string,
+  records: readonly TailRecord[],
+  next: Cursor,
+): Html {
+  const path = `/topics/${encodeURIComponent(topic)}`;
+  const names = ['when', 'partition@offset', 'key', 'schema id', 'value'];
+  const query = filter === '' ? '' : `?filter=${encodeURIComponent(filter)}`;
+  return html`<p><a href="/topics">All topics</a></p>
+<form method="get" action="${path}" role="search"><label for="filter">Only records that contain</label>
+<input id="filter" name="filter" value="${filter}" maxlength="200" autocomplete="off" spellcheck="false"><button>Filter</button></form>
+<p><button type="button" id="pause" hidden>Pause</button> <span id="tail-state" role="status"></span></p>
+<div data-tail="${path}/events${query}" data-after="${cursorText(next)}">
+${table(names, records.toReversed().map(tailRow), `The newest records of ${topic}, newest first`)}</div>`;
+}
+
+export function tailRow({
+  timestampMs,
+  partition,
+  offset,
+  key,
+  schemaId,
+  headers,
+  text,
+}: TailRecord): Html {
+  const about = JSON.stringify(headers, null, 2);
+  const link = key !== '' && html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`;
+  return html`<tr><td>${time(timestampMs)}</td><td>${partition}@${offset}</td><td>${link}</td><td>${schemaId ?? 'none'}</td><td><details><summary>value and headers</summary>${block(text)}${block(about)}</details></td></tr>`;
+}
+
+/** Returns a cursor as text, for example 0:12,1:7. */
+export function cursorText(cursor: Cursor): string {
+  return [...cursor].map(([partition, offset]) => `${partition}:${offset}`).join();
+}
+
+export function cursorOf(text: string): Cursor {
+  const pairs = [...text.matchAll(/(\d+):(\d+)/g)];
+  return new Map(pairs.map(([, partition, offset]) => [Number(partition), Number(offset)]));
+}
