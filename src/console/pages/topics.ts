@@ -54,6 +54,11 @@ export function tailRow({
   return html`<tr><td>${time(timestampMs)}</td><td>${partition}@${offset}</td><td>${link}</td><td>${schemaId ?? 'none'}</td><td><details><summary>value and headers</summary>${block(text)}${block(about)}</details></td></tr>`;
 }
 
+/** Returns whether a record passes the filter of the page; an empty one lets all through. */
+export function isShown({ key, text }: TailRecord, filter: string): boolean {
+  return filter === '' || key.includes(filter) || text.includes(filter);
+}
+
 /** Returns a cursor as text, for example 0:12,1:7. */
 export function cursorText(cursor: Cursor): string {
   return [...cursor].map(([partition, offset]) => `${partition}:${offset}`).join();

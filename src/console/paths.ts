@@ -1,0 +1,144 @@
+/** The paths of the pages. */
+
+import type { Hono, MiddlewareHandler } from 'hono';
+import { audit } from '../observability/audit.ts';
+import { type ConsoleParts, type Env, page, type Visit } from './frame.ts';
+import { groupsOf, groupsPage, letterPage, lettersPage } from './pages/dead-letters.ts';
+import { findForm, foundPage, storyPage } from './pages/find.ts';
+import { gapsPage } from './pages/gaps.ts';
+import { membersPage } from './pages/members.ts';
+import { nowPage } from './pages/now.ts';
+import { jobPage, jobsPage, redrivePage } from './pages/redrive.ts';
+import { routesPage, triedPage } from './pages/routes.ts';
+import { errorPage } from './pages/sign-in.ts';
+import { isShown, tailPage, topicsPage } from './pages/topics.ts';
+import { triaged } from './redrive-jobs.ts';
+
+/** Newest records of each partition that a topic's page begins with. */
+const newestOfEach = 20;
+
+export function addPaths(app: Hono<Env>, parts: ConsoleParts): void {
+  addPages(app, parts);
+  addRedrives(app, parts);
+  addTopics(app, parts);
+  addRoutes(app, parts);
+}
+
+function addPages(app: Hono<Env>, parts: ConsoleParts): void {
+  const { members, watch, reads, log } = parts;
+  app.get('/', (c) => page(c, parts, ['Now', '/'], nowPage(members.current(), watch)));
+  app.get('/members', (c) =>
+    page(c, parts, ['Members', '/members'], membersPage(members.current())),
+  );
+  app.get('/gaps', async (c) => {
+    const run = await reads.latestRun();
+    return page(c, parts, ['Gaps', '/gaps'], gapsPage(members.current(), run));
+  });
+  app.get('/find', async (c) => {
+    const id = (c.req.query('id') ?? '').trim();
+    if (id === '') return page(c, parts, ['Find', '/find'], findForm(id));
+    const { found, direct } = await reads.find(id);
+    const [only, ...others] = found;
+    if (only && others.length === 0) return c.redirect(`/events/${encodeURIComponent(only.key)}`);
+    return page(c, parts, ['Find', '/find'], foundPage(id, found, direct));
+  });
+  const story = async (c: Visit, key: string, isUnmasked: boolean) => {
+    const trace = await reads.trace(key);
+    const body =
+      trace.arrivals.length === 0
+        ? foundPage(key, [], trace)
+        : storyPage(trace, c.get('person'), isUnmasked);
+    return page(c, parts, ['Story of an event', '/find'], body);
+  };
+  app.get('/events/:key', (c) => story(c, c.req.param('key'), false));
+  app.post('/events/:key/unmask', async (c) => {
+    const { role, name } = c.get('person');
+    if (role !== 'operator') return c.text('Only an operator may see personal data.', 403);
+    const key = c.req.param('key');
+    audit(log, 'personal-data.unmask', { by: name, publications: [key] });
+    return story(c, key, true);
+  });
+  app.get('/dead-letters', async (c) => {
+    const reason = c.req.query('reason');
+    const letters = await reads.letters(reason);
+    const body =
+      reason === undefined ? groupsPage(groupsOf(letters)) : lettersPage(reason, letters);
+    return page(c, parts, ['Dead letters', '/dead-letters'], body);
+  });
+  app.get('/dead-letters/:partition{[0-9]+}/:offset{[0-9]+}', async (c) => {
+    const { partition, offset } = c.req.param();
+    const found = await reads.letter(Number(partition), Number(offset));
+    const title = ['Dead letter', '/dead-letters'] as const;
+    if (found === undefined)
+      return page(c, parts, title, errorPage('There is no such dead letter.'), 404);
+    return page(c, parts, title, letterPage(found.letter, found.body));
+  });
+}
+
+function addRedrives(app: Hono<Env>, parts: ConsoleParts): void {
+  const { reads, jobs } = parts;
+  const title = ['Redrive', '/dead-letters'] as const;
+  app.get('/redrive', async (c) => {
+    const reason = c.req.query('reason');
+    const found = triaged(await reads.letters(reason));
+    return page(c, parts, title, redrivePage(reason, found, c.get('person')));
+  });
+  app.get('/redrives', (c) => page(c, parts, title, jobsPage(jobs.all())));
+  app.get('/redrives/:id', (c) => {
+    const job = jobs.find(c.req.param('id'));
+    if (job) return page(c, parts, title, jobPage(job, c.get('person')));
+    return page(c, parts, title, errorPage('This console has no such job.'), 404);
+  });
+  app.use('/redrives/*', operatorsPost);
+  app.use('/redrives', operatorsPost);
+  app.post('/redrives', async (c) => {
+    const { reason } = await c.req.parseBody();
+    const chosen = typeof reason === 'string' ? reason : undefined;
+    const id = jobs.start(await reads.letters(chosen), chosen, c.get('person').name);
+    return c.redirect(`/redrives/${id}`, 303);
+  });
+  app.post('/redrives/:id/cancel', (c) => {
+    const id = c.req.param('id');
+    jobs.cancel(id);
+    return c.redirect(`/redrives/${id}`, 303);
+  });
+}
+
+const operatorsPost: MiddlewareHandler<Env> = async (c, next) => {
+  if (c.req.method === 'POST' && c.get('person').role !== 'operator') {
+    return c.text('Only an operator may redrive.', 403);
+  }
+  return next();
+};
+
+function addTopics(app: Hono<Env>, parts: ConsoleParts): void {
+  const { reads } = parts;
+  app.get('/topics', async (c) =>
+    page(c, parts, ['Topics', '/topics'], topicsPage(await reads.topics())),
+  );
+  app.get('/topics/:name', async (c) => {
+    const { name } = c.req.param();
+    const filter = c.req.query('filter') ?? '';
+    const tail = await reads.tail(name);
+    if (tail === undefined) {
+      const text = 'The deployment has no such topic.';
+      return page(c, parts, ['Topics', '/topics'], errorPage(text), 404);
+    }
+    const { records, next } = await tail.after(await tail.before(newestOfEach));
+    const shown = records.filter((one) => isShown(one, filter));
+    return page(c, parts, ['Topic', '/topics'], tailPage(name, filter, shown, next));
+  });
+}
+
+function addRoutes(app: Hono<Env>, parts: ConsoleParts): void {
+  const { routes } = parts;
+  const title = ['Routes', '/routes'] as const;
+  app.get('/routes', async (c) =>
+    page(c, parts, title, routesPage(await routes.inForce(), c.get('person'))),
+  );
+  app.post('/routes/try', async (c) => {
+    const { text } = await c.req.parseBody();
+    const given = typeof text === 'string' ? text : '';
+    return page(c, parts, title, triedPage(given, await routes.tryOut(given), c.get('person')));
+  });
+}
