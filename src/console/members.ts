@@ -21,6 +21,8 @@ export type Member = {
   readonly samples: readonly Sample[];
   /** By counter with its labels: the increase per second over the last seconds. */
   readonly rates: ReadonlyMap<string, number>;
+  /** By counter with its labels: the increase over the last minutes. */
+  readonly recent: ReadonlyMap<string, number>;
   readonly atMs: number;
 };
 
@@ -28,6 +30,9 @@ const everyMs = 1_000;
 const timeoutMs = 3_000;
 /** A member answers all requests within a second from one result, so shorter rates would jump. */
 const rateWindowMs = 5_000;
+/** As the alert rules look back. One response in so often is kept for it. */
+const recentWindowMs = 5 * 60_000;
+const keptEveryMs = 10_000;
 const maxMetricsBytes = 4 * 1024 * 1024;
 /** A member that is gone for good, for example a replaced pod, is shown for this long. */
 const forgottenAfterMs = 5 * 60_000;
@@ -36,7 +41,7 @@ export class Members {
   readonly #addresses: readonly string[];
   readonly #members = new Map<string, Member>();
   /** By address: the responses of the rate window, the oldest first. */
-  readonly #past = new Map<string, Member[]>();
+  readonly #past = new Map<string, readonly Member[]>();
   readonly #stopping = new AbortController();
 
   /** @param addresses host:port; a name with several addresses stands for all of them */
@@ -83,15 +88,20 @@ export class Members {
       const { parts = {} } = JSON.parse(await textOf(ready, maxMetricsBytes)) as Partial<Member>;
       const samples = samplesOf(await textOf(metrics, maxMetricsBytes));
       const service = samples.find(({ name }) => name === 'ready')?.labels['service'];
-      const past = (this.#past.get(address) ?? []).filter((one) => one.atMs > atMs - rateWindowMs);
-      const rates = ratesOf(samples, past[0], atMs);
+      const past = kept(this.#past.get(address) ?? [], atMs);
+      const shortly = past.find((one) => one.atMs > atMs - rateWindowMs);
+      const increases = increasesOf(samples, shortly);
+      const seconds = (atMs - (shortly?.atMs ?? atMs)) / 1_000;
+      const rates = new Map([...increases].map(([name, by]) => [name, by / seconds] as const));
+      const recent = increasesOf(samples, past[0]);
+      const counts = { samples, rates, recent, atMs };
       const isReady = ready.ok;
-      const problem = undefined;
-      const member = { address, service, isReady, parts, problem, samples, rates, atMs };
+      const member = { address, service, isReady, parts, problem: undefined, ...counts };
       this.#members.set(address, member);
       this.#past.set(address, [...past, member]);
     } catch (error) {
-      const gone = { isReady: false, parts: {}, rates: new Map(), problem: messageOf(error) };
+      const nothing = { parts: {}, rates: new Map(), recent: new Map() };
+      const gone = { isReady: false, ...nothing, problem: messageOf(error) };
       const known = before ?? { address, service: undefined, samples: [], atMs };
       this.#members.set(address, { ...known, ...gone });
     }
@@ -111,18 +121,32 @@ async function resolved(address: string): Promise<readonly string[]> {
   }
 }
 
-const counterName = ({ name, labels }: Pick<Sample, 'name' | 'labels'>) =>
+export const counterName = ({ name, labels }: Pick<Sample, 'name' | 'labels'>) =>
   `${name} ${JSON.stringify(labels)}`;
 
-function ratesOf(samples: readonly Sample[], before: Member | undefined, atMs: number) {
-  const seconds = before === undefined ? 0 : (atMs - before.atMs) / 1_000;
-  if (before === undefined || seconds <= 0) return new Map<string, number>();
+/** Returns the responses that are needed: all of the last seconds, some of the last minutes. */
+function kept(past: readonly Member[], nowMs: number): readonly Member[] {
+  let lastKeptMs = Number.NEGATIVE_INFINITY;
+  return past.filter(({ atMs }) => {
+    if (atMs < nowMs - recentWindowMs) return false;
+    if (atMs <= nowMs - rateWindowMs && atMs < lastKeptMs + keptEveryMs) return false;
+    lastKeptMs = atMs;
+    return true;
+  });
+}
+
+/** Returns the increases of the counters; none without an earlier response, or after a restart. */
+function increasesOf(
+  samples: readonly Sample[],
+  before: Member | undefined,
+): ReadonlyMap<string, number> {
+  if (before === undefined) return new Map();
   const past = new Map(before.samples.map((sample) => [counterName(sample), sample.value]));
   const counters = samples.filter(({ name }) => name.endsWith('_total'));
   return new Map(
     counters.map((sample) => {
-      const increase = sample.value - (past.get(counterName(sample)) ?? 0);
-      return [counterName(sample), Math.max(0, increase) / seconds];
+      const name = counterName(sample);
+      return [name, Math.max(0, sample.value - (past.get(name) ?? 0))];
     }),
   );
 }

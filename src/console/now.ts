@@ -51,19 +51,39 @@ const most = (values: readonly number[]) => Math.max(0, ...values);
 
 /** Returns the rates of a counter per second, by one of its labels. */
 function ratesBy(members: readonly Member[], name: string, label: string) {
-  const rates = new Map<string, number>();
-  for (const member of members) {
-    for (const [counter, rate] of member.rates) {
-      const space = counter.indexOf(' ');
-      if (counter.slice(0, space) !== name) continue;
-      const value = (JSON.parse(counter.slice(space)) as Labels)[label] ?? '';
-      rates.set(value, (rates.get(value) ?? 0) + rate);
-    }
-  }
-  return rates;
+  return sumBy(
+    members.flatMap(({ rates }) => [...rates]),
+    name,
+    label,
+  );
 }
 
-const accepted: ReadonlySet<string> = new Set(['stored', 'spooled']);
+/** Returns the increases of a counter over the last minutes, by one of its labels. */
+function recentBy(members: readonly Member[], name: string, label: string) {
+  return sumBy(
+    members.flatMap(({ recent }) => [...recent]),
+    name,
+    label,
+  );
+}
+
+function sumBy(
+  counters: readonly (readonly [counter: string, value: number])[],
+  name: string,
+  label: string,
+): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [counter, value] of counters) {
+    const space = counter.indexOf(' ');
+    if (counter.slice(0, space) !== name) continue;
+    const group = (JSON.parse(counter.slice(space)) as Labels)[label] ?? '';
+    sums.set(group, (sums.get(group) ?? 0) + value);
+  }
+  return sums;
+}
+
+/** Outcomes of webhooks that were acknowledged. */
+export const accepted: ReadonlySet<string> = new Set(['stored', 'spooled']);
 
 export function flowOf(members: readonly Member[]): Flow {
   const outcomes = [...ratesBy(members, 'webhooks_received_total', 'outcome')];
@@ -104,6 +124,10 @@ export function problemsOf(members: readonly Member[]): readonly Problem[] {
   const owned = sum(valuesOf(members, 'assigned_partitions'));
   const partitions = most(valuesOf(members, 'raw_partitions'));
   const missing = sum(valuesOf(members, 'reconcile_missing'));
+  const letters = recentBy(members, 'events_total', 'outcome').get('dead-letter') ?? 0;
+  const refused = recentBy(members, 'webhooks_received_total', 'outcome');
+  const foreign = refused.get('wrong-signature') ?? 0;
+  const unstored = refused.get('not-stored') ?? 0;
   const checks: readonly (readonly [isWrong: boolean, problem: Problem])[] = [
     ...members.map((member) => memberCheck(member)),
     [
@@ -123,10 +147,21 @@ export function problemsOf(members: readonly Member[]): readonly Problem[] {
       flow.spooled > 0,
       problem('spool', `${flow.spooled} webhooks wait on the bridge's disk for Kafka`, '/members'),
     ],
-    [flow.deadLettered > 0, problem('letters', 'events become dead letters', '/dead-letters')],
     [
-      (ratesBy(members, 'webhooks_received_total', 'outcome').get('wrong-signature') ?? 0) > 0,
-      problem('signature', 'webhooks arrive that are signed with another secret', '/members'),
+      letters > 0,
+      problem(
+        'letters',
+        `${letters} ${letters === 1 ? 'event' : 'events'} became dead letters within five minutes`,
+        '/dead-letters',
+      ),
+    ],
+    [
+      foreign > 0,
+      problem('signature', `${foreign} webhooks were signed with another secret`, '/refused'),
+    ],
+    [
+      unstored > 0,
+      problem('unstored', `${unstored} webhooks got 503: Kafka was too slow, or away`, '/refused'),
     ],
     [
       failing('reload_failing'),

@@ -9,6 +9,7 @@ import { gapsPage } from './pages/gaps.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage } from './pages/now.ts';
 import { jobPage, jobsPage, redrivePage } from './pages/redrive.ts';
+import { refusedPage } from './pages/refused.ts';
 import { routesPage, triedPage } from './pages/routes.ts';
 import { errorPage } from './pages/sign-in.ts';
 import { isShown, tailPage, topicsPage } from './pages/topics.ts';
@@ -29,6 +30,9 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
   app.get('/', (c) => page(c, parts, ['Now', '/'], nowPage(members.current(), watch)));
   app.get('/members', (c) =>
     page(c, parts, ['Members', '/members'], membersPage(members.current())),
+  );
+  app.get('/refused', (c) =>
+    page(c, parts, ['Refused', '/refused'], refusedPage(members.current())),
   );
   app.get('/gaps', async (c) => {
     const run = await reads.latestRun();

@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { isMainThread, Worker } from 'node:worker_threads';
 
-const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 2_048 };
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1_024 };
 
 /** Returns whether this thread has the small heap already. */
 export const hasSmallHeap = !isMainThread;

@@ -18,7 +18,8 @@ const url = 'http://127.0.0.1:8080/webhooks/voucherify';
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  const [kafka, registry, bridge, admin, prometheus] = await Promise.all([
+  const [kafka, registry, bridge, admin, prometheus, console] = await Promise.all([
+    freePort(),
     freePort(),
     freePort(),
     freePort(),
@@ -33,6 +34,7 @@ beforeAll(async () => {
     BRIDGE_PORT: String(bridge),
     ADMIN_PORT: String(admin),
     PROMETHEUS_PORT: String(prometheus),
+    CONSOLE_PORT: String(console),
   };
 });
 
@@ -119,6 +121,18 @@ describe.each(ways)('with $name', ({ compose }) => {
     const { data } = (await (await fetch(`${api}/rules`)).json()) as { data: Rules };
     const names = data.groups.flatMap(({ rules }) => rules.map(({ name }) => name));
     expect(names).toContain('VoucherbusNotReady');
+  });
+
+  test('the console finds every process, and says that all is well', async () => {
+    const headers = { authorization: 'Bearer voucherbus-operator' };
+    const show = async (path: string) => {
+      const page = `http://127.0.0.1:${env['CONSOLE_PORT']}${path}`;
+      return (await fetch(page, { headers })).text();
+    };
+    await until(async () => (await show('/')).includes('All is well'), 'all is well');
+    const members = await show('/members');
+    expect(members.match(/<td>processor<\/td>/g)).toHaveLength(2);
+    expect(members.match(/<td>bridge<\/td>/g)).toHaveLength(1);
   });
 
   test('make down leaves nothing', async () => {

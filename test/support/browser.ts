@@ -27,6 +27,7 @@ export async function openBrowser(): Promise<
       const viewport = { width, height: 900 };
       const context: BrowserContext = await browser.newContext({ colorScheme: theme, viewport });
       const page = await context.newPage();
+      page.setDefaultTimeout(90_000);
       const complaints: string[] = [];
       page.on('pageerror', (error) => complaints.push(String(error)));
       page.on('console', (line) => {

@@ -10,8 +10,13 @@ import { aBody } from './builders.ts';
 import { aDeployment, until } from './deployment.ts';
 import { post } from './webhooks.ts';
 
+/** Pages that show what is wrong, too: they come after the first one, on which all is well. */
 const pages: Readonly<Record<string, string>> = {
-  now: '/',
+  wrong: '/',
+  refused: '/refused',
+  topics: `/topics`,
+  routes: '/routes',
+  redrive: '/redrive?reason=invalid-publication',
   find: '/find?id=CODE-that-nobody-knows',
   story: '/events/pub_picture',
   'dead-letters': '/dead-letters',
@@ -32,31 +37,35 @@ await using child = startChild(['console'], {
 const base = `http://127.0.0.1:${(await child.said('the console is ready'))['port']}`;
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));
-const broken = { type: 'publication.succeeded', data: { publication: { id: 'pub_broken' } } };
-for (let i = 0; i < 3; i += 1) await post(bridge.url, Buffer.from(JSON.stringify(broken)));
-await until(async () => {
-  const entries = (await deployment.journal()).flatMap(({ event }) => event.entries);
-  return entries.length === 5;
-}, 'all are decided');
-
 let isSending = true;
 const sending = (async () => {
   for (; isSending; await sleep(20)) await post(bridge.url, aBody());
 })();
-// Until the dead letters are no longer of this minute.
-await sleep(25_000);
+await sleep(20_000);
 await using browser = await openBrowser();
-for (const theme of ['light', 'dark'] as const) {
+const themes = ['light', 'dark'] as const;
+const take = async (theme: (typeof themes)[number], shots: Readonly<Record<string, string>>) => {
   await using visit = await browser.visit(theme);
-  for (const [name, path] of Object.entries(pages)) {
+  for (const [name, path] of Object.entries(shots)) {
     await visit.page.goto(base + path);
     await sleep(500);
     await visit.page.screenshot({ path: `docs/images/console-${name}-${theme}.png` });
   }
-}
+};
+for (const theme of themes) await take(theme, { now: '/' });
 await using phone = await browser.visit('dark', 390);
 await phone.page.goto(base);
 await phone.page.screenshot({ path: 'docs/images/console-phone-dark.png' });
+
+const broken = { type: 'publication.succeeded', data: { publication: { id: 'pub_broken' } } };
+for (let i = 0; i < 3; i += 1) await post(bridge.url, Buffer.from(JSON.stringify(broken)));
+await post(bridge.url, aBody(), { 'x-voucherify-signature': '0'.repeat(64) });
+await until(
+  async () => (await deployment.readAll(deployment.catalog.deadLetters)).length === 3,
+  'the broken ones are dead letters',
+);
+await sleep(3_000);
+for (const theme of themes) await take(theme, pages);
 isSending = false;
 await sending;
 process.exit(0);

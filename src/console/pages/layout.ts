@@ -15,6 +15,7 @@ export type Frame = {
 const menu = [
   ['/', 'Now'],
   ['/find', 'Find'],
+  ['/refused', 'Refused'],
   ['/dead-letters', 'Dead letters'],
   ['/topics', 'Topics'],
   ['/routes', 'Routes'],

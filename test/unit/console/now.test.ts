@@ -7,7 +7,7 @@ function member(service: string, metrics: string, change: Partial<Member> = {}):
   const samples = samplesOf(metrics);
   return {
     ...{ address: `${service}:9464`, service, isReady: true, parts: {}, problem: undefined },
-    ...{ samples, rates: new Map(), atMs: 0 },
+    ...{ samples, rates: new Map(), recent: new Map(), atMs: 0 },
     ...change,
   };
 }
@@ -48,7 +48,7 @@ test.each<[string, string, Member]>([
   [
     'letters',
     'processor',
-    member('processor', '', { rates: new Map([['events_total {"outcome":"dead-letter"}', 1]]) }),
+    member('processor', '', { recent: new Map([['events_total {"outcome":"dead-letter"}', 1]]) }),
   ],
 ])('%s is a problem of its own', (id, service, wrong) => {
   const others = [bridge, processor].filter((one) => one.service !== service);
