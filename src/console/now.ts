@@ -136,7 +136,11 @@ export function problemsOf(members: readonly Member[]): readonly Problem[] {
     ],
     [
       owned < partitions,
-      problem('no-owner', `${partitions - owned} partitions have no processor`, '/members'),
+      problem(
+        'no-owner',
+        `without a processor: ${counted(partitions - owned, 'partition')}`,
+        '/members',
+      ),
     ],
     [lag > lagLimitSeconds, problem('lag', `events wait for ${lag} s`, '/members')],
     [
@@ -151,17 +155,25 @@ export function problemsOf(members: readonly Member[]): readonly Problem[] {
       letters > 0,
       problem(
         'letters',
-        `${letters} ${letters === 1 ? 'event' : 'events'} became dead letters within five minutes`,
+        `${counted(letters, 'event')} became dead letters within five minutes`,
         '/dead-letters',
       ),
     ],
     [
       foreign > 0,
-      problem('signature', `${foreign} webhooks were signed with another secret`, '/refused'),
+      problem(
+        'signature',
+        `signed with another secret: ${counted(foreign, 'webhook')}`,
+        '/refused',
+      ),
     ],
     [
       unstored > 0,
-      problem('unstored', `${unstored} webhooks got 503: Kafka was too slow, or away`, '/refused'),
+      problem(
+        'unstored',
+        `503 for ${counted(unstored, 'webhook')}: Kafka was too slow or unreachable`,
+        '/refused',
+      ),
     ],
     [
       failing('reload_failing'),
@@ -179,6 +191,8 @@ export function problemsOf(members: readonly Member[]): readonly Problem[] {
   ];
   return checks.filter(([isWrong]) => isWrong).map(([, found]) => found);
 }
+
+const counted = (count: number, name: string) => `${count} ${name}${count === 1 ? '' : 's'}`;
 
 function problem(id: string, text: string, page: string): Problem {
   return { id, text, page };

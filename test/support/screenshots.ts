@@ -17,7 +17,7 @@ const pages: Readonly<Record<string, string>> = {
   topics: `/topics`,
   routes: '/routes',
   redrive: '/redrive?reason=invalid-publication',
-  find: '/find?id=CODE-that-nobody-knows',
+  find: '/find?id=CODE-unknown',
   story: '/events/pub_picture',
   'dead-letters': '/dead-letters',
   letters: '/dead-letters?reason=invalid-publication',
