@@ -116,96 +116,81 @@ export function flowOf(members: readonly Member[]): Flow {
 const lagLimitSeconds = 30;
 const openTransactionLimitSeconds = 20;
 
+type Check = readonly [isWrong: boolean, id: string, text: string, page: string];
+
 /** Returns what is wrong now, the most important first. */
 export function problemsOf(members: readonly Member[]): readonly Problem[] {
-  const flow = flowOf(members);
-  const [lag, open] = [Math.round(flow.lagSeconds), Math.round(flow.openTransactionSeconds)];
-  const failing = (name: string) => most(valuesOf(members, name)) > 0;
-  const owned = sum(valuesOf(members, 'assigned_partitions'));
-  const partitions = most(valuesOf(members, 'raw_partitions'));
-  const missing = sum(valuesOf(members, 'reconcile_missing'));
-  const letters = recentBy(members, 'events_total', 'outcome').get('dead-letter') ?? 0;
-  const refused = recentBy(members, 'webhooks_received_total', 'outcome');
-  const foreign = refused.get('wrong-signature') ?? 0;
-  const unstored = refused.get('not-stored') ?? 0;
-  const checks: readonly (readonly [isWrong: boolean, problem: Problem])[] = [
-    ...members.map((member) => memberCheck(member)),
-    [
-      members.every(({ service }) => service !== 'bridge'),
-      problem('no-bridge', 'no bridge responds: see CONSOLE_MEMBERS', '/members'),
-    ],
-    [
-      owned < partitions,
-      problem(
-        'no-owner',
-        `without a processor: ${counted(partitions - owned, 'partition')}`,
-        '/members',
-      ),
-    ],
-    [lag > lagLimitSeconds, problem('lag', `events wait for ${lag} s`, '/members')],
-    [
-      open > openTransactionLimitSeconds,
-      problem('open', `an open transaction hides records for ${open} s`, '/members'),
-    ],
-    [
-      flow.spooled > 0,
-      problem('spool', `${flow.spooled} webhooks wait on the bridge's disk for Kafka`, '/members'),
-    ],
-    [
-      letters > 0,
-      problem(
-        'letters',
-        `${counted(letters, 'event')} became dead letters within five minutes`,
-        '/dead-letters',
-      ),
-    ],
-    [
-      foreign > 0,
-      problem(
-        'signature',
-        `signed with another secret: ${counted(foreign, 'webhook')}`,
-        '/refused',
-      ),
-    ],
-    [
-      unstored > 0,
-      problem(
-        'unstored',
-        `503 for ${counted(unstored, 'webhook')}: Kafka was too slow or unreachable`,
-        '/refused',
-      ),
-    ],
-    [
-      failing('reload_failing'),
-      problem('reload', 'a changed file of routes or secrets cannot be used', '/members'),
-    ],
-    [
-      valuesOf(members, 'webhook_configured').includes(0),
-      problem('webhook', `Voucherify's webhook: ${flow.webhook ?? 'not active'}`, '/gaps'),
-    ],
-    [missing > 0, problem('missing', `${missing} publications have not reached us`, '/gaps')],
-    [
-      failing('reconcile_failing'),
-      problem('reconcile', 'it is not known whether publications are missing', '/gaps'),
-    ],
-  ];
-  return checks.filter(([isWrong]) => isWrong).map(([, found]) => found);
+  return [
+    ...members.map(memberCheck),
+    ...flowChecks(members),
+    ...webhookChecks(members),
+    ...vendorChecks(members),
+  ]
+    .filter(([isWrong]) => isWrong)
+    .map(([, id, text, page]) => ({ id, text, page }));
 }
 
-const counted = (count: number, name: string) => `${count} ${name}${count === 1 ? '' : 's'}`;
-
-function problem(id: string, text: string, page: string): Problem {
-  return { id, text, page };
-}
-
-function memberCheck({ address, service, isReady, parts, problem: gone }: Member) {
+function memberCheck({ address, service, isReady, parts, problem: gone }: Member): Check {
   const name = `${service ?? 'a member'} ${address}`;
   const reasons = Object.entries(parts)
     .filter(([, text]) => text !== 'ready')
     .map(([part, text]) => `${part}: ${text}`);
   const text =
     gone === undefined ? `is not ready (${reasons.join('; ')})` : `cannot be reached: ${gone}`;
-  return [!isReady, problem(`member ${address}`, `${name} ${text}`, '/members')] as const;
+  return [!isReady, `member ${address}`, `${name} ${text}`, '/members'];
+}
+
+const failing = (members: readonly Member[], name: string) => most(valuesOf(members, name)) > 0;
+const counted = (count: number, name: string) => `${count} ${name}${count === 1 ? '' : 's'}`;
+
+function flowChecks(members: readonly Member[]): readonly Check[] {
+  const flow = flowOf(members);
+  const [lag, open] = [Math.round(flow.lagSeconds), Math.round(flow.openTransactionSeconds)];
+  const hasBridge = members.some(({ service }) => service === 'bridge');
+  const missing =
+    most(valuesOf(members, 'raw_partitions')) - sum(valuesOf(members, 'assigned_partitions'));
+  const letters = recentBy(members, 'events_total', 'outcome').get('dead-letter') ?? 0;
+  const ofLetters = `${counted(letters, 'event')} became dead letters within five minutes`;
+  const ofSpool = `${counted(flow.spooled, 'webhook')} on the bridge's disk wait for Kafka`;
+  return [
+    [!hasBridge, 'no-bridge', 'no bridge responds: see CONSOLE_MEMBERS', '/members'],
+    [missing > 0, 'no-owner', `without a processor: ${counted(missing, 'partition')}`, '/members'],
+    [lag > lagLimitSeconds, 'lag', `events wait for ${lag} s`, '/members'],
+    [
+      open > openTransactionLimitSeconds,
+      'open',
+      `an open transaction hides records for ${open} s`,
+      '/members',
+    ],
+    [flow.spooled > 0, 'spool', ofSpool, '/members'],
+    [letters > 0, 'letters', ofLetters, '/dead-letters'],
+  ];
+}
+
+function webhookChecks(members: readonly Member[]): readonly Check[] {
+  const refused = recentBy(members, 'webhooks_received_total', 'outcome');
+  const foreign = refused.get('wrong-signature') ?? 0;
+  const unstored = refused.get('not-stored') ?? 0;
+  const ofForeign = `signed with another secret: ${counted(foreign, 'webhook')}`;
+  const ofUnstored = `503 for ${counted(unstored, 'webhook')}: Kafka was too slow or unreachable`;
+  const isStale = failing(members, 'reload_failing');
+  return [
+    [foreign > 0, 'signature', ofForeign, '/refused'],
+    [unstored > 0, 'unstored', ofUnstored, '/refused'],
+    [isStale, 'reload', 'a changed file of routes or secrets cannot be used', '/members'],
+  ];
+}
+
+function vendorChecks(members: readonly Member[]): readonly Check[] {
+  const { webhook = 'not active' } = flowOf(members);
+  const isWrong = valuesOf(members, 'webhook_configured').includes(0);
+  const missing = sum(valuesOf(members, 'reconcile_missing'));
+  const isUnknown = failing(members, 'reconcile_failing');
+  return [
+    [isWrong, 'webhook', `Voucherify's webhook: ${webhook}`, '/gaps'],
+    [missing > 0, 'missing', `${missing} publications have not reached us`, '/gaps'],
+    [isUnknown, 'reconcile', 'it is not known whether publications are missing', '/gaps'],
+  ];
 }
 
 /** Remembers since when each problem is there, and the rates of the last minutes. */

@@ -102,7 +102,7 @@ test('Kafka is unreachable, and the spool fills', async () => {
   const base = await consoleFor(deployment, bridge.admin);
   await door.shut('kafka');
   for (let i = 0; i < 3; i += 1) await post(bridge.url, aBody());
-  const problem = "webhooks wait on the bridge's disk";
+  const problem = "webhooks on the bridge's disk wait for Kafka";
   await solve(base, problem, [problem], /spool: 3 webhooks, \d+ bytes, oldest/);
 });
 
