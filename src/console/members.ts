@@ -34,8 +34,8 @@ const rateWindowMs = 5_000;
 const recentWindowMs = 5 * 60_000;
 const keptEveryMs = 10_000;
 const maxMetricsBytes = 4 * 1024 * 1024;
-/** A member that is gone for good, for example a replaced pod, is shown for this long. */
-const forgottenAfterMs = 5 * 60_000;
+/** A member that its name no longer leads to, such as a replaced pod, is shown for this long. */
+const forgottenAfterMs = 15_000;
 
 export class Members {
   readonly #addresses: readonly string[];
