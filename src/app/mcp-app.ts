@@ -6,7 +6,8 @@ import { addTools } from '../console/mcp.ts';
 import { Reads } from '../console/reads.ts';
 import { loadOptional } from '../credentials/optional-package.ts';
 import { compare, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
-import { describeChange, planTopics } from '../topics/plan.ts';
+import { planFor } from '../topics/apply.ts';
+import { describeChange } from '../topics/plan.ts';
 import { connectDeployment } from './connect-deployment.ts';
 import { version } from './environment.ts';
 import { catalogOf, routesOf } from './routes-file.ts';
@@ -28,11 +29,7 @@ export async function runMcpApp(config: McpConfig): Promise<number> {
   );
   const reads = new Reads(() => connectDeployment(config));
   const server = new McpServer({ name: 'voucherbus', version });
-  addTools(server, {
-    find: (id) => reads.find(id),
-    letters: (reason) => reads.letters(reason),
-    letter: (partition, offset) => reads.letter(partition, offset),
-    lag: () => reads.lag(),
+  addTools(server, reads, {
     tryRoutes: async (file, last) => {
       const tried = routesOf(file ?? topics.routesFile, topics);
       const inForce = routesOf(file === undefined ? undefined : topics.routesFile, topics);
@@ -41,11 +38,8 @@ export async function runMcpApp(config: McpConfig): Promise<number> {
     },
     planTopics: () =>
       reads.with(async ({ admin }) => {
-        const catalog = catalogOf(topics);
-        const existing = await admin.describe(catalog.topics.map(({ name }) => name));
-        const { replicationFactor } = topics;
-        const cluster = { brokerCount: await admin.brokerCount(), replicationFactor };
-        return planTopics(catalog, existing, cluster).map(describeChange);
+        const changes = await planFor(admin, catalogOf(topics), topics.replicationFactor);
+        return changes.map(describeChange);
       }),
   });
   await server.connect(new StdioServerTransport());

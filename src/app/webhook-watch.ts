@@ -1,6 +1,6 @@
 /**
  * Watches the project's webhook at Voucherify, which disables it after 24 hours of failures. One of
- * all bridges asks, every minute. What it finds is shown in /readyz, in metrics and in the log, and
+ * all bridges asks. What it finds is shown in /readyz, in metrics and in the log, and
  * does not affect the readiness: the bridge could accept webhooks.
  */
 
@@ -14,12 +14,8 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { webhookWatchGroupOf } from '../topics/acls.ts';
 import { createCatalog } from '../topics/catalog.ts';
-import { VoucherifyApi } from '../voucherify/api.ts';
-import {
-  WebhookConfigurations,
-  webhookChecks,
-  webhookProblems,
-} from '../voucherify/webhook-configuration.ts';
+import { webhookChecks, webhookProblems } from '../voucherify/webhook-configuration.ts';
+import { type OurWebhooks, openWebhookConfigurations } from './open-webhook-configurations.ts';
 
 type WatchConfig = Config<'kafka' | 'topics' | 'project' | 'management'>;
 
@@ -33,7 +29,6 @@ export type WebhookWatch = { readonly stop: () => Promise<void> };
 
 /** A change is reported within a minute, also if the vendor is slow. */
 const everyMs = 30_000;
-const apiTimeoutMs = 30_000;
 const sessionTimeoutMs = 30_000;
 
 /** The part of /readyz. */
@@ -48,13 +43,11 @@ export function watchWebhook(
   connected: Promise<void>,
   shown: Shown,
 ): WebhookWatch {
-  const { project, management, topics } = config;
-  const { id, token, targetUrl } = management;
+  const { topics } = config;
+  const opened = openWebhookConfigurations(config);
   const topic = createCatalog(topics).reconcile;
-  if (!id || !token || !targetUrl || !project.projectId || !topic) return { stop: async () => {} };
-  const keys = { keys: 'management', appId: id, appToken: token } as const;
-  const api = new VoucherifyApi({ url: project.apiUrl, ...keys, timeoutMs: apiTimeoutMs });
-  const watch = new Watch(new WebhookConfigurations(api, project.projectId), targetUrl, shown);
+  if (!opened || !topic) return { stop: async () => {} };
+  const watch = new Watch(opened, shown);
   const client = createClient(config.kafka, shown.log);
   const group = webhookWatchGroupOf(topics.prefix);
   void connected.then(
@@ -65,17 +58,14 @@ export function watchWebhook(
 }
 
 class Watch {
-  readonly #webhooks: WebhookConfigurations;
-  readonly #targetUrl: string;
+  readonly #ours: OurWebhooks;
   readonly #shown: Shown;
   readonly #stopping = new AbortController();
   #leadership: Leadership | undefined;
-  #elected = Promise.withResolvers<void>();
   #lastFound: string | undefined;
 
-  constructor(webhooks: WebhookConfigurations, targetUrl: string, shown: Shown) {
-    this.#webhooks = webhooks;
-    this.#targetUrl = targetUrl;
+  constructor(ours: OurWebhooks, shown: Shown) {
+    this.#ours = ours;
     this.#shown = shown;
   }
 
@@ -97,7 +87,6 @@ class Watch {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#elected.resolve();
     await this.#leadership?.release();
   }
 
@@ -106,21 +95,17 @@ class Watch {
     const { health, log } = this.#shown;
     const { signal } = this.#stopping;
     const onElected = (isLeader: boolean) => {
-      if (!isLeader) {
-        this.#forget();
-        health.note(part, 'another bridge asks Voucherify');
-      }
-      this.#elected.resolve();
-      this.#elected = Promise.withResolvers();
+      if (isLeader) return;
+      this.#forget();
+      health.note(part, 'another bridge asks Voucherify');
     };
     const leadership = await Leadership.join(client, { ...of, sessionTimeoutMs, onElected }, log);
     this.#leadership = leadership;
     try {
       while (!signal.aborted) {
         if (leadership.isHeld) await this.#look();
-        const elected = this.#elected.promise;
-        const wait = leadership.isHeld ? [sleep(everyMs, undefined, { signal, ref: false })] : [];
-        await Promise.race([elected, leadership.ended, ...wait]);
+        const wait = sleep(everyMs, undefined, { signal, ref: false });
+        await Promise.race([leadership.nextElection(), wait]);
       }
     } finally {
       this.#forget();
@@ -131,14 +116,15 @@ class Watch {
   async #look(): Promise<void> {
     const { health, metrics } = this.#shown;
     try {
-      const webhooks = await this.#webhooks.list();
-      const checks = webhookChecks(webhooks, this.#targetUrl);
+      const { targetUrl } = this.#ours;
+      const webhooks = await this.#ours.webhooks.list();
+      const checks = webhookChecks(webhooks, targetUrl);
       for (const [check, isPassed] of Object.entries(checks)) {
         metrics.webhookConfigured.set({ check }, isPassed ? 1 : 0);
       }
       metrics.webhookWatchFailing.set(0);
-      const problems = webhookProblems(webhooks, this.#targetUrl);
-      const found = problems.join('; ') || `active, and sends publications to ${this.#targetUrl}`;
+      const problems = webhookProblems(webhooks, targetUrl);
+      const found = problems.join('; ') || `active, and sends publications to ${targetUrl}`;
       health.note(part, `${found} (asked at ${new Date().toISOString()})`);
       this.#say(found, problems.length > 0);
     } catch (error) {

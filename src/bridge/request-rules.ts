@@ -3,7 +3,7 @@
  * `request-handler.ts` carries it out.
  */
 
-import type { Senders } from '../config/senders.ts';
+import { type Senders, withoutMapping } from '../config/senders.ts';
 import { isSignature, type Verified, verify } from '../voucherify/signature.ts';
 import { type Problem, problems } from './problems.ts';
 
@@ -95,11 +95,6 @@ function withoutPort(address: string): string {
   const [, bracketed, v4] =
     /^(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/.exec(address) ?? [];
   return bracketed ?? v4 ?? address;
-}
-
-/** Returns the IPv4 address that a dual-stack socket shows as ::ffff:192.0.2.1. */
-function withoutMapping(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 export function authenticate(

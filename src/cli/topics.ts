@@ -7,8 +7,8 @@ import { configOf } from '../app/environment.ts';
 import { catalogOf } from '../app/routes-file.ts';
 import { waitForKafka } from '../app/startup.ts';
 import { createLog } from '../observability/log.ts';
-import { applyChange } from '../topics/apply.ts';
-import { describeChange, planTopics } from '../topics/plan.ts';
+import { applyChange, planFor } from '../topics/apply.ts';
+import { describeChange } from '../topics/plan.ts';
 import type { Command } from './command.ts';
 
 export const command: Command = {
@@ -23,10 +23,7 @@ export const command: Command = {
     const admin = await waitForKafka(config, createLog('warn', 'topics'));
     try {
       const catalog = catalogOf(config.topics);
-      const existing = await admin.describe(catalog.topics.map(({ name }) => name));
-      const brokerCount = await admin.brokerCount();
-      const { replicationFactor } = config.topics;
-      const changes = planTopics(catalog, existing, { brokerCount, replicationFactor });
+      const changes = await planFor(admin, catalog, config.topics.replicationFactor);
       for (const change of changes) {
         if (verb === 'apply') await applyChange(admin, change);
         io.out(

@@ -4,13 +4,12 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { configOf } from '../app/environment.ts';
 import type { Io } from '../app/io.ts';
+import { type OurWebhooks, openWebhookConfigurations } from '../app/open-webhook-configurations.ts';
 import { audited, operatorName } from '../app/operator.ts';
 import { AppError } from '../errors.ts';
-import { VoucherifyApi } from '../voucherify/api.ts';
 import {
   isSameUrl,
   type WebhookConfiguration,
-  WebhookConfigurations,
   webhookProblems,
 } from '../voucherify/webhook-configuration.ts';
 import type { Command } from './command.ts';
@@ -30,8 +29,6 @@ const options = {
   yes: { type: 'boolean', default: false },
   by: { type: 'string' },
 } as const;
-
-const apiTimeoutMs = 30_000;
 
 export const command: Command = {
   summary: "status | enable: whether Voucherify's webhook is active",
@@ -63,18 +60,13 @@ function parse(args: readonly string[]) {
   throw new Error('expected status or enable');
 }
 
-function open(io: Io): { webhooks: WebhookConfigurations; targetUrl: string } {
-  const { project, management } = configOf(['project', 'management'], io);
-  const { id, token, targetUrl } = management;
-  const { projectId } = project;
-  if (!id || !token || !projectId || !targetUrl) {
-    const text =
-      'expected VOUCHERIFY_MANAGEMENT_ID, VOUCHERIFY_MANAGEMENT_TOKEN, VOUCHERIFY_PROJECT_ID and WEBHOOK_TARGET_URL';
-    throw new AppError('CONFIG_INVALID', 'stop', text);
-  }
-  const keys = { keys: 'management', appId: id, appToken: token } as const;
-  const api = new VoucherifyApi({ url: project.apiUrl, ...keys, timeoutMs: apiTimeoutMs });
-  return { webhooks: new WebhookConfigurations(api, projectId), targetUrl };
+/** @throws AppError CONFIG_INVALID */
+function open(io: Io): OurWebhooks {
+  const opened = openWebhookConfigurations(configOf(['project', 'management'], io));
+  if (opened) return opened;
+  const text =
+    'expected VOUCHERIFY_MANAGEMENT_ID, VOUCHERIFY_MANAGEMENT_TOKEN, VOUCHERIFY_PROJECT_ID and WEBHOOK_TARGET_URL';
+  throw new AppError('CONFIG_INVALID', 'stop', text);
 }
 
 function show(

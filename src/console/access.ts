@@ -6,6 +6,8 @@
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ConsoleConfig } from '../config/config.ts';
+import { withoutMapping } from '../config/senders.ts';
+import { digestOf } from '../digest.ts';
 
 export type Role = 'viewer' | 'operator';
 
@@ -23,7 +25,7 @@ export type Visit = {
   readonly cookie: string | undefined;
 };
 
-type Session = { readonly name: string; readonly role: Role; readonly untilMs: number };
+type Session = { readonly role: Role; readonly untilMs: number };
 
 const sessionMs = 12 * 3_600_000;
 const maxSessions = 1_000;
@@ -47,12 +49,12 @@ export class Access {
   personOf({ address, header, cookie }: Visit): Person | undefined {
     const { trustedProxies } = this.#config;
     const forwarded = header('x-forwarded-user');
-    if (forwarded !== undefined && trustedProxies?.has(plain(address))) {
+    if (forwarded !== undefined && trustedProxies?.has(withoutMapping(address))) {
       return this.#person(forwarded, this.#roleIn(header('x-forwarded-groups')), forwarded);
     }
     const session = cookie === undefined ? undefined : this.#sessions.get(cookie);
     if (session && session.untilMs > Date.now()) {
-      return this.#person(session.name, session.role, cookie ?? '');
+      return this.#person(session.role, session.role, cookie ?? '');
     }
     const bearer = /^Bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];
     const role = bearer === undefined ? undefined : this.#roleOf(bearer);
@@ -70,7 +72,7 @@ export class Access {
     const [oldest] = this.#sessions.keys();
     if (this.#sessions.size >= maxSessions && oldest) this.#sessions.delete(oldest);
     const id = randomBytes(24).toString('base64url');
-    this.#sessions.set(id, { name: role, role, untilMs: Date.now() + sessionMs });
+    this.#sessions.set(id, { role, untilMs: Date.now() + sessionMs });
     return id;
   }
 
@@ -105,13 +107,7 @@ export class Access {
 
 /** Compares in constant time. */
 function isEqual(one: string, other: string): boolean {
-  const digest = (text: string) => createHmac('sha256', 'compare').update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
-}
-
-/** Returns an IPv4 address as such: a dual-stack socket shows it as ::ffff:10.0.0.1. */
-function plain(address: string): string {
-  return address.replace(/^::ffff:/i, '');
+  return timingSafeEqual(digestOf(one), digestOf(other));
 }
 
 function isLoopbackName(host: string | undefined): boolean {

@@ -7,11 +7,12 @@ import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { maskedTrace } from '../inspect/mask.ts';
-import { triageOf } from '../inspect/redrive.ts';
 import { groupsOf } from './pages/dead-letters.ts';
 import type { Reads } from './reads.ts';
+import { triaged } from './redrive-jobs.ts';
 
-export type McpReads = Pick<Reads, 'find' | 'letters' | 'letter' | 'lag'> & {
+/** Reads that need the configuration. */
+export type ConfiguredReads = {
   /** Compares the routes in force with those of a file, on the last webhooks of raw. */
   readonly tryRoutes: (file: string | undefined, last: number) => Promise<unknown>;
   /** Returns the changes that would make the cluster's topics those of the catalog. */
@@ -21,11 +22,10 @@ export type McpReads = Pick<Reads, 'find' | 'letters' | 'letter' | 'lag'> & {
 type Result = { content: { type: 'text'; text: string }[]; isError?: boolean };
 
 const readOnly = { readOnlyHint: true, destructiveHint: false, openWorldHint: false } as const;
-const maxAttempts = 5;
 const samples = 5;
 
 /** Adds the tools to a server. */
-export function addTools(server: McpServer, reads: McpReads): void {
+export function addTools(server: McpServer, reads: Reads, configured: ConfiguredReads): void {
   server.registerTool(
     'trace',
     {
@@ -93,7 +93,7 @@ export function addTools(server: McpServer, reads: McpReads): void {
       },
       annotations: readOnly,
     },
-    ({ file, last }) => answer(() => reads.tryRoutes(file, last)),
+    ({ file, last }) => answer(() => configured.tryRoutes(file, last)),
   );
   server.registerTool(
     'topics_plan',
@@ -101,14 +101,12 @@ export function addTools(server: McpServer, reads: McpReads): void {
       description: "The changes that would make the cluster's topics those of the catalog.",
       annotations: readOnly,
     },
-    () => answer(() => reads.planTopics()),
+    () => answer(() => configured.planTopics()),
   );
 }
 
 function dryRun(letters: Awaited<ReturnType<Reads['letters']>>) {
-  const rules = { by: '', isStaleAllowed: false, maxAttempts };
-  const triaged = Map.groupBy(letters, (letter) => triageOf(letter, rules));
-  return [...triaged].map(([outcome, of]) => {
+  return [...triaged(letters)].map(([outcome, of]) => {
     const examples = of.slice(0, samples).map(({ position, key }) => ({ position, key }));
     return { outcome, count: of.length, examples };
   });

@@ -9,6 +9,13 @@ import { messageOf } from '../errors.ts';
 import { textOf } from '../http.ts';
 import { type Sample, samplesOf } from './metrics-text.ts';
 
+export type MemberSample = Sample & {
+  /** The increase per second over the last seconds; 0 unless it is a counter. */
+  readonly rate: number;
+  /** The increase over the last minutes; 0 unless it is a counter. */
+  readonly recent: number;
+};
+
 export type Member = {
   readonly address: string;
   /** bridge, processor or reconcile; undefined until it has responded once. */
@@ -18,11 +25,7 @@ export type Member = {
   readonly parts: Readonly<Record<string, string>>;
   /** Why it cannot be reached; undefined while it can. */
   readonly problem: string | undefined;
-  readonly samples: readonly Sample[];
-  /** By counter with its labels: the increase per second over the last seconds. */
-  readonly rates: ReadonlyMap<string, number>;
-  /** By counter with its labels: the increase over the last minutes. */
-  readonly recent: ReadonlyMap<string, number>;
+  readonly samples: readonly MemberSample[];
   readonly atMs: number;
 };
 
@@ -40,8 +43,8 @@ const forgottenAfterMs = 15_000;
 export class Members {
   readonly #addresses: readonly string[];
   readonly #members = new Map<string, Member>();
-  /** By address: the responses of the rate window, the oldest first. */
-  readonly #past = new Map<string, readonly Member[]>();
+  /** By address: the counters of earlier responses, the oldest first. */
+  readonly #past = new Map<string, readonly Counters[]>();
   readonly #stopping = new AbortController();
 
   /** @param addresses host:port; a name with several addresses stands for all of them */
@@ -86,23 +89,19 @@ export class Members {
       );
       if (!ready || !metrics?.ok) throw new Error(`/metrics responded with ${metrics?.status}`);
       const { parts = {} } = JSON.parse(await textOf(ready, maxMetricsBytes)) as Partial<Member>;
-      const samples = samplesOf(await textOf(metrics, maxMetricsBytes));
-      const service = samples.find(({ name }) => name === 'ready')?.labels['service'];
+      const read = samplesOf(await textOf(metrics, maxMetricsBytes));
+      const service = read.find(({ name }) => name === 'ready')?.labels['service'];
+      const counters = countersOf(read, atMs);
       const past = kept(this.#past.get(address) ?? [], atMs);
-      const shortly = past.find((one) => one.atMs > atMs - rateWindowMs);
-      const increases = increasesOf(samples, shortly);
-      const seconds = (atMs - (shortly?.atMs ?? atMs)) / 1_000;
-      const rates = new Map([...increases].map(([name, by]) => [name, by / seconds] as const));
-      const recent = increasesOf(samples, past[0]);
-      const counts = { samples, rates, recent, atMs };
+      const samples = read.map((sample) => withIncreases(sample, counters, past));
+      const problem = undefined;
       const isReady = ready.ok;
-      const member = { address, service, isReady, parts, problem: undefined, ...counts };
-      this.#members.set(address, member);
-      this.#past.set(address, [...past, member]);
+      this.#members.set(address, { address, service, isReady, parts, problem, samples, atMs });
+      this.#past.set(address, [...past, counters]);
     } catch (error) {
-      const nothing = { parts: {}, rates: new Map(), recent: new Map() };
-      const gone = { isReady: false, ...nothing, problem: messageOf(error) };
       const known = before ?? { address, service: undefined, samples: [], atMs };
+      const samples = known.samples.map((sample) => ({ ...sample, rate: 0, recent: 0 }));
+      const gone = { isReady: false, parts: {}, samples, problem: messageOf(error) };
       this.#members.set(address, { ...known, ...gone });
     }
   }
@@ -121,11 +120,17 @@ async function resolved(address: string): Promise<readonly string[]> {
   }
 }
 
-export const counterName = ({ name, labels }: Pick<Sample, 'name' | 'labels'>) =>
-  `${name} ${JSON.stringify(labels)}`;
+type Counters = { readonly atMs: number; readonly values: ReadonlyMap<string, number> };
+
+const counterName = ({ name, labels }: Sample) => `${name} ${JSON.stringify(labels)}`;
+
+function countersOf(samples: readonly Sample[], atMs: number): Counters {
+  const counters = samples.filter(({ name }) => name.endsWith('_total'));
+  return { atMs, values: new Map(counters.map((one) => [counterName(one), one.value])) };
+}
 
 /** Returns the responses that are needed: all of the last seconds, some of the last minutes. */
-function kept(past: readonly Member[], nowMs: number): readonly Member[] {
+function kept(past: readonly Counters[], nowMs: number): readonly Counters[] {
   let lastKeptMs = Number.NEGATIVE_INFINITY;
   return past.filter(({ atMs }) => {
     if (atMs < nowMs - recentWindowMs) return false;
@@ -135,18 +140,19 @@ function kept(past: readonly Member[], nowMs: number): readonly Member[] {
   });
 }
 
-/** Returns the increases of the counters; none without an earlier response, or after a restart. */
-function increasesOf(
-  samples: readonly Sample[],
-  before: Member | undefined,
-): ReadonlyMap<string, number> {
-  if (before === undefined) return new Map();
-  const past = new Map(before.samples.map((sample) => [counterName(sample), sample.value]));
-  const counters = samples.filter(({ name }) => name.endsWith('_total'));
-  return new Map(
-    counters.map((sample) => {
-      const name = counterName(sample);
-      return [name, Math.max(0, sample.value - (past.get(name) ?? 0))];
-    }),
-  );
+/** Increases are 0 without an earlier response, and after a restart. */
+function withIncreases(
+  sample: Sample,
+  { atMs, values }: Counters,
+  past: readonly Counters[],
+): MemberSample {
+  const name = counterName(sample);
+  const value = values.get(name);
+  const since = (before: Counters | undefined) =>
+    value === undefined || before === undefined
+      ? 0
+      : Math.max(0, value - (before.values.get(name) ?? 0));
+  const shortly = past.find((one) => one.atMs > atMs - rateWindowMs);
+  const rate = shortly === undefined ? 0 : since(shortly) / ((atMs - shortly.atMs) / 1_000);
+  return { ...sample, rate, recent: since(past[0]) };
 }

@@ -1,9 +1,9 @@
 /**
- * The state of the deployment now, from the metrics of its members: the flow with its rates, and
- * what is wrong, with the time since when.
+ * The state of the deployment now, from the metrics of its members: the flow with its rates, the
+ * problems, and when each problem began.
  */
 
-import type { Member } from './members.ts';
+import type { Member, MemberSample } from './members.ts';
 
 export type Flow = {
   /** Per second. */
@@ -34,49 +34,29 @@ export type Problem = {
   readonly page: string;
 };
 
-type Labels = Readonly<Record<string, string>>;
-
 /** Returns the values of a metric of all members. */
-export function valuesOf(members: readonly Member[], name: string, wanted: Labels = {}) {
-  return members.flatMap(({ samples }) =>
-    samples.filter((one) => one.name === name && has(one.labels, wanted)).map(({ value }) => value),
-  );
+function valuesOf(members: readonly Member[], name: string): readonly number[] {
+  return samplesOf(members, name).map(({ value }) => value);
 }
 
-const has = (labels: Labels, wanted: Labels) =>
-  Object.entries(wanted).every(([label, value]) => labels[label] === value);
+/** Returns the sum of a metric over all members. */
+export function sumOf(members: readonly Member[], name: string): number {
+  return sum(valuesOf(members, name));
+}
+
+/** Returns the samples of a metric of all members. */
+export function samplesOf(members: readonly Member[], name: string): readonly MemberSample[] {
+  return members.flatMap(({ samples }) => samples.filter((one) => one.name === name));
+}
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const most = (values: readonly number[]) => Math.max(0, ...values);
 
-/** Returns the rates of a counter per second, by one of its labels. */
-function ratesBy(members: readonly Member[], name: string, label: string) {
-  return sumBy(
-    members.flatMap(({ rates }) => [...rates]),
-    name,
-    label,
-  );
-}
-
-/** Returns the increases of a counter over the last minutes, by one of its labels. */
-function recentBy(members: readonly Member[], name: string, label: string) {
-  return sumBy(
-    members.flatMap(({ recent }) => [...recent]),
-    name,
-    label,
-  );
-}
-
-function sumBy(
-  counters: readonly (readonly [counter: string, value: number])[],
-  name: string,
-  label: string,
-): ReadonlyMap<string, number> {
+/** Returns the rates of a counter, or its increases over the last minutes, by one of its labels. */
+function sumBy(members: readonly Member[], name: string, label: string, of: 'rate' | 'recent') {
   const sums = new Map<string, number>();
-  for (const [counter, value] of counters) {
-    const space = counter.indexOf(' ');
-    if (counter.slice(0, space) !== name) continue;
-    const group = (JSON.parse(counter.slice(space)) as Labels)[label] ?? '';
+  for (const { labels, [of]: value } of samplesOf(members, name)) {
+    const group = labels[label] ?? '';
     sums.set(group, (sums.get(group) ?? 0) + value);
   }
   return sums;
@@ -86,8 +66,8 @@ function sumBy(
 export const accepted: ReadonlySet<string> = new Set(['stored', 'spooled']);
 
 export function flowOf(members: readonly Member[]): Flow {
-  const outcomes = [...ratesBy(members, 'webhooks_received_total', 'outcome')];
-  const decisions = ratesBy(members, 'events_total', 'outcome');
+  const outcomes = [...sumBy(members, 'webhooks_received_total', 'outcome', 'rate')];
+  const decisions = sumBy(members, 'events_total', 'outcome', 'rate');
   const of = (service: string) => members.filter((one) => one.service === service);
   const ready = (service: string) => of(service).filter(({ isReady }) => isReady).length;
   const about = members.flatMap(({ parts }) =>
@@ -98,10 +78,10 @@ export function flowOf(members: readonly Member[]): Flow {
     refused: sum(outcomes.filter(([name]) => !accepted.has(name)).map(([, rate]) => rate)),
     forwarded: decisions.get('forward') ?? 0,
     deadLettered: decisions.get('dead-letter') ?? 0,
-    topics: ratesBy(members, 'records_out_total', 'topic'),
-    lagRecords: sum(valuesOf(members, 'consumer_lag_records')),
+    topics: sumBy(members, 'records_out_total', 'topic', 'rate'),
+    lagRecords: sumOf(members, 'consumer_lag_records'),
     lagSeconds: most(valuesOf(members, 'consumer_lag_seconds')),
-    spooled: sum(valuesOf(members, 'spool_webhooks')),
+    spooled: sumOf(members, 'spool_webhooks'),
     spoolAgeSeconds: most(valuesOf(members, 'spool_oldest_age_seconds')),
     openTransactionSeconds: most(valuesOf(members, 'open_transaction_seconds')),
     bridges: of('bridge').length,
@@ -147,9 +127,8 @@ function flowChecks(members: readonly Member[]): readonly Check[] {
   const flow = flowOf(members);
   const [lag, open] = [Math.round(flow.lagSeconds), Math.round(flow.openTransactionSeconds)];
   const hasBridge = members.some(({ service }) => service === 'bridge');
-  const missing =
-    most(valuesOf(members, 'raw_partitions')) - sum(valuesOf(members, 'assigned_partitions'));
-  const letters = recentBy(members, 'events_total', 'outcome').get('dead-letter') ?? 0;
+  const missing = most(valuesOf(members, 'raw_partitions')) - sumOf(members, 'assigned_partitions');
+  const letters = sumBy(members, 'events_total', 'outcome', 'recent').get('dead-letter') ?? 0;
   const ofLetters = `${counted(letters, 'event')} became dead letters within five minutes`;
   const ofSpool = `${counted(flow.spooled, 'webhook')} on the bridge's disk wait for Kafka`;
   return [
@@ -168,7 +147,7 @@ function flowChecks(members: readonly Member[]): readonly Check[] {
 }
 
 function webhookChecks(members: readonly Member[]): readonly Check[] {
-  const refused = recentBy(members, 'webhooks_received_total', 'outcome');
+  const refused = sumBy(members, 'webhooks_received_total', 'outcome', 'recent');
   const foreign = refused.get('wrong-signature') ?? 0;
   const unstored = refused.get('not-stored') ?? 0;
   const ofForeign = `signed with another secret: ${counted(foreign, 'webhook')}`;
@@ -184,7 +163,7 @@ function webhookChecks(members: readonly Member[]): readonly Check[] {
 function vendorChecks(members: readonly Member[]): readonly Check[] {
   const { webhook = 'not active' } = flowOf(members);
   const isWrong = valuesOf(members, 'webhook_configured').includes(0);
-  const missing = sum(valuesOf(members, 'reconcile_missing'));
+  const missing = sumOf(members, 'reconcile_missing');
   const isUnknown = failing(members, 'reconcile_failing');
   return [
     [isWrong, 'webhook', `Voucherify's webhook: ${webhook}`, '/gaps'],

@@ -55,9 +55,8 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
     return page(c, parts, ['Story of an event', '/find'], body);
   };
   app.get('/events/:key', (c) => story(c, c.req.param('key'), false));
-  app.post('/events/:key/unmask', async (c) => {
-    const { role, name } = c.get('person');
-    if (role !== 'operator') return c.text('Only an operator may see personal data.', 403);
+  app.post('/events/:key/unmask', operatorOnly('see personal data'), async (c) => {
+    const { name } = c.get('person');
     const key = c.req.param('key');
     audit(log, 'personal-data.unmask', { by: name, publications: [key] });
     return story(c, key, true);
@@ -93,27 +92,25 @@ function addRedrives(app: Hono<Env>, parts: ConsoleParts): void {
     if (job) return page(c, parts, title, jobPage(job, c.get('person')));
     return page(c, parts, title, errorPage('This console has no such job.'), 404);
   });
-  app.use('/redrives/*', operatorsPost);
-  app.use('/redrives', operatorsPost);
-  app.post('/redrives', async (c) => {
+  const redriver = operatorOnly('redrive');
+  app.post('/redrives', redriver, async (c) => {
     const { reason } = await c.req.parseBody();
     const chosen = typeof reason === 'string' ? reason : undefined;
     const id = jobs.start(await reads.letters(chosen), chosen, c.get('person').name);
     return c.redirect(`/redrives/${id}`, 303);
   });
-  app.post('/redrives/:id/cancel', (c) => {
+  app.post('/redrives/:id/cancel', redriver, (c) => {
     const id = c.req.param('id');
     jobs.cancel(id);
     return c.redirect(`/redrives/${id}`, 303);
   });
 }
 
-const operatorsPost: MiddlewareHandler<Env> = async (c, next) => {
-  if (c.req.method === 'POST' && c.get('person').role !== 'operator') {
-    return c.text('Only an operator may redrive.', 403);
-  }
-  return next();
-};
+/** @param what the person wants to do */
+const operatorOnly =
+  (what: string): MiddlewareHandler<Env> =>
+  async (c, next) =>
+    c.get('person').role === 'operator' ? next() : c.text(`Only an operator may ${what}.`, 403);
 
 function addTopics(app: Hono<Env>, parts: ConsoleParts): void {
   const { reads } = parts;

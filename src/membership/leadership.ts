@@ -58,7 +58,7 @@ export class Leadership {
 
   /** Settles when this instance leads. @throws AppError if it cannot stay in the group */
   async acquired(): Promise<void> {
-    while (!this.#isHeld) await this.#nextElection();
+    while (!this.#isHeld) await this.nextElection();
   }
 
   /**
@@ -67,23 +67,19 @@ export class Leadership {
    */
   async expectHeld(): Promise<void> {
     if (this.#isHeld) return;
-    await this.#nextElection();
+    await this.nextElection();
     if (this.#isHeld) return;
     throw new AppError('FENCED', 'stop', `another instance leads the group ${this.#name} now`);
   }
 
-  /** Rejects when this instance cannot stay in the group. */
-  get ended(): Promise<never> {
-    return this.#group?.ended ?? new Promise<never>(() => {});
+  /** Settles at the end of the next rebalance. @throws AppError if it cannot stay in the group */
+  async nextElection(): Promise<void> {
+    await Promise.race([this.#changed.promise, this.#group?.ended]);
   }
 
   async release(): Promise<void> {
     this.#isHeld = false;
     await this.#group?.leave();
-  }
-
-  async #nextElection(): Promise<void> {
-    await Promise.race([this.#changed.promise, this.ended]);
   }
 
   #set(isHeld: boolean): void {

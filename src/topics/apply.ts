@@ -1,7 +1,19 @@
-/** Carries out a plan, change by change. */
+/** Plans for a cluster, and carries out the plan change by change. */
 
 import type { Admin } from '../kafka/admin.ts';
-import type { Change } from './plan.ts';
+import type { Catalog } from './catalog.ts';
+import { type Change, planTopics } from './plan.ts';
+
+/** Returns the changes that this cluster needs. @throws AppError */
+export async function planFor(
+  admin: Admin,
+  catalog: Catalog,
+  replicationFactor: number | undefined,
+): Promise<readonly Change[]> {
+  const existing = await admin.describe(catalog.topics.map(({ name }) => name));
+  const brokerCount = await admin.brokerCount();
+  return planTopics(catalog, existing, { brokerCount, replicationFactor });
+}
 
 /** Applies one change. A refused change is skipped. @throws AppError */
 export async function applyChange(admin: Admin, change: Change): Promise<void> {

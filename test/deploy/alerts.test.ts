@@ -24,7 +24,12 @@ import { doors } from '../support/doors.ts';
 import { connectTransaction } from '../support/foreign-transaction.ts';
 import { type Prometheus, startPrometheus, type Targets } from '../support/prometheus.ts';
 import { apis, startProxy } from '../support/proxy.ts';
-import { managementKeys, simulatorKeys, startSimulator } from '../support/vendor-simulator.ts';
+import {
+  ourWebhook,
+  reconcileSettings,
+  startSimulator,
+  watchSettings,
+} from '../support/vendor-simulator.ts';
 import { post } from '../support/webhooks.ts';
 
 const run = promisify(execFile);
@@ -284,17 +289,8 @@ const cases: Cases = {
 async function withWatch(defer: Cleanup['defer']) {
   const vendor = await startSimulator();
   defer(() => vendor[Symbol.asyncDispose]());
-  const target = 'https://bridge.example.com/webhooks/voucherify';
-  const events = ['publication.succeeded'];
-  vendor.webhooks.push({ id: 'wh_1', target_url: target, events, active: true });
-  const deployment = await aDeployment(1, {
-    RECONCILE: 'true',
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
-    VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
-    VOUCHERIFY_PROJECT_ID: 'proj_1',
-    WEBHOOK_TARGET_URL: target,
-  });
+  vendor.webhooks.push(ourWebhook());
+  const deployment = await aDeployment(1, watchSettings(vendor));
   return { vendor, deployment, bridge: await deployment.start('bridge') };
 }
 
@@ -302,12 +298,7 @@ async function withWatch(defer: Cleanup['defer']) {
 async function withReconcile(defer: Cleanup['defer']) {
   const vendor = await startSimulator();
   defer(() => vendor[Symbol.asyncDispose]());
-  const deployment = await aDeployment(1, {
-    RECONCILE: 'true',
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_APP_ID: simulatorKeys.appId,
-    VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
-  });
+  const deployment = await aDeployment(1, reconcileSettings(vendor));
   const child = startChild(['reconcile', '--since', '1d', '--every', '2s'], deployment.env);
   defer(() => child.kill('SIGKILL'));
   const { adminPort } = await child.said('reconcile is ready');

@@ -9,7 +9,7 @@ import { startChild } from '../../src/app/child-process.ts';
 import { poll } from '../../src/concurrency/retry.ts';
 import type { Report } from '../../src/reconcile/report.ts';
 import { aDeployment } from '../support/deployment.ts';
-import { type Published, simulatorKeys, startSimulator } from '../support/vendor-simulator.ts';
+import { type Published, reconcileSettings, startSimulator } from '../support/vendor-simulator.ts';
 import { post } from '../support/webhooks.ts';
 
 /** RECONCILE_COUNT=100000 RECONCILE_KILLS=10 takes four minutes. */
@@ -41,12 +41,7 @@ test('a gap is closed exactly once, although the command is killed and webhooks 
 }, async () => {
   await using vendor = await startSimulator();
   vendor.behaviour.deleted.add('camp_Deleted');
-  await using deployment = await aDeployment(3, {
-    RECONCILE: 'true',
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_APP_ID: simulatorKeys.appId,
-    VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
-  });
+  await using deployment = await aDeployment(3, reconcileSettings(vendor));
   const { url } = await deployment.start('bridge');
   await deployment.start('processor', {
     VOUCHERIFY_APP_ID: undefined,

@@ -2,11 +2,13 @@
 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Child, startChild } from '../../src/app/child-process.ts';
+import type { Child } from '../../src/app/child-process.ts';
 import { sampleWebhook } from '../../src/voucherify/sample.ts';
 import { openBrowser, type Theme, type Visit, violationsOn } from '../support/browser.ts';
 import { aBody } from '../support/builders.ts';
+import { startConsole } from '../support/console.ts';
 import { aDeployment, type Deployment, until } from '../support/deployment.ts';
+import { run } from '../support/run.ts';
 import { post } from '../support/webhooks.ts';
 
 const tokens = { viewer: 'a-viewer-of-16-characters', operator: 'an-operator-of-16-characters' };
@@ -30,15 +32,10 @@ beforeAll(async () => {
     deployment.start('processor'),
     openBrowser(),
   ]);
-  const members = [bridge, processor].map(({ admin }) => new URL(admin).host).join();
-  child = startChild(['console'], {
-    ...deployment.env,
-    CONSOLE_PORT: '0',
-    CONSOLE_MEMBERS: members,
+  ({ child, base } = await startConsole(deployment, [bridge.admin, processor.admin], {
     CONSOLE_VIEWER_TOKEN: tokens.viewer,
     CONSOLE_OPERATOR_TOKEN: tokens.operator,
-  });
-  base = `http://127.0.0.1:${(await child.said('the console is ready'))['port']}`;
+  }));
   await post(bridge.url, aBody({ publicationId: known }));
   await post(bridge.url, hostileBody());
   await post(
@@ -300,6 +297,12 @@ test('nothing is shown without signing in, and no other site can send a form', a
   expect((await request(`/events/${known}/unmask`, viewer, { form })).status).toBe(403);
   expect((await request(`/events/${known}/unmask`, bearer, { form })).status).toBe(200);
   expect((await request('/livez', {})).status).toBe(200);
+});
+
+test('a console that others can reach does not start unless people must sign in', async () => {
+  const settings = { CONSOLE_HOST: '0.0.0.0', CONSOLE_PORT: '0' };
+  const { code, messages } = await run(['console'], { ...deployment.env, ...settings });
+  expect([code, messages]).toEqual([2, expect.stringContaining('expected CONSOLE_VIEWER_TOKEN')]);
 });
 
 test('what the browser loads is small', async () => {

@@ -7,11 +7,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Child, type Environment, startChild } from '../../src/app/child-process.ts';
+import type { Environment } from '../../src/app/child-process.ts';
 import { sampleWebhook } from '../../src/voucherify/sample.ts';
 import { signedHeaders } from '../../src/voucherify/signature.ts';
 import { openBrowser } from '../support/browser.ts';
 import { aBody } from '../support/builders.ts';
+import { startConsole } from '../support/console.ts';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
 import { doors } from '../support/doors.ts';
 import { post } from '../support/webhooks.ts';
@@ -24,11 +25,10 @@ beforeAll(async () => {
 afterAll(() => opened.disposeAsync());
 
 /** Starts a console that shows these admin addresses. */
-async function consoleFor({ env }: Deployment, ...admins: readonly string[]) {
-  const members = admins.map((admin) => new URL(admin).host).join();
-  const settings: Environment = { ...env, CONSOLE_PORT: '0', CONSOLE_MEMBERS: members };
-  const child: Child = opened.use(startChild(['console'], settings));
-  return `http://127.0.0.1:${(await child.said('the console is ready'))['port']}`;
+async function consoleFor(deployment: Deployment, ...admins: readonly string[]) {
+  const { child, base } = await startConsole(deployment, admins);
+  opened.use(child);
+  return base;
 }
 
 async function deploymentWith(settings: Environment = {}) {

@@ -14,10 +14,10 @@ import { freePort } from '../support/ports.ts';
 import { run } from '../support/run.ts';
 import { type Secured, startSecured } from '../support/secured.ts';
 import {
-  managementKeys,
+  reconcileSettings,
   type Simulator,
-  simulatorKeys,
   startSimulator,
+  watchSettings,
 } from '../support/vendor-simulator.ts';
 import { post } from '../support/webhooks.ts';
 
@@ -46,23 +46,11 @@ afterAll(async () => {
   await secured?.[Symbol.asyncDispose]();
 });
 
+/** The bridge watches the vendor's webhook, for which it needs permissions, too. */
 const as = (role: 'bridge' | 'processor' | 'setup' | 'operator'): Environment => ({
   ...secured.as.scram256(role),
-  ...(role === 'bridge' && watching),
+  ...(role === 'bridge' && watchSettings(vendor)),
 });
-
-/** The bridge watches the vendor's webhook, for which it needs permissions, too. */
-const watching = {
-  VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
-  VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
-  VOUCHERIFY_PROJECT_ID: 'proj_1',
-  WEBHOOK_TARGET_URL: 'https://bridge.example.com/webhooks/voucherify',
-};
-
-const reconciling = {
-  VOUCHERIFY_APP_ID: simulatorKeys.appId,
-  VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
-};
 
 test('with the printed permissions everything works', async () => {
   const { env } = deployment;
@@ -91,7 +79,7 @@ const hourMs = 3_600_000;
 function reconcile() {
   vendor.publish({ createdAtMs: Date.now() - 2 * hourMs });
   const args = ['reconcile', '--since', '1d', '--execute'];
-  return run(args, { ...deployment.env, ...as('operator'), ...reconciling });
+  return run(args, { ...deployment.env, ...as('operator'), ...reconcileSettings(vendor) });
 }
 
 test('each permission that reconcile lacks is named', async () => {

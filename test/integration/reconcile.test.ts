@@ -12,8 +12,8 @@ import { run } from '../support/run.ts';
 import {
   type Forms,
   type Published,
+  reconcileSettings,
   type Simulator,
-  simulatorKeys,
   startSimulator,
   usualForms,
 } from '../support/vendor-simulator.ts';
@@ -28,10 +28,7 @@ const start = Date.now() - 10 * hour;
 beforeEach(async () => {
   vendor = await startSimulator();
   deployment = await aDeployment(2, {
-    RECONCILE: 'true',
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_APP_ID: simulatorKeys.appId,
-    VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
+    ...reconcileSettings(vendor),
     VOUCHERIFY_PROJECT_ID: 'proj_1',
   });
   ({ url } = await deployment.start('bridge'));

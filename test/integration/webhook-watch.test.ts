@@ -3,28 +3,19 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
 import { run } from '../support/run.ts';
-import { managementKeys, type Simulator, startSimulator } from '../support/vendor-simulator.ts';
-
-const target = 'https://bridge.example.com/webhooks/voucherify';
-const webhook = {
-  id: 'wh_1',
-  target_url: target,
-  events: ['publication.succeeded'],
-  active: true,
-};
+import {
+  ourWebhook,
+  type Simulator,
+  startSimulator,
+  watchSettings,
+  webhookTarget,
+} from '../support/vendor-simulator.ts';
 
 let vendor: Simulator;
 let deployment: Deployment;
 beforeEach(async () => {
   vendor = await startSimulator();
-  deployment = await aDeployment(1, {
-    RECONCILE: 'true',
-    VOUCHERIFY_API_URL: vendor.url,
-    VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
-    VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
-    VOUCHERIFY_PROJECT_ID: 'proj_1',
-    WEBHOOK_TARGET_URL: target,
-  });
+  deployment = await aDeployment(1, watchSettings(vendor));
 });
 afterEach(async () => {
   await deployment[Symbol.asyncDispose]();
@@ -47,9 +38,9 @@ const says = (admin: string, text: string) =>
   );
 
 test('one of two bridges asks, and the other one takes over', async () => {
-  vendor.webhooks.push({ ...webhook });
+  vendor.webhooks.push(ourWebhook());
   const first = await deployment.start('bridge');
-  await says(first.admin, `active, and sends publications to ${target}`);
+  await says(first.admin, `active, and sends publications to ${webhookTarget}`);
   const second = await deployment.start('bridge');
   await says(second.admin, 'another bridge asks Voucherify');
   await says(first.admin, 'active, and sends');
@@ -64,7 +55,7 @@ test('one of two bridges asks, and the other one takes over', async () => {
 });
 
 test('a webhook that the vendor disables is reported within a minute, and the bridge stays ready', async () => {
-  vendor.webhooks.push({ ...webhook });
+  vendor.webhooks.push(ourWebhook());
   const { admin, child } = await deployment.start('bridge', { BRIDGE_WORKERS: '2' });
   await says(admin, 'active, and sends');
   Object.assign(vendor.webhooks[0] ?? {}, { active: false });

@@ -4,9 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startChild } from '../../src/app/child-process.ts';
 import { openBrowser } from './browser.ts';
 import { aBody } from './builders.ts';
+import { startConsole } from './console.ts';
 import { aDeployment, until } from './deployment.ts';
 import { post } from './webhooks.ts';
 
@@ -28,13 +28,8 @@ const pages: Readonly<Record<string, string>> = {
 await using deployment = await aDeployment(4, { RECONCILE: 'true' });
 const bridge = await deployment.start('bridge');
 const processor = await deployment.start('processor');
-const members = [bridge, processor].map(({ admin }) => new URL(admin).host).join();
-await using child = startChild(['console'], {
-  ...deployment.env,
-  CONSOLE_PORT: '0',
-  CONSOLE_MEMBERS: members,
-});
-const base = `http://127.0.0.1:${(await child.said('the console is ready'))['port']}`;
+const { child, base } = await startConsole(deployment, [bridge.admin, processor.admin]);
+await using _ = child;
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));
 let isSending = true;

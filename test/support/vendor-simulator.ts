@@ -71,8 +71,37 @@ export type Simulator = AsyncDisposable & {
   publish(what?: Partial<Omit<Published, 'webhook'>>): Published;
 };
 
-export const simulatorKeys = { appId: 'app-1', appToken: 'token-1' };
+const simulatorKeys = { appId: 'app-1', appToken: 'token-1' };
 export const managementKeys = { id: 'management-1', token: 'token-2' };
+
+/** The settings of services that reconcile with it. */
+export const reconcileSettings = ({ url }: Pick<Simulator, 'url'>) => ({
+  RECONCILE: 'true',
+  VOUCHERIFY_API_URL: url,
+  VOUCHERIFY_APP_ID: simulatorKeys.appId,
+  VOUCHERIFY_APP_TOKEN: simulatorKeys.appToken,
+});
+
+/** The target of `ourWebhook`. */
+export const webhookTarget = 'https://bridge.example.com/webhooks/voucherify';
+
+/** A webhook that is as it must be. */
+export const ourWebhook = (): WebhookConfiguration => ({
+  id: 'wh_1',
+  target_url: webhookTarget,
+  events: ['publication.succeeded'],
+  active: true,
+});
+
+/** The settings of bridges that watch `ourWebhook`. */
+export const watchSettings = ({ url }: Pick<Simulator, 'url'>) => ({
+  RECONCILE: 'true',
+  VOUCHERIFY_API_URL: url,
+  VOUCHERIFY_MANAGEMENT_ID: managementKeys.id,
+  VOUCHERIFY_MANAGEMENT_TOKEN: managementKeys.token,
+  VOUCHERIFY_PROJECT_ID: 'proj_1',
+  WEBHOOK_TARGET_URL: webhookTarget,
+});
 
 export async function startSimulator(): Promise<Simulator> {
   const published: Published[] = [];

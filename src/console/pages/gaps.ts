@@ -3,25 +3,23 @@
 import type { Run } from '../../reconcile/run-log.ts';
 import { type Html, html } from '../html.ts';
 import type { Member } from '../members.ts';
-import { flowOf, valuesOf } from '../now.ts';
+import { flowOf, sumOf } from '../now.ts';
 import { command, time } from './layout.ts';
 
 /** @param run undefined: none is known */
 export function gapsPage(members: readonly Member[], run: Run | undefined): Html {
-  const total = (name: string) => valuesOf(members, name).reduce((sum, value) => sum + value, 0);
   const { webhook } = flowOf(members);
-  const isService = members.some(({ service }) => service === 'reconcile');
   const services = members.filter(({ service }) => service === 'reconcile');
   const progress = services.map(({ parts }) => parts['run']).find((text) => text !== undefined);
   const counts = html`<dl>
-<div><dt>Missing after the last run</dt><dd>${total('reconcile_missing')}</dd></div>
-<div><dt>Backfilled</dt><dd>${total('reconcile_backfilled_total')}</dd></div>
-<div><dt>Calls to Voucherify's API</dt><dd>${total('reconcile_api_calls_total')}</dd></div>
+<div><dt>Missing after the last run</dt><dd>${sumOf(members, 'reconcile_missing')}</dd></div>
+<div><dt>Backfilled</dt><dd>${sumOf(members, 'reconcile_backfilled_total')}</dd></div>
+<div><dt>Calls to Voucherify's API</dt><dd>${sumOf(members, 'reconcile_api_calls_total')}</dd></div>
 <div><dt>Now</dt><dd>${progress ?? 'waiting for its first run'}</dd></div>
 </dl>`;
   return html`<section><h2>Voucherify's webhook</h2>
 <p>${webhook ?? 'No bridge watches it: set VOUCHERIFY_MANAGEMENT_ID.'}</p>${command('voucherbus webhook status')}</section>
-<section><h2>The service</h2>${isService ? counts : html`<p>None runs: voucherbus reconcile --since 2d --execute --every 15m</p>`}</section>
+<section><h2>The service</h2>${services.length > 0 ? counts : html`<p>None runs: voucherbus reconcile --since 2d --execute --every 15m</p>`}</section>
 <section><h2>The latest run</h2>${run ? runFacts(run) : html`<p>No run is known: set RECONCILE=true and run voucherbus setup.</p>`}
 ${command('voucherbus reconcile --since 2d')}</section>`;
 }

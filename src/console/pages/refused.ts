@@ -1,8 +1,8 @@
 /** The webhooks that the bridges refused, by source and reason. */
 
 import { type Html, html } from '../html.ts';
-import { counterName, type Member } from '../members.ts';
-import { accepted } from '../now.ts';
+import type { Member } from '../members.ts';
+import { accepted, samplesOf } from '../now.ts';
 import { rate, table } from './layout.ts';
 
 /** The reasons for people: causes, and what follows. */
@@ -18,19 +18,19 @@ const meanings: Readonly<Record<string, string>> = {
 
 export function refusedPage(members: readonly Member[]): Html {
   const groups = new Map<string, { total: number; recent: number; now: number }>();
-  for (const { samples, recent, rates } of members) {
-    for (const sample of samples) {
-      const { source = '', outcome = '' } = sample.labels;
-      if (sample.name !== 'webhooks_received_total' || accepted.has(outcome)) continue;
-      const key = `${source} ${outcome}`;
-      const counter = counterName(sample);
-      const sums = groups.get(key) ?? { total: 0, recent: 0, now: 0 };
-      groups.set(key, {
-        total: sums.total + sample.value,
-        recent: sums.recent + (recent.get(counter) ?? 0),
-        now: sums.now + (rates.get(counter) ?? 0),
-      });
-    }
+  for (const { labels, value, recent, rate: now } of samplesOf(
+    members,
+    'webhooks_received_total',
+  )) {
+    const { source = '', outcome = '' } = labels;
+    if (accepted.has(outcome)) continue;
+    const key = `${source} ${outcome}`;
+    const sums = groups.get(key) ?? { total: 0, recent: 0, now: 0 };
+    groups.set(key, {
+      total: sums.total + value,
+      recent: sums.recent + recent,
+      now: sums.now + now,
+    });
   }
   const rows = [...groups]
     .filter(([, { total }]) => total > 0)

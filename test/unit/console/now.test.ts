@@ -4,10 +4,10 @@ import { samplesOf } from '../../../src/console/metrics-text.ts';
 import { flowOf, problemsOf, Watch } from '../../../src/console/now.ts';
 
 function member(service: string, metrics: string, change: Partial<Member> = {}): Member {
-  const samples = samplesOf(metrics);
+  const samples = samplesOf(metrics).map((sample) => ({ ...sample, rate: 0, recent: 0 }));
   return {
     ...{ address: `${service}:9464`, service, isReady: true, parts: {}, problem: undefined },
-    ...{ samples, rates: new Map(), recent: new Map(), atMs: 0 },
+    ...{ samples, atMs: 0 },
     ...change,
   };
 }
@@ -48,7 +48,11 @@ test.each<[string, string, Member]>([
   [
     'letters',
     'processor',
-    member('processor', '', { recent: new Map([['events_total {"outcome":"dead-letter"}', 1]]) }),
+    member('processor', '', {
+      samples: [
+        { name: 'events_total', labels: { outcome: 'dead-letter' }, value: 1, rate: 0, recent: 1 },
+      ],
+    }),
   ],
 ])('%s is a problem of its own', (id, service, wrong) => {
   const others = [bridge, processor].filter((one) => one.service !== service);
