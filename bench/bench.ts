@@ -1,7 +1,7 @@
 /**
  * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes
  * them to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge,
- * fast-path, bridge-tracing, tracing, latency, crash, restore, trace, lookups); RUNS, EVENTS and
+ * fast-path, bridge-tracing, tracing, latency, crash, restore, trace, console, lookups); RUNS, EVENTS and
  * IDS set how often and how many.
  */
 
@@ -10,6 +10,7 @@ import { arch, availableParallelism, cpus } from 'node:os';
 import { benchBacklog } from './backlog.ts';
 import { benchBridge } from './bridge.ts';
 import { chartOf } from './chart.ts';
+import { benchConsole } from './console.ts';
 import { benchCrash, benchLatency } from './latency.ts';
 import { benchLookups } from './lookups.ts';
 import { type Race, tableOf } from './race.ts';
@@ -31,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<Race>>> = {
   crash: () => benchCrash(runs),
   restore: () => benchRestore(Number(IDS), runs),
   trace: () => benchTrace(Number(IDS)),
+  console: () => benchConsole(Number(EVENTS)),
   lookups: benchLookups,
 };
 

@@ -20,6 +20,12 @@ const readFields = fieldReader({ httpFastPath: 'on' });
 /** The publication of record i; every tenth repeats one of the thousand before it. */
 const idOf = (i: number): number => (i > 1_000 && i % 10 === 0 ? i - 1 - ((i * 7919) % 1_000) : i);
 
+/** The first 18 characters after pub_ are also in the ids of the event and the vouchers. */
+export const publicationIdOf = (n: number) =>
+  `pub_${n.toString(36).padStart(18, '0').padEnd(32, '0')}`;
+export const customerOf = (n: number) => `crm-${n % customers}`;
+const customers = 10_000;
+
 /** How many publications are among the first so many records. */
 export function distinctIn(count: number): number {
   return new Set(Array.from({ length: count }, (_, i) => idOf(i))).size;
@@ -47,9 +53,9 @@ export async function fill(
     const records = Array.from({ length: Math.min(chunk, count - from) }, (_, k) => {
       const record = start + from + k;
       const n = idOf(record);
-      const publicationId = `pub_${n.toString(36).padStart(32, '0')}`;
       const campaignType = types[n % 4] as string;
-      return rawOf(sampleWebhook({ publicationId, campaignType }), encode, traceOf(record));
+      const ids = { publicationId: publicationIdOf(n), sourceId: customerOf(n) };
+      return rawOf(sampleWebhook({ ...ids, campaignType }), encode, traceOf(record));
     });
     await writer.write(records, 30_000);
     if ((from + chunk) % 50_000 === 0) say(`filled ${from + chunk} of ${count}`);

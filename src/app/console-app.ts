@@ -9,6 +9,7 @@ import { Watch } from '../console/now.ts';
 import type { Tried } from '../console/pages/routes.ts';
 import { Reads } from '../console/reads.ts';
 import { RedriveJobs } from '../console/redrive-jobs.ts';
+import { Search } from '../console/search.ts';
 import { createConsoleServer } from '../console/server.ts';
 import { AppError } from '../errors.ts';
 import { compare, distributionOf, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
@@ -35,15 +36,18 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
   const watch = new Watch();
   const watching = setInterval(() => watch.observe(members.current(), Date.now()), watchEveryMs);
   const reads = new Reads(() => connectDeployment(config));
+  const search = new Search(reads, config.console.maxIndexBytes);
+  void search.run((error) => log.warn({ err: error }, 'the index of events could not be kept'));
   const access = new Access(config.console);
   const openWriter = () => reads.with(({ client, catalog }) => Writer.open(client, catalog.raw));
   const jobs = new RedriveJobs(openWriter, log);
   const routes = routesFace(config.topics, reads);
-  const server = createConsoleServer({ access, members, watch, reads, jobs, routes, log });
+  const server = createConsoleServer({ access, members, watch, reads, search, jobs, routes, log });
   const bound = await listen(server, port, host, 'CONSOLE_PORT', log);
   const close = async () => {
     clearInterval(watching);
     members.stop();
+    search.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await Promise.race([closed, sleep(1_000)]);

@@ -10,6 +10,7 @@ import type { Io } from '../app/io.ts';
 import type { PublicationSucceeded } from '../avro/records.ts';
 import { poll } from '../concurrency/retry.ts';
 import { buildTrace, type Decision } from '../inspect/trace.ts';
+import { byReading } from '../inspect/trace-lookup.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
 import { postWebhook } from '../verify/post-webhooks.ts';
 import { sign, signatureHeader } from '../voucherify/signature.ts';
@@ -82,7 +83,7 @@ async function traceOf(deployment: EphemeralDeployment, partition: number, offse
   const record = await deployment.reader.recordAt(position);
   const key = record?.key?.toString() ?? '';
   const query = async () => {
-    const { arrivals, events } = await buildTrace(deployment, key, () => {});
+    const { arrivals, events } = await buildTrace(deployment, key, byReading(deployment));
     const decision = arrivals.find((one) => one.position.offset === offset)?.decision;
     if (!decision || (needsOutput(decision.outcome) && decision.positions.length === 0)) {
       return undefined;

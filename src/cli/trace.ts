@@ -13,8 +13,8 @@ import { parseOrUsage } from './options.ts';
 import { progressOn } from './progress.ts';
 
 const usage = `voucherbus trace ID [--since AGE] [--unmask] [--json]
-  ID        a publication id, an event id, or a voucher code
-  --since   how far back raw is searched for an event id or a code, for example 2h or 3d; default all of it. A publication id needs no search
+  ID        a publication id, an event id, a voucher code, or a customer's id or source id
+  --since   how far back raw is searched for another id, for example 2h or 3d; default all of it. A publication id needs no search
   --unmask  shows the personal data that the output event carries
   --json    prints JSON
 Exit code 0: found. 1: never received.`;

@@ -388,6 +388,12 @@ const console = {
     'The group in X-Forwarded-Groups whose members are operators; others are viewers',
     { optional: true },
   ),
+  maxIndexBytes: setting(
+    'CONSOLE_INDEX_MAX_BYTES',
+    kind.bytes('16MiB', '64GiB'),
+    'Memory in which the console remembers where each id is, about 180 bytes an event; beyond it the oldest are forgotten',
+    { default: '192MiB' },
+  ),
 };
 
 /**

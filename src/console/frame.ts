@@ -12,12 +12,14 @@ import { layout } from './pages/layout.ts';
 import type { RoutesInForce, Tried } from './pages/routes.ts';
 import type { Reads } from './reads.ts';
 import type { RedriveJobs } from './redrive-jobs.ts';
+import type { Search } from './search.ts';
 
 export type ConsoleParts = {
   readonly access: Access;
   readonly members: Members;
   readonly watch: Watch;
   readonly reads: Reads;
+  readonly search: Search;
   readonly jobs: RedriveJobs;
   readonly routes: {
     readonly inForce: () => Promise<RoutesInForce>;

@@ -30,14 +30,14 @@ export function addTools(server: McpServer, reads: Reads, configured: Configured
     'trace',
     {
       description:
-        'What happened to an event: when it was received, decided and written. Finds it by publication id, event id or voucher code; the latter two read all of raw, which takes seconds.',
+        'What happened to an event: when it was received, decided and written. Finds it by publication id, event id, voucher code, or id or source id of the customer; all but the first read all of raw, which takes seconds.',
       inputSchema: { id: z.string().min(1).max(200) },
       annotations: readOnly,
     },
     ({ id }) =>
       answer(async () => {
-        const { found } = await reads.find(id);
-        return { isReceived: found.length > 0, traces: found.map(maskedTrace) };
+        const traces = await reads.traces(id);
+        return { isReceived: traces.length > 0, traces: traces.map(maskedTrace) };
       }),
   );
   server.registerTool(

@@ -4,7 +4,7 @@ import type { Hono, MiddlewareHandler } from 'hono';
 import { audit } from '../observability/audit.ts';
 import { type ConsoleParts, type Env, page, type Visit } from './frame.ts';
 import { groupsOf, groupsPage, letterPage, lettersPage } from './pages/dead-letters.ts';
-import { findForm, foundPage, storyPage } from './pages/find.ts';
+import { findForm, foundPage, notFoundPage, storyPage } from './pages/find.ts';
 import { gapsPage } from './pages/gaps.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage } from './pages/now.ts';
@@ -26,7 +26,7 @@ export function addPaths(app: Hono<Env>, parts: ConsoleParts): void {
 }
 
 function addPages(app: Hono<Env>, parts: ConsoleParts): void {
-  const { members, watch, reads, log } = parts;
+  const { members, watch, reads, search, log } = parts;
   app.get('/', (c) => page(c, parts, ['Now', '/'], nowPage(members.current(), watch)));
   app.get('/members', (c) =>
     page(c, parts, ['Members', '/members'], membersPage(members.current())),
@@ -41,16 +41,19 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
   app.get('/find', async (c) => {
     const id = (c.req.query('id') ?? '').trim();
     if (id === '') return page(c, parts, ['Find', '/find'], findForm(id));
-    const { found, direct } = await reads.find(id);
-    const [only, ...others] = found;
-    if (only && others.length === 0) return c.redirect(`/events/${encodeURIComponent(only.key)}`);
-    return page(c, parts, ['Find', '/find'], foundPage(id, found, direct));
+    const found = await search.find(id);
+    const [only, ...others] = found.webhooks;
+    const trace = only === undefined ? await search.trace(id) : undefined;
+    const isOne = trace ? trace.arrivals.length > 0 : others.length === 0;
+    if (isOne) return c.redirect(`/events/${encodeURIComponent(only?.key ?? id)}`);
+    const body = trace ? notFoundPage(id, trace, found.coverage) : foundPage(id, found.webhooks);
+    return page(c, parts, ['Find', '/find'], body);
   });
   const story = async (c: Visit, key: string, isUnmasked: boolean) => {
-    const trace = await reads.trace(key);
+    const trace = await search.trace(key);
     const body =
       trace.arrivals.length === 0
-        ? foundPage(key, [], trace)
+        ? notFoundPage(key, trace, undefined)
         : storyPage(trace, c.get('person'), isUnmasked);
     return page(c, parts, ['Story of an event', '/find'], body);
   };

@@ -9,7 +9,7 @@ import { schemas } from '../avro/schemas.ts';
 import { type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody } from '../inspect/mask.ts';
 import { Tail } from '../inspect/tail.ts';
-import { buildTrace, findTraces, type Trace } from '../inspect/trace.ts';
+import { findTraces, type Trace } from '../inspect/trace.ts';
 import type { Client } from '../kafka/client.ts';
 import { type Run, readRunLog } from '../reconcile/run-log.ts';
 import type { CatalogTopic } from '../topics/catalog.ts';
@@ -19,8 +19,6 @@ import type { Deployment } from '../topics/deployment.ts';
 type Connected = Deployment & AsyncDisposable & { readonly client: Client };
 type Connect = () => Promise<Connected>;
 
-/** Event ids and codes are searched in what raw received since then. */
-const searchedMs = 14 * 86_400_000;
 const lettersValidMs = 2_000;
 
 const everything = {
@@ -42,14 +40,9 @@ export class Reads {
     this.#connect = connect;
   }
 
-  /** @throws AppError */
-  async find(id: string): Promise<{ readonly found: readonly Trace[]; readonly direct: Trace }> {
-    return findTraces(await this.#open(), id, Date.now() - searchedMs, () => {});
-  }
-
-  /** @throws AppError */
-  async trace(key: string): Promise<Trace> {
-    return buildTrace(await this.#open(), key, () => {});
+  /** Finds events by any id, and reads all of raw if it is not a raw key. @throws AppError */
+  async traces(id: string): Promise<readonly Trace[]> {
+    return (await findTraces(await this.#open(), id, 0, () => {})).found;
   }
 
   /** Returns the dead letters, of one reason or of all. @throws AppError */

@@ -14,7 +14,7 @@ import {
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import type { OnProgress } from './journal-entries.ts';
+import type { OnProgress } from './trace-lookup.ts';
 
 export type Letter = {
   readonly position: RecordPosition;

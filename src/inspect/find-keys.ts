@@ -1,6 +1,6 @@
 /**
- * Finds the raw keys of an event id or a voucher code. Nothing is indexed by these, so all of raw
- * is read.
+ * Finds the raw keys of the webhooks that name an id. Nothing on Kafka is indexed by these, so all
+ * of raw is read.
  */
 
 import { Decoder } from '../avro/decoder.ts';
@@ -8,7 +8,7 @@ import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { publicationOf } from '../voucherify/publication.ts';
-import type { OnProgress } from './journal-entries.ts';
+import type { OnProgress } from './trace-lookup.ts';
 
 /** @param sinceMs records that raw received before this are skipped. @throws AppError */
 export async function findKeys(
@@ -30,14 +30,21 @@ export async function findKeys(
       onProgress(`raw: ${progress.read} of ${progress.total} records`);
       if (!key || !value?.includes(bytes)) continue;
       const result = await decoder.decodeOne(value);
-      if (result.kind === 'decoded' && names(result.value, wanted)) keys.add(key.toString());
+      const ids = result.kind === 'decoded' ? idsIn(result.value, key.toString()) : [];
+      if (ids.includes(wanted)) keys.add(key.toString());
     }
   };
   await Promise.all(Array.from({ length: partitions }, (_, partition) => search(partition)));
   return [...keys];
 }
 
-function names({ body, eventId }: RawWebhook, wanted: string): boolean {
-  if (eventId === wanted) return true;
-  return publicationOf(body)?.vouchers.some(({ code }) => code === wanted) ?? false;
+/**
+ * Returns the ids by which people ask for a webhook: its raw key, the event's id, the codes of its
+ * vouchers, the customer's id and source id, the publication's source id.
+ */
+export function idsIn({ body, eventId }: RawWebhook, key: string): readonly string[] {
+  const { vouchers = [], customer, sourceId } = publicationOf(body) ?? {};
+  const codes = vouchers.map(({ code }) => code);
+  const ids = [key, eventId, ...codes, customer?.id, customer?.sourceId, sourceId];
+  return [...new Set(ids)].filter((id) => typeof id === 'string' && id !== '');
 }

@@ -7,7 +7,7 @@ import { originOf } from '../dead-letters/letter.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { formatPosition, type RecordPosition } from '../kafka/record-position.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import type { FoundEntry } from './journal-entries.ts';
+import type { FoundEntry } from './trace-lookup.ts';
 
 export type FoundOutputs = {
   readonly positions: readonly RecordPosition[];

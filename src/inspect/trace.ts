@@ -8,7 +8,6 @@ import { Decoder } from '../avro/decoder.ts';
 import type { Origin, Outcome, PublicationSucceeded, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { type Redrive, redriveOf } from '../dead-letters/redrive.ts';
-import { digestOf } from '../digest.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
@@ -17,7 +16,7 @@ import { reconcileRunHeader } from '../topics/backfill-headers.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { findKeys } from './find-keys.ts';
 import { existingTopics, findOutputs } from './find-outputs.ts';
-import { findEntries, type OnProgress } from './journal-entries.ts';
+import { byReading, type OnProgress, type TraceLookup } from './trace-lookup.ts';
 
 export type Receipt = {
   readonly receivedAtMs: number;
@@ -67,8 +66,8 @@ export type Trace = {
 };
 
 /**
- * Returns the traces of what an id names: a publication id directly; otherwise an event id or a
- * voucher code, which are only inside of the webhooks.
+ * Returns the traces of what an id names: a publication id directly; otherwise another id, which is
+ * only inside of the webhooks (find-keys.ts).
  * @param sinceMs raw is searched from this time
  * @throws AppError
  */
@@ -78,11 +77,12 @@ export async function findTraces(
   sinceMs: number,
   onProgress: OnProgress,
 ): Promise<{ readonly found: readonly Trace[]; readonly direct: Trace }> {
-  const direct = await buildTrace(deployment, id, onProgress);
+  const lookup = byReading(deployment, onProgress);
+  const direct = await buildTrace(deployment, id, lookup);
   if (direct.arrivals.length > 0) return { found: [direct], direct };
   const found: Trace[] = [];
   for (const key of await findKeys(deployment, id, sinceMs, onProgress)) {
-    found.push(await buildTrace(deployment, key, onProgress));
+    found.push(await buildTrace(deployment, key, lookup));
   }
   return { found, direct };
 }
@@ -91,11 +91,11 @@ export async function findTraces(
 export async function buildTrace(
   deployment: Deployment,
   key: string,
-  onProgress: OnProgress,
+  lookup: TraceLookup,
 ): Promise<Trace> {
   const { reader, catalog, partitions } = deployment;
   const partition = partitionOf(key, partitions);
-  const journal = await findEntries(deployment, partition, digestOf(key), onProgress);
+  const decisions = await lookup.decisionsOf(key);
   const raw = await reader.rangeOf(catalog.raw, partition, 'start', 'high-watermark');
   const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
   const positionOf = (offset: number) => ({ topic: catalog.raw, partition, offset });
@@ -104,30 +104,35 @@ export async function buildTrace(
     const record = await reader.recordAt(positionOf(offset));
     return record && receiptOf(record, decoder);
   };
-  const arrivals: Arrival[] = [];
-  const events: Trace['events'][number][] = [];
-  const forwarded = journal.entries.find(({ outcome }) => outcome === 'FORWARDED')?.offset;
-  const existing = await existingTopics(deployment, journal.entries);
-  for (const entry of journal.entries) {
-    const found = await findOutputs(deployment, key, partition, entry, existing);
-    events.push(...found.events);
-    const { offset, outcome, atMs, routesVersion, label } = entry;
-    const duplicateOf = outcome === 'DUPLICATE' ? forwarded : undefined;
-    const { positions } = found;
-    arrivals.push({
-      position: positionOf(offset),
-      receipt: await receiptAt(offset),
-      decision: { outcome, atMs, routesVersion, label, duplicateOf, positions },
-    });
-  }
-  const position = Math.max(raw.from, journal.position ?? raw.from);
-  for await (const record of reader.records({ ...raw, from: position })) {
-    if (record.key?.toString() !== key) continue;
-    const receipt = await receiptOf(record, decoder);
-    arrivals.push({ position: positionOf(record.offset), receipt, decision: undefined });
-  }
-  const lag = Math.max(0, raw.to - position);
-  return { key, arrivals, events, journalFromMs: journal.fromMs, lag };
+  const forwarded = decisions.entries.find(({ outcome }) => outcome === 'FORWARDED')?.offset;
+  const existing = await existingTopics(deployment, decisions.entries);
+  const decided = await Promise.all(
+    decisions.entries.map(async (entry) => {
+      const { offset, outcome, atMs, routesVersion, label } = entry;
+      const [receipt, { positions, events }] = await Promise.all([
+        receiptAt(offset),
+        findOutputs(deployment, key, partition, entry, existing),
+      ]);
+      const duplicateOf = outcome === 'DUPLICATE' ? forwarded : undefined;
+      const decision = { outcome, atMs, routesVersion, label, duplicateOf, positions };
+      const arrival: Arrival = { position: positionOf(offset), receipt, decision };
+      return { arrival, events };
+    }),
+  );
+  const position = Math.max(raw.from, decisions.position ?? raw.from);
+  const waiting = await Promise.all(
+    (await lookup.waitingOf(key, position)).map(async (record): Promise<Arrival> => {
+      const receipt = await receiptOf(record, decoder);
+      return { position: positionOf(record.offset), receipt, decision: undefined };
+    }),
+  );
+  return {
+    key,
+    arrivals: [...decided.map(({ arrival }) => arrival), ...waiting],
+    events: decided.flatMap(({ events }) => events),
+    journalFromMs: decisions.fromMs,
+    lag: Math.max(0, raw.to - position),
+  };
 }
 
 async function receiptOf(

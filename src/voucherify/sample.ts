@@ -24,6 +24,8 @@ export type Variation = {
   /** ISO 8601. */
   readonly createdAt?: string;
   readonly channel?: string;
+  /** The customer's id in the company's own systems. */
+  readonly sourceId?: string;
 };
 
 export function randomPublicationId(): string {
@@ -32,7 +34,12 @@ export function randomPublicationId(): string {
 
 type Json = Record<string, unknown>;
 type Sample = Json & {
-  data: Json & { campaign: Json | null; vouchers: Json[]; publication: Json };
+  data: Json & {
+    campaign: Json | null;
+    customer: Json;
+    vouchers: Json[];
+    publication: Json & { customer: Json };
+  };
   event: Json;
 };
 
@@ -65,7 +72,7 @@ const benefits: Readonly<Record<string, Json>> = {
  * changes.
  */
 export function sampleWebhook(variation: Variation = {}): Json {
-  const { campaignType = 'DISCOUNT_COUPONS', voucherCount = 1, channel } = variation;
+  const { campaignType = 'DISCOUNT_COUPONS', voucherCount = 1, channel, sourceId } = variation;
   const publicationId = variation.publicationId ?? randomPublicationId();
   const createdAt = variation.createdAt ?? new Date().toISOString();
   const { data, event } = template;
@@ -77,16 +84,20 @@ export function sampleWebhook(variation: Variation = {}): Json {
     id: `v_${unique}${i}`,
     code: `CODE-${unique}${i}`,
   }));
+  const { customer } = data.publication;
+  const known = sourceId === undefined ? {} : { source_id: sourceId };
   return {
     ...template,
     id: `whs_${unique}`,
     created_at: createdAt,
     data: {
       ...data,
+      customer: { ...data.customer, ...known },
       campaign: campaignType === null ? null : { ...data.campaign, campaign_type: campaignType },
       vouchers,
       publication: {
         ...data.publication,
+        customer: { ...customer, ...known },
         id: publicationId,
         created_at: createdAt,
         vouchers_id: vouchers.map(({ id }) => id),

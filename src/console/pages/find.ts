@@ -1,35 +1,51 @@
 /** Finding an event by any id, and the story of one event. */
 
+import type { Coverage, FoundWebhook } from '../../inspect/event-index.ts';
 import { maskedTrace } from '../../inspect/mask.ts';
 import type { Arrival, Trace } from '../../inspect/trace.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import type { Person } from '../access.ts';
 import { block, type Html, html } from '../html.ts';
+import { foundAtMost } from '../search.ts';
 import { command, table, time } from './layout.ts';
 
 export function findForm(id: string): Html {
   return html`<form method="get" action="/find" role="search">
-<label for="id">Publication id, event id or voucher code</label>
+<label for="id">Publication, event, voucher code, or customer</label>
 <input id="id" name="id" value="${id}" required autocomplete="off" spellcheck="false" maxlength="200">
 <button>Find</button>
 </form>`;
 }
 
-export function foundPage(id: string, traces: readonly Trace[], direct: Trace): Html {
-  if (traces.length === 0) return html`${findForm(id)}${notFound(id, direct)}`;
-  const rows = traces.map(
-    ({ key, arrivals }) =>
-      html`<tr><td><a href="/events/${encodeURIComponent(key)}">${key}</a></td><td>${arrivals.length}</td><td>${arrivals.at(-1)?.decision?.outcome ?? 'waiting'}</td></tr>`,
+/** @param webhooks the newest first */
+export function foundPage(id: string, webhooks: readonly FoundWebhook[]): Html {
+  const rows = webhooks.map(
+    ({ key, receivedAtMs, eventType }) =>
+      html`<tr><td>${time(receivedAtMs)}</td><td><a href="/events/${encodeURIComponent(key)}">${key}</a></td><td>${eventType ?? 'none'}</td></tr>`,
   );
-  return html`${findForm(id)}${table(['publication', 'arrivals', 'last decision'], rows, 'Found')}`;
+  const isCut = webhooks.length === foundAtMost;
+  return html`${findForm(id)}${table(['received', 'publication', 'type'], rows, `Webhooks that name ${id}`)}
+${isCut && html`<p>Older ones are not shown.</p>`}`;
 }
 
-function notFound(id: string, { journalFromMs, lag }: Trace): Html {
+/** @param coverage undefined for a publication id, which the journal knows */
+export function notFoundPage(id: string, trace: Trace, coverage: Coverage | undefined): Html {
+  const { journalFromMs, lag } = trace;
   const since = journalFromMs === undefined ? '' : html` since ${time(journalFromMs)}`;
-  return html`<section class="empty"><h2>Never received</h2>
-<p>No webhook names ${id}${since}. ${lag > 0 ? `${lag} records of its partition are not processed yet.` : ''}</p>
+  return html`${findForm(id)}<section class="empty"><h2>${coverage && !coverage.isBuilt ? 'Not found yet' : 'Never received'}</h2>
+<p>No webhook has the publication id ${id}${since}. ${coverage && searched(id, coverage)} ${lag > 0 ? `${lag} records of its partition are not processed yet.` : ''}</p>
 <p>Did Voucherify publish it? <a href="/gaps">Gaps</a> shows what its own list says.</p>
 ${command(`voucherbus trace ${id}`)}</section>`;
+}
+
+function searched(id: string, { isBuilt, read, total, fromMs }: Coverage): Html {
+  const what = 'event ids, vouchers and customers';
+  if (!isBuilt) {
+    return html`The ${what} of all webhooks are still being read: ${read} of ${total} records. <a href="/find?id=${encodeURIComponent(id)}">Look again</a>.`;
+  }
+  return fromMs === undefined
+    ? html`No webhook on raw names it among its ${what}, either.`
+    : html`No webhook since ${time(fromMs)} names it among its ${what}, either; the command below reads older ones, too.`;
 }
 
 /** @param isUnmasked shows personal data; only for operators, and audited */

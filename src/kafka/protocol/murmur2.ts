@@ -7,10 +7,12 @@ const seed = 0x9747b28c;
 const factor = 0x5bd1e995;
 
 export function partitionOf(key: string | Buffer, partitions: number): number {
-  return (murmur2(typeof key === 'string' ? Buffer.from(key) : key) & 0x7fffffff) % partitions;
+  return (hashOf(key) & 0x7fffffff) % partitions;
 }
 
-function murmur2(data: Buffer): number {
+/** Returns a signed 32-bit number. */
+export function hashOf(key: string | Buffer): number {
+  const data = typeof key === 'string' ? Buffer.from(key) : key;
   const whole = data.length & ~3;
   let hash = seed ^ data.length;
   for (let i = 0; i < whole; i += 4) {

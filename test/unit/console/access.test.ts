@@ -12,6 +12,7 @@ const open: Config = {
   operatorToken: undefined,
   trustedProxies: undefined,
   operatorGroup: undefined,
+  maxIndexBytes: 0,
 };
 
 const visit = (headers: Record<string, string>, address = '127.0.0.1', cookie?: string) => ({
