@@ -1,8 +1,8 @@
 /**
  * `make bench`: measures the figures of docs/performance.md. Prints them as Markdown, and writes
  * them to bench/results as JSON and as a picture. BENCH selects benchmarks (backlog, bridge,
- * fast-path, bridge-tracing, tracing, latency, crash, restore, trace, console, lookups); RUNS, EVENTS and
- * IDS set how often and how many.
+ * fast-path, bridge-tracing, tracing, latency, crash, restore, trace, console, lookups); RUNS,
+ * EVENTS and IDS set how often and how many.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

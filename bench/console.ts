@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../src/app/child-process.ts';
 import { Writer } from '../src/kafka/writer.ts';
+import { imageEnvironment } from './contestants.ts';
 import { customerOf, distinctIn, fill, publicationIdOf } from './fill.ts';
 import { memoryOf } from './process.ts';
 import type { Measure, Race } from './race.ts';
@@ -55,7 +56,7 @@ export async function benchConsole(events: number): Promise<Race> {
   const members = admins.map(({ adminPort }) => `127.0.0.1:${adminPort}`).join();
   const own = { CONSOLE_PORT: '0', CONSOLE_MEMBERS: members };
   const startedAt = performance.now();
-  await using child = startChild(['console'], { ...settings, ...own });
+  await using child = startChild(['console'], { ...settings, ...own, ...imageEnvironment });
   const { port } = await child.said('the console is ready');
   const base = `http://127.0.0.1:${port}`;
   while ((await textOf(`${base}/find?id=not-there`)).includes('still being read')) {
@@ -66,7 +67,7 @@ export async function benchConsole(events: number): Promise<Race> {
   const times: Partial<Record<Page, number>> = {};
   for (const [name, ask] of Object.entries(pages) as [Page, Ask][]) {
     times[name] = await p95Of(base, ask, distinctIn(events), setting);
-    say(`${name}: ${times[name].toFixed(0)} ms`);
+    say(`${name}: ${times[name].toFixed(0)} ms; ${memoryOf(child).toFixed(0)} MB`);
   }
   await setting.admin.close();
   const measures = Object.keys(pages).map((name): [string, Measure] => [

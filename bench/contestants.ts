@@ -11,7 +11,7 @@ import type { Setting } from './setting.ts';
 export type Contestant = 'voucherbus' | 'Kafka Streams' | 'script';
 
 /** The environment of the Dockerfile. */
-const imageEnvironment = {
+export const imageEnvironment = {
   NODE_OPTIONS: '--max-semi-space-size=4',
   NODE_COMPILE_CACHE: join(tmpdir(), 'voucherbus-compiled'),
 };

@@ -1,4 +1,7 @@
-/** Serves /livez, /readyz, /metrics and /alive on a port of its own, apart from the public one. */
+/**
+ * Serves /livez, /readyz, /metrics, /refusals and /alive on a port of its own, apart from the public
+ * one.
+ */
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -6,6 +9,7 @@ import { messageOf } from '../errors.ts';
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import { metricsContentType } from '../observability/metrics.ts';
+import type { RefusalReport } from '../observability/refusals.ts';
 import { listen } from './listen.ts';
 
 export const alivePath = '/alive';
@@ -22,6 +26,7 @@ export type Shown = {
   readonly status: () => Status | Promise<Status>;
   /** Returns Prometheus' text format. */
   readonly metrics: () => Promise<string>;
+  readonly refusals: () => Promise<RefusalReport>;
 };
 
 /** @throws AppError PORT_UNAVAILABLE */
@@ -32,7 +37,7 @@ export async function startAdminServer(
 ): Promise<AdminServer> {
   const name = randomUUID();
   let watchers = 0;
-  const cached = cacheFor(cacheMs, { status: async () => shown.status(), metrics: shown.metrics });
+  const cached = cacheFor(cacheMs, shown);
   const server = createServer(async (request, response) => {
     if (request.url === alivePath && watchers < maxWatchers) {
       watchers += 1;
@@ -76,8 +81,12 @@ const cacheMs = 1_000;
 /**
  * Serves all requests within a second from one result; concurrent requests share the pending one.
  */
-function cacheFor(ms: number, { status, metrics }: Shown): Shown {
-  return { status: once(ms, status), metrics: once(ms, metrics) };
+function cacheFor(ms: number, { status, metrics, refusals }: Shown): Shown {
+  return {
+    status: once(ms, async () => status()),
+    metrics: once(ms, metrics),
+    refusals: once(ms, refusals),
+  };
 }
 
 function once<T>(ms: number, read: () => T | Promise<T>): () => Promise<T> {
@@ -102,7 +111,7 @@ function asError(error: unknown) {
   return { status: 500, type: 'application/json', body };
 }
 
-async function respond(url: string, { status, metrics }: Shown) {
+async function respond(url: string, { status, metrics, refusals }: Shown) {
   const json = (code: number, value: unknown) => ({
     status: code,
     type: 'application/json',
@@ -117,7 +126,9 @@ async function respond(url: string, { status, metrics }: Shown) {
     }
     case '/metrics':
       return { status: 200, type: metricsContentType, body: await metrics() };
+    case '/refusals':
+      return json(200, await refusals());
     default:
-      return json(404, { paths: ['/livez', '/readyz', '/metrics', alivePath] });
+      return json(404, { paths: ['/livez', '/readyz', '/metrics', '/refusals', alivePath] });
   }
 }

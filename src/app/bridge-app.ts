@@ -7,10 +7,11 @@ import { RefusalLog } from '../bridge/refusal-log.ts';
 import { startBridge } from '../bridge/server.ts';
 import { StoreProgress } from '../bridge/store-progress.ts';
 import { responsesLimitMs } from '../bridge/timeouts.ts';
+import type { WebhookStore } from '../bridge/webhook-store.ts';
 import type { BridgeConfig, Config } from '../config/config.ts';
 import { Health } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { createMetrics } from '../observability/metrics.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { spansLimitMs, startTracing } from '../observability/tracing.ts';
 import { createCatalog } from '../topics/catalog.ts';
 import { refreshEverySecond } from './bridge-status.ts';
@@ -45,7 +46,8 @@ export async function runBridgeApp(
   const log = createLog(config.operation.logLevel, 'bridge');
   const health = new Health(['bridge']);
   const metrics = createMetrics({ version });
-  const shown = await worker.show(health, metrics);
+  const refusals = new RefusalLog(config.bridge, log);
+  const shown = await worker.show(health, metrics, () => refusals.report());
   const tracing = await startTracing({ name: 'bridge', version }, log, process.env);
   warnOfFewFiles(config.bridge.maxConnections, log);
   const hasSpool = config.bridge.spoolDirectory !== undefined;
@@ -58,11 +60,6 @@ export async function runBridgeApp(
   await Promise.race([raw.connected, ...patience]);
   const progress = new StoreProgress(log);
   const store = await openWebhookStore(config.bridge, worker, progress.track(raw.write), log);
-  const { maxBatchRecords: maxRecords, maxBatchBytes: maxBytes } = config.bridge;
-  const observed: typeof store.store = (webhooks) => {
-    metrics.batchRecords.observe(webhooks.length);
-    return store.store(webhooks);
-  };
   const { maxInFlightRequests, maxInFlightBytes } = config.bridge;
   const inFlight = new InFlight({ maxRequests: maxInFlightRequests, maxBytes: maxInFlightBytes });
   const secrets = new ReloadedSecrets(config.webhook, io, log, metrics);
@@ -70,9 +67,9 @@ export async function runBridgeApp(
     config: config.bridge,
     sources: () => secrets.current,
     rawTopic: createCatalog(config.topics).raw,
-    batcher: new Batcher(observed, { maxRecords, maxBytes }),
+    batcher: batcherOf(config.bridge, store, metrics),
     inFlight,
-    refusals: new RefusalLog(log),
+    refusals,
     progress,
     log,
     metrics,
@@ -104,6 +101,18 @@ export async function runBridgeApp(
     ],
     () => worker.announce(log, { port: bridge.port, path: paths[0], paths }),
   );
+}
+
+function batcherOf(
+  { maxBatchRecords: maxRecords, maxBatchBytes: maxBytes }: BridgeConfig,
+  { store }: WebhookStore,
+  metrics: Metrics,
+): Batcher {
+  const observed: WebhookStore['store'] = (webhooks) => {
+    metrics.batchRecords.observe(webhooks.length);
+    return store(webhooks);
+  };
+  return new Batcher(observed, { maxRecords, maxBytes });
 }
 
 /** Returns a worker's share of the bridge's limits. */

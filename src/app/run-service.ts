@@ -11,6 +11,7 @@ import type { Health, Status } from '../observability/health.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { showMemory } from '../observability/memory.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { noRefusals, type RefusalReport } from '../observability/refusals.ts';
 import { type Bind, untilAllAccepted } from '../workers/connection-balancer.ts';
 import type { ServiceFacts } from '../workers/messages.ts';
 import { Supervisor, type SupervisorOptions } from '../workers/supervisor.ts';
@@ -31,8 +32,15 @@ export type WorkerContext = {
   readonly number: number;
   /** The number of workers. */
   readonly of: number;
-  /** Shows readiness and metrics, on ADMIN_PORT or to the supervisor. */
-  readonly show: (health: Health, metrics: Metrics) => Promise<AdminServer>;
+  /**
+   * Shows readiness, metrics and what was refused, on ADMIN_PORT or to the supervisor.
+   * @param refusals undefined: the service refuses nothing
+   */
+  readonly show: (
+    health: Health,
+    metrics: Metrics,
+    refusals?: () => RefusalReport,
+  ) => Promise<AdminServer>;
   /** Listens, if the service has a port. */
   readonly listen: Listen;
   /** The last will of the worker that had this slot before, and died. */
@@ -84,7 +92,7 @@ function alone(
   return {
     number: 1,
     of: 1,
-    show: async (health, metrics) => {
+    show: async (health, metrics, refusals = noRefusals) => {
       metrics.workers.set(1);
       const log = createLog(operation.logLevel, name);
       const status = () => health.status();
@@ -94,6 +102,7 @@ function alone(
           showService(name, metrics, status());
           return metrics.registry.metrics();
         },
+        refusals: async () => refusals(),
       };
       const server = await startAdminServer(operation, shown, log);
       adminPort = server.port;
@@ -121,9 +130,9 @@ async function runAsWorker({ run }: Service, of: number): Promise<number> {
     return await run({
       number: Number(process.env[numberVariable]),
       of,
-      show: async (health, metrics) => {
+      show: async (health, metrics, refusals = noRefusals) => {
         metrics.workers.set(1);
-        answerQueries(health, metrics);
+        answerQueries({ health, metrics, refusals });
         const { port, name } = JSON.parse(process.env[adminVariable] ?? '{}') as AdminServer;
         return { port, name, close: async () => {} };
       },
@@ -168,6 +177,7 @@ async function supervise(
   const shown = {
     status: () => supervisor.status(),
     metrics: () => supervisor.metrics((status) => showService(name, metrics, status)),
+    refusals: () => supervisor.refusals(),
   };
   // Before the workers start: a port that is in use is reported before anything has begun.
   const admin = await startAdminServer(operation, shown, log);

@@ -1,8 +1,13 @@
-/** Logs the likely causes when a source's webhooks are refused many times in a row. */
+/**
+ * Keeps what was refused lately, for people. Logs the likely causes when a source's webhooks are
+ * refused many times in a row.
+ */
 
 import { Throttle } from '../concurrency/throttle.ts';
 import type { Log } from '../observability/log.ts';
+import { type RefusalReport, Refusals } from '../observability/refusals.ts';
 import type { Problem } from './problems.ts';
+import { type RequestHead, type RequestLimits, senderOf } from './request-rules.ts';
 
 /**
  * Strangers scan every public address: one refusal deserves no line, a run without a single
@@ -22,16 +27,38 @@ const causes: Readonly<Record<string, string>> = {
 
 type Run = { length: number; readonly throttle: Throttle };
 
+export type RefusedHead = RequestHead & {
+  readonly contentType: string | undefined;
+  readonly userAgent?: string | undefined;
+};
+
 export class RefusalLog {
+  readonly #limits: Pick<RequestLimits, 'trustedProxyHops'>;
   readonly #log: Log;
+  readonly #refusals = new Refusals();
   readonly #runs = new Map<string, Run>();
 
-  constructor(log: Log) {
+  constructor(limits: Pick<RequestLimits, 'trustedProxyHops'>, log: Log) {
+    this.#limits = limits;
     this.#log = log;
   }
 
-  /** @param sender the address that was compared with ALLOWED_SENDERS */
-  note({ slug }: Problem, source: string, sender: string | undefined): void {
+  report(): RefusalReport {
+    return this.#refusals.report(Date.now());
+  }
+
+  /** @param head undefined if no request could be read */
+  note({ slug, status }: Problem, source: string, head: RefusedHead | undefined): void {
+    const sender = head && senderOf(head, this.#limits);
+    this.#refusals.add({
+      ...{ atMs: Date.now(), source, reason: slug, status, sender },
+      method: head?.method,
+      path: head?.url,
+      contentType: head?.contentType,
+      contentLength: head?.contentLength,
+      userAgent: head?.userAgent,
+      hasSignature: Boolean(head?.signature),
+    });
     const cause = causes[slug];
     if (cause === undefined) return;
     const key = `${source} ${slug}`;

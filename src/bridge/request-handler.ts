@@ -7,8 +7,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { signatureHeader } from '../voucherify/signature.ts';
 import { type BridgeContext, noSource } from './context.ts';
 import type { Problem } from './problems.ts';
+import type { RefusedHead } from './refusal-log.ts';
 import { type Body, readBody } from './request-body.ts';
-import { admit, authenticate, type RequestHead, senderOf } from './request-rules.ts';
+import { admit, authenticate } from './request-rules.ts';
 import { type Outcome, outcomeLabel, problemResponse, responseTo } from './responses.ts';
 import { store } from './store.ts';
 import { Deadline, drainMs } from './timeouts.ts';
@@ -18,12 +19,11 @@ export async function handle(
   response: ServerResponse,
   context: BridgeContext,
 ): Promise<void> {
-  const { metrics, config, log, refusals } = context;
+  const { metrics, config, log } = context;
   const head = headOf(request);
   const admitted = admit(head, config, context.sources());
   if (admitted.kind === 'refused') {
     const { problem, source = noSource } = admitted;
-    refusals.note(problem, source, senderOf(head, config));
     return refuse(request, response, problem, source, context);
   }
   const { source } = admitted;
@@ -41,7 +41,7 @@ export async function handle(
         return await refuse(request, response, body, source, context);
       case 'body': {
         const outcome = await verifyAndStore(body, source, request, deadline, context);
-        respond(response, outcome, source, context);
+        respond(request, response, outcome, source, context);
       }
     }
   } catch (error) {
@@ -54,7 +54,7 @@ export async function handle(
   }
 }
 
-function headOf(request: IncomingMessage): RequestHead {
+function headOf(request: IncomingMessage): RefusedHead {
   const { method, url, headers, socket } = request;
   const forwardedFor = headers['x-forwarded-for'];
   const signature = headers[signatureHeader];
@@ -62,6 +62,8 @@ function headOf(request: IncomingMessage): RequestHead {
     method,
     url,
     contentLength: headers['content-length'],
+    contentType: headers['content-type'],
+    userAgent: headers['user-agent'],
     address: socket.remoteAddress,
     forwardedFor: typeof forwardedFor === 'string' ? forwardedFor : forwardedFor?.join(','),
     signature: typeof signature === 'string' ? signature : undefined,
@@ -79,7 +81,6 @@ async function verifyAndStore(
   const result = authenticate(bytes, signature, context.sources().get(source) ?? []);
   if (result.kind === 'problem') {
     permit.release();
-    context.refusals.note(result, source, undefined);
     return result;
   }
   const { verified } = result;
@@ -96,11 +97,13 @@ async function verifyAndStore(
 }
 
 function respond(
+  request: IncomingMessage,
   response: ServerResponse,
   outcome: Outcome,
   source: string,
-  { metrics, rawTopic, isStopping }: BridgeContext,
+  { metrics, refusals, rawTopic, isStopping }: BridgeContext,
 ): void {
+  if (outcome.kind === 'problem') refusals.note(outcome, source, headOf(request));
   metrics.webhooks.count(source, outcomeLabel(outcome));
   const { status, headers, body } = responseTo(outcome, rawTopic);
   if (isStopping()) response.setHeader('connection', 'close');
@@ -114,8 +117,9 @@ async function refuse(
   response: ServerResponse,
   problem: Problem,
   source: string,
-  { metrics }: BridgeContext,
+  { metrics, refusals }: BridgeContext,
 ): Promise<void> {
+  refusals.note(problem, source, headOf(request));
   metrics.webhooks.count(source, problem.slug);
   response.setHeader('connection', 'close');
   const { status, headers, body } = problemResponse(problem);

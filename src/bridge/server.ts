@@ -7,7 +7,6 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Metrics } from '../observability/metrics.ts';
 import { someTurns } from '../workers/connection-balancer.ts';
 import type { Listen } from '../workers/worker.ts';
 import { Connections } from './connections.ts';
@@ -67,7 +66,7 @@ export async function startBridge(
 }
 
 function createBridgeServer(context: BridgeContext, connections: Connections): Server {
-  const { config, metrics } = context;
+  const { config } = context;
   const server = createServer({
     keepAliveTimeout: keepAliveMs,
     maxHeaderSize: maxHeaderBytes,
@@ -85,10 +84,10 @@ function createBridgeServer(context: BridgeContext, connections: Connections): S
   });
   // RFC 9110 allows a server to ignore an unknown expectation; Node's default is 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
-  server.on('connect', (_, socket) => closeWith(socket, problems.wrongMethod, metrics));
+  server.on('connect', (_, socket) => closeWith(socket, problems.wrongMethod, context));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // Only the error's code is used: the rest quotes what was received.
-    if (!connections.endAfterResponses(socket)) closeWith(socket, problemOf(error.code), metrics);
+    if (!connections.endAfterResponses(socket)) closeWith(socket, problemOf(error.code), context);
   });
   return server;
 }
@@ -127,13 +126,18 @@ function problemOf(code: string | undefined): Problem {
 }
 
 /** Responds on a connection whose input never became a request, and closes it. */
-function closeWith(socket: Duplex, problem: Problem, metrics: Metrics): void {
+function closeWith(
+  socket: Duplex,
+  problem: Problem,
+  { metrics, refusals }: Pick<BridgeContext, 'metrics' | 'refusals'>,
+): void {
   const wasUsed = 'bytesRead' in socket && Number(socket.bytesRead) > 0;
   if (!socket.writable || !wasUsed) {
     // Closed, or opened in advance and never used: there is no request to respond to.
     socket.destroy();
     return;
   }
+  refusals.note(problem, noSource, undefined);
   metrics.webhooks.count(noSource, problem.slug);
   socket.end(serializeResponse(problemResponse(problem), 'close'), () => socket.destroy());
 }

@@ -391,8 +391,8 @@ const console = {
   maxIndexBytes: setting(
     'CONSOLE_INDEX_MAX_BYTES',
     kind.bytes('16MiB', '64GiB'),
-    'Memory in which the console remembers where each id is, about 180 bytes an event; beyond it the oldest are forgotten',
-    { default: '192MiB' },
+    'Memory in which the console remembers where each id is, about 130 bytes an event; beyond it the oldest are forgotten',
+    { default: '160MiB' },
   ),
 };
 

@@ -7,6 +7,7 @@ import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import { textOf } from '../http.ts';
+import { type RefusalReport, refusalsTogether } from '../observability/refusals.ts';
 import { type Sample, samplesOf } from './metrics-text.ts';
 
 export type MemberSample = Sample & {
@@ -56,6 +57,21 @@ export class Members {
   /** Returns the members as they last responded, sorted by service and address. */
   current(): readonly Member[] {
     return [...this.#members.values()].sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  }
+
+  /** Asks the bridges what they refused lately. */
+  async refusals(): Promise<RefusalReport> {
+    const bridges = this.current().filter(({ service }) => service === 'bridge');
+    const reports = bridges.map(async ({ address }) => {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const response = await fetch(`http://${address}/refusals`, { signal });
+      return JSON.parse(await textOf(response, maxMetricsBytes)) as RefusalReport;
+    });
+    // A bridge that cannot be reached is a problem on the first page.
+    const settled = await Promise.allSettled(reports);
+    return refusalsTogether(
+      settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    );
   }
 
   stop(): void {

@@ -31,9 +31,10 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
   app.get('/members', (c) =>
     page(c, parts, ['Members', '/members'], membersPage(members.current())),
   );
-  app.get('/refused', (c) =>
-    page(c, parts, ['Refused', '/refused'], refusedPage(members.current())),
-  );
+  app.get('/refused', async (c) => {
+    const body = refusedPage(members.current(), await members.refusals());
+    return page(c, parts, ['Refused', '/refused'], body);
+  });
   app.get('/gaps', async (c) => {
     const run = await reads.latestRun();
     return page(c, parts, ['Gaps', '/gaps'], gapsPage(members.current(), run));
@@ -66,7 +67,7 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
   });
   app.get('/dead-letters', async (c) => {
     const reason = c.req.query('reason');
-    const letters = await reads.letters(reason);
+    const letters = await search.letters(reason);
     const body =
       reason === undefined ? groupsPage(groupsOf(letters)) : lettersPage(reason, letters);
     return page(c, parts, ['Dead letters', '/dead-letters'], body);
@@ -82,11 +83,11 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
 }
 
 function addRedrives(app: Hono<Env>, parts: ConsoleParts): void {
-  const { reads, jobs } = parts;
+  const { reads, search, jobs } = parts;
   const title = ['Redrive', '/dead-letters'] as const;
   app.get('/redrive', async (c) => {
     const reason = c.req.query('reason');
-    const found = triaged(await reads.letters(reason));
+    const found = triaged(await search.letters(reason));
     return page(c, parts, title, redrivePage(reason, found, c.get('person')));
   });
   app.get('/redrives', (c) => page(c, parts, title, jobsPage(jobs.all())));

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../errors.ts';
-import type { Letter } from '../inspect/dead-letters.ts';
+import type { Letter, LetterSummary } from '../inspect/dead-letters.ts';
 import { type RedriveRules, redrive, type Triage, triageOf } from '../inspect/redrive.ts';
 import type { Writer } from '../kafka/writer.ts';
 import { audit } from '../observability/audit.ts';
@@ -34,7 +34,9 @@ const maxJobs = 100;
 const pieceSize = 200;
 
 /** Returns the letters by what a redrive would do with them. */
-export function triaged(letters: readonly Letter[]): ReadonlyMap<Triage, readonly Letter[]> {
+export function triaged<L extends LetterSummary>(
+  letters: readonly L[],
+): ReadonlyMap<Triage, readonly L[]> {
   return Map.groupBy(letters, (letter) => triageOf(letter, rulesOf('')));
 }
 

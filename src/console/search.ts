@@ -1,6 +1,7 @@
 /** Finds events for the pages: an index of all webhooks, kept while the console runs. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LetterSummary } from '../inspect/dead-letters.ts';
 import { type Coverage, EventIndex, type FoundWebhook } from '../inspect/event-index.ts';
 import { buildTrace, type Trace } from '../inspect/trace.ts';
 import { byReading } from '../inspect/trace-lookup.ts';
@@ -9,7 +10,7 @@ import type { Reads } from './reads.ts';
 
 export type Found = { readonly webhooks: readonly FoundWebhook[]; readonly coverage: Coverage };
 
-/** Of an id that many webhooks name, such as a customer's. */
+/** Many webhooks may name an id, such as a customer's. */
 export const foundAtMost = 50;
 const beginAgainAfterMs = 5_000;
 
@@ -43,6 +44,16 @@ export class Search {
   async find(id: string): Promise<Found> {
     const webhooks = (await this.#index?.find(id, foundAtMost)) ?? [];
     return { webhooks, coverage: this.#index?.coverage() ?? notBegun };
+  }
+
+  /**
+   * Returns the dead letters, of one reason or of all. Until the index has read them, the topic is
+   * read.
+   * @throws AppError
+   */
+  async letters(reason: string | undefined): Promise<readonly LetterSummary[]> {
+    const all = (await this.#index?.letters()) ?? (await this.#reads.letters(undefined));
+    return reason === undefined ? all : all.filter((letter) => letter.reason === reason);
   }
 
   /** @throws AppError */

@@ -45,13 +45,19 @@ export type DeadLetter = {
   readonly message: string;
 };
 
+export type Failure = {
+  readonly origin: RecordPosition;
+  readonly failedAtMs: number;
+  /** The routes in force. */
+  readonly routesVersion: string;
+};
+
 /**
  * Returns the six headers of Kafka Streams' dead letters (KIP-1034), which tools know, and ours.
  */
 export function deadLetterHeaders(
   letter: DeadLetter,
-  origin: RecordPosition,
-  failedAtMs: number,
+  { origin, failedAtMs, routesVersion }: Failure,
 ): Record<string, string> {
   return {
     '__streams.errors.exception': `voucherbus.${letter.reason}`,
@@ -64,6 +70,7 @@ export function deadLetterHeaders(
     'voucherbus.error.reason': letter.reason,
     'voucherbus.error.path': letter.path,
     'voucherbus.error.failed-at': new Date(failedAtMs).toISOString(),
+    'voucherbus.error.routes': routesVersion,
   };
 }
 

@@ -28,6 +28,8 @@ export type Letter = {
   readonly path: string;
   readonly message: string;
   readonly failedAtMs: number;
+  /** Version of the routes in force; empty in letters of voucherbus 0.1.0. */
+  readonly routesVersion: string;
   /** The raw record that was parked. */
   readonly origin: RecordPosition;
   readonly key: string | undefined;
@@ -37,6 +39,9 @@ export type Letter = {
   readonly isRedriven: boolean;
   readonly record: ReadRecord;
 };
+
+/** A letter without what it contains. */
+export type LetterSummary = Omit<Letter, 'record'>;
 
 /** A filter that is undefined lets every letter through. */
 export type Filter = {
@@ -74,19 +79,20 @@ export async function* readLetters(
       const read = record.offset + 1 - from;
       onProgress(`dead letters of partition ${partition}: ${read} of ${to - from}`);
       const position = { topic, partition, offset: record.offset };
-      const name = letterName(formatPosition(position), topicId);
-      const letter = letterOf(record, position, name, redriven);
+      const given = letterOf(record, position, topicId);
+      const letter = { ...given, isRedriven: redriven.has(redriveDigestOf(given)) };
       if (passes(letter, filter)) yield letter;
     }
   }
 }
 
-function letterOf(
+/** @param topicId of the dead-letter topic */
+export function letterOf(
   record: ReadRecord,
   position: RecordPosition,
-  name: string,
-  redriven: ReadonlySet<string>,
-): Letter {
+  topicId: string,
+): Omit<Letter, 'isRedriven'> {
+  const name = letterName(formatPosition(position), topicId);
   const error = (field: string) => record.header(`voucherbus.error.${field}`) ?? '';
   const header = (name: string) => record.header(name);
   return {
@@ -97,12 +103,17 @@ function letterOf(
     path: error('path'),
     message: header('__streams.errors.message') ?? '',
     failedAtMs: Date.parse(error('failed-at')),
+    routesVersion: error('routes'),
     origin: originOf(header),
     key: record.key?.toString(),
     redrive: redriveOf(header),
-    isRedriven: redriven.has(digestOfRedrive(name).toString('hex')),
     record,
   };
+}
+
+/** Returns the digest (hex) under which the journal has the redrive of a letter. */
+export function redriveDigestOf({ name }: Pick<Letter, 'name'>): string {
+  return digestOfRedrive(name).toString('hex');
 }
 
 function passes(letter: Letter, filter: Filter): boolean {

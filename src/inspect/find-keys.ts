@@ -46,5 +46,5 @@ export function idsIn({ body, eventId }: RawWebhook, key: string): readonly stri
   const { vouchers = [], customer, sourceId } = publicationOf(body) ?? {};
   const codes = vouchers.map(({ code }) => code);
   const ids = [key, eventId, ...codes, customer?.id, customer?.sourceId, sourceId];
-  return [...new Set(ids)].filter((id) => typeof id === 'string' && id !== '');
+  return [...new Set(ids.flatMap((id) => id || []))];
 }

@@ -1,5 +1,5 @@
 /**
- * Remembers in which records each id is, by 32 bits of its hash, in typed arrays: 22 bytes per id.
+ * Remembers in which records each id is, by 32 bits of its hash, in typed arrays: 16 bytes per id.
  * A record that is found may contain another id with the same hash: read it. When the table is
  * full, it forgets the oldest ids, a segment at once.
  */
@@ -7,8 +7,9 @@
 /** A record's place on its topic. */
 export type Place = { readonly partition: number; readonly offset: number };
 
-const segmentSize = 2 ** 17;
-const bytesPerId = 22;
+const bucketBits = 17;
+const segmentSize = 2 ** bucketBits;
+const bytesPerId = 16;
 export const segmentBytes = segmentSize * bytesPerId;
 
 export class IdTable {
@@ -52,13 +53,16 @@ export class IdTable {
   }
 }
 
-/** A hash table with chains: `#heads` has the newest entry of each bucket, `#next` the one before. */
+/** A hash table: `#heads` has each bucket's newest entry, `#next` the entry before another. */
 class Segment {
   readonly #heads = new Int32Array(segmentSize).fill(-1);
   readonly #next = new Int32Array(segmentSize);
-  readonly #hashes = new Int32Array(segmentSize);
+  /** The bits of the hash that the bucket does not say. */
+  readonly #tags = new Uint16Array(segmentSize);
   readonly #partitions = new Uint16Array(segmentSize);
-  readonly #offsets = new Float64Array(segmentSize);
+  /** Relative to the partition's first one in this segment. */
+  readonly #offsets = new Int32Array(segmentSize);
+  readonly #bases = new Map<number, number>();
   #size = 0;
   lastMs = 0;
 
@@ -69,9 +73,11 @@ class Segment {
   add(hash: number, { partition, offset }: Place, atMs: number): void {
     const entry = this.#size;
     const bucket = hash & (segmentSize - 1);
-    this.#hashes[entry] = hash;
+    const base = this.#bases.get(partition) ?? offset;
+    this.#bases.set(partition, base);
+    this.#tags[entry] = hash >>> bucketBits;
     this.#partitions[entry] = partition;
-    this.#offsets[entry] = offset;
+    this.#offsets[entry] = offset - base;
     this.#next[entry] = this.#heads[bucket] as number;
     this.#heads[bucket] = entry;
     this.#size += 1;
@@ -79,12 +85,13 @@ class Segment {
   }
 
   *find(hash: number): Generator<Place> {
-    const wanted = hash | 0;
+    const tag = hash >>> bucketBits;
     let entry = this.#heads[hash & (segmentSize - 1)] as number;
     for (; entry >= 0; entry = this.#next[entry] as number) {
-      if (this.#hashes[entry] !== wanted) continue;
-      const [partition, offset] = [this.#partitions[entry], this.#offsets[entry]];
-      yield { partition: partition as number, offset: offset as number };
+      if (this.#tags[entry] !== tag) continue;
+      const partition = this.#partitions[entry] as number;
+      const base = this.#bases.get(partition) ?? 0;
+      yield { partition, offset: base + (this.#offsets[entry] as number) };
     }
   }
 }

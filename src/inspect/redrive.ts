@@ -6,7 +6,7 @@
 
 import { isOfLetter, redriveHeaders } from '../dead-letters/redrive.ts';
 import { expectStored, type KeyedRecord, type Writer } from '../kafka/writer.ts';
-import type { Letter } from './dead-letters.ts';
+import type { Letter, LetterSummary } from './dead-letters.ts';
 
 export type RedriveRules = {
   readonly by: string;
@@ -18,10 +18,14 @@ export type RedriveRules = {
 
 export type Triage = 'send' | 'sent-before' | 'needs-allow-stale' | 'too-many-attempts';
 
-export const attemptOf = ({ redrive }: Pick<Letter, 'redrive'>) => (redrive?.attempt ?? 0) + 1;
+export const attemptOf = ({ redrive }: Pick<LetterSummary, 'redrive'>) =>
+  (redrive?.attempt ?? 0) + 1;
 
 /** Decides whether a letter goes back. Pure. */
-export function triageOf(letter: Letter, { isStaleAllowed, maxAttempts }: RedriveRules): Triage {
+export function triageOf(
+  letter: LetterSummary,
+  { isStaleAllowed, maxAttempts }: RedriveRules,
+): Triage {
   if (letter.isRedriven) return 'sent-before';
   if (letter.reason === 'older-than-window' && !isStaleAllowed) return 'needs-allow-stale';
   if (maxAttempts !== undefined && attemptOf(letter) > maxAttempts) return 'too-many-attempts';

@@ -6,10 +6,9 @@
 import type { Encoder } from '../avro/encoder.ts';
 import type { JournalRecord } from '../avro/records.ts';
 import { Arena } from '../buffers/arena.ts';
-import { type DeadLetter, deadLetterHeaders } from '../dead-letters/letter.ts';
+import { type DeadLetter, deadLetterHeaders, type Failure } from '../dead-letters/letter.ts';
 import type { InputRecord } from '../kafka/group.ts';
 import { partitionOf } from '../kafka/protocol/murmur2.ts';
-import type { RecordPosition } from '../kafka/record-position.ts';
 import type { OutputRecord, Transaction } from '../kafka/transactional-producer.ts';
 import type { TraceHeaders } from '../observability/tracing.ts';
 import type { Catalog } from '../topics/catalog.ts';
@@ -54,7 +53,8 @@ export class TransactionBuilder {
     } else if (decision.kind === 'dead-letter') {
       const offset = Number(record.offset);
       const origin = { topic: raw, partition: this.#partition, offset };
-      const letter = deadLetter(record, decision.letter, origin, this.#processedAtMs);
+      const failure = { failedAtMs: this.#processedAtMs, routesVersion: this.#routesVersion };
+      const letter = deadLetter(record, decision.letter, { origin, ...failure });
       this.#put(deadLetters, letter);
     }
   }
@@ -134,13 +134,12 @@ function isoOf(ms: number): string {
 function deadLetter(
   { key, value, headers }: InputRecord,
   letter: DeadLetter,
-  origin: RecordPosition,
-  processedAtMs: number,
+  failure: Failure,
 ): OutputRecord {
   return {
-    partition: origin.partition,
+    partition: failure.origin.partition,
     key,
     value,
-    headers: { ...headers, ...deadLetterHeaders(letter, origin, processedAtMs) },
+    headers: { ...headers, ...deadLetterHeaders(letter, failure) },
   };
 }

@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { MetricsSnapshot } from '../observability/aggregate-metrics.ts';
 import type { Status } from '../observability/health.ts';
+import type { RefusalReport } from '../observability/refusals.ts';
 
 /** Facts of a running service for the log: ports, paths, group. */
 export type ServiceFacts = Readonly<Record<string, unknown>>;
@@ -22,7 +23,11 @@ export type ToWorker =
   /** No more connections follow. */
   | { readonly kind: 'last-connection' };
 
-export type WorkerReport = { readonly status: Status; readonly metrics: MetricsSnapshot };
+export type WorkerReport = {
+  readonly status: Status;
+  readonly metrics: MetricsSnapshot;
+  readonly refusals: RefusalReport;
+};
 
 export type Failure = { readonly text: string; readonly code: ErrorCode | undefined };
 

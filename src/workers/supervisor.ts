@@ -18,6 +18,7 @@ import {
 import type { Status } from '../observability/health.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { type RefusalReport, refusalsTogether } from '../observability/refusals.ts';
 import { type Bind, ConnectionBalancer } from './connection-balancer.ts';
 import type { Failure, FromWorker, ServiceFacts, ToWorker, WorkerReport } from './messages.ts';
 import { nodeFlags, type Tuning, workerEnvironment } from './node-flags.ts';
@@ -121,6 +122,12 @@ export class Supervisor {
     showStatus(await this.status());
     const reports = this.#slots.flatMap(({ report }) => (report ? [report.metrics] : []));
     return renderMetrics([await snapshotOf(this.#options.metrics), ...reports, this.#past]);
+  }
+
+  /** Returns what the workers refused lately; without those that have ended. */
+  async refusals(): Promise<RefusalReport> {
+    await this.#query();
+    return refusalsTogether(this.#slots.flatMap(({ report }) => (report ? [report.refusals] : [])));
   }
 
   /** Tells each worker to stop, and waits until it has ended. */

@@ -9,14 +9,25 @@ import { AppError, shownOf } from '../errors.ts';
 import { snapshotOf } from '../observability/aggregate-metrics.ts';
 import type { Health } from '../observability/health.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { RefusalReport } from '../observability/refusals.ts';
 import type { FromWorker, ServiceFacts, ToWorker } from './messages.ts';
 
+type Reported = {
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly refusals: () => RefusalReport;
+};
+
 /** Responds to the supervisor's queries from now on. */
-export function answerQueries(health: Health, metrics: Metrics): void {
+export function answerQueries({ health, metrics, refusals }: Reported): void {
   process.on('message', async (message: ToWorker) => {
     if (message.kind !== 'query') return;
     const { query } = message;
-    const report = { status: health.status(), metrics: await snapshotOf(metrics) };
+    const report = {
+      status: health.status(),
+      metrics: await snapshotOf(metrics),
+      refusals: refusals(),
+    };
     void tell({ kind: 'report', query, report });
   });
 }

@@ -10,6 +10,7 @@ import type { Connections } from '../connections.ts';
 import { type BridgeContext, noSource } from '../context.ts';
 import type { Permit } from '../in-flight.ts';
 import { problems } from '../problems.ts';
+import type { RefusedHead } from '../refusal-log.ts';
 import { admit, authenticate } from '../request-rules.ts';
 import {
   type Outcome,
@@ -138,6 +139,10 @@ export class FastPathConnection {
     return admission.kind === 'admitted' ? admission.source : undefined;
   }
 
+  #headOf(request: FastPathRequest): RefusedHead {
+    return { ...request, method: 'POST', address: this.#socket.remoteAddress };
+  }
+
   #continue(partial: Partial, chunk: Buffer): void {
     partial.pieces.push(chunk);
     partial.length += chunk.length;
@@ -177,6 +182,7 @@ export class FastPathConnection {
     const deadline = new Deadline(config.responseTimeoutMs);
     store(arrival, permit, deadline, this.#context, (outcome) => {
       metrics.webhooks.count(source, outcomeLabel(outcome));
+      if (outcome.kind === 'problem') refusals.note(outcome, source, this.#headOf(request));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
       this.#guard(() => this.#respond(outcome));
     });
@@ -219,9 +225,11 @@ export class FastPathConnection {
 
   /** Called by InFlight. */
   readonly #onEvicted = () => {
-    const source = this.#partial?.source ?? noSource;
+    const { request, source = noSource } = this.#partial ?? {};
     this.#dropPartial();
-    this.#context.metrics.webhooks.count(source, problems.tooMany.slug);
+    const { metrics, refusals } = this.#context;
+    refusals.note(problems.tooMany, source, request && this.#headOf(request));
+    metrics.webhooks.count(source, problems.tooMany.slug);
     const socket = this.#socket;
     socket.off('data', this.#onData);
     socket.end(serializeResponse(problemResponse(problems.tooMany), 'close'), 'latin1');

@@ -1,6 +1,6 @@
 /** The dead letters: grouped by reason, the letters of one group, and one letter. */
 
-import type { Letter } from '../../inspect/dead-letters.ts';
+import type { Letter, LetterSummary } from '../../inspect/dead-letters.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import { block, type Html, html } from '../html.ts';
 import { command, table, time } from './layout.ts';
@@ -8,29 +8,34 @@ import { command, table, time } from './layout.ts';
 export type Group = {
   readonly reason: string;
   readonly stage: string;
+  /** Version of the routes in force; empty if it is not known. */
+  readonly routesVersion: string;
   readonly count: number;
   readonly redriven: number;
   readonly firstMs: number;
   readonly lastMs: number;
+  /** The newest letter: path in the body, expected and found. */
+  readonly example: Pick<LetterSummary, 'position' | 'path' | 'message'>;
 };
 
 /** Returns the groups, the one with the newest letter first. */
-export function groupsOf(letters: readonly Letter[]): readonly Group[] {
-  const groups = Map.groupBy(letters, ({ reason, stage }) => `${reason} ${stage}`);
-  return [...groups.values()]
-    .map((group) => {
-      const times = group.map(({ failedAtMs }) => failedAtMs);
-      const [{ reason = '', stage = '' } = {}] = group;
-      return {
-        reason,
-        stage,
-        count: group.length,
-        redriven: group.filter(({ isRedriven }) => isRedriven).length,
-        firstMs: times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
-        lastMs: times.reduce((a, b) => Math.max(a, b), 0),
-      };
-    })
-    .sort((a, b) => b.lastMs - a.lastMs);
+export function groupsOf(letters: readonly LetterSummary[]): readonly Group[] {
+  const nameOf = ({ reason, stage, routesVersion }: LetterSummary) =>
+    `${reason} ${stage} ${routesVersion}`;
+  const newestFirst = letters.toSorted((a, b) => b.failedAtMs - a.failedAtMs);
+  return [...Map.groupBy(newestFirst, nameOf).values()].flatMap((group) => {
+    const [newest, oldest] = [group[0], group.at(-1)];
+    if (newest === undefined || oldest === undefined) return [];
+    const { reason, stage, routesVersion, position, path, message } = newest;
+    return {
+      ...{ reason, stage, routesVersion },
+      count: group.length,
+      redriven: group.filter(({ isRedriven }) => isRedriven).length,
+      firstMs: oldest.failedAtMs,
+      lastMs: newest.failedAtMs,
+      example: { position, path, message },
+    };
+  });
 }
 
 export function groupsPage(groups: readonly Group[]): Html {
@@ -38,10 +43,20 @@ export function groupsPage(groups: readonly Group[]): Html {
     return html`<section class="empty"><h2>None</h2><p>Every event could be processed.</p></section>`;
   }
   const rows = groups.map(
-    ({ reason, stage, count, redriven, firstMs, lastMs }) =>
-      html`<tr><td><a href="/dead-letters?reason=${encodeURIComponent(reason)}">${reason}</a></td><td>${stage}</td><td>${count}</td><td>${redriven}</td><td>${time(firstMs)}</td><td>${time(lastMs)}</td></tr>`,
+    ({ reason, routesVersion, count, redriven, firstMs, lastMs, example }) => {
+      const { position, path, message } = example;
+      return html`<tr><td><a href="/dead-letters?reason=${encodeURIComponent(reason)}">${reason}</a></td><td>${routesVersion || 'unknown'}</td><td>${count}</td><td>${redriven}</td><td>${time(firstMs)}</td><td>${time(lastMs)}</td><td><a href="/dead-letters/${position.partition}/${position.offset}">${path || '$'}</a>: ${message}</td></tr>`;
+    },
   );
-  const names = ['reason', 'stage', 'letters', 'redriven', 'first', 'last'];
+  const names = [
+    'reason',
+    'routes',
+    'letters',
+    'redriven',
+    'first',
+    'last',
+    'newest: path, expected, found',
+  ];
   return html`${table(names, rows, 'By reason')}
 <p><a href="/redrives">Redrives</a> that were started here</p>
 ${command('voucherbus dead-letters list')}`;
@@ -49,7 +64,7 @@ ${command('voucherbus dead-letters list')}`;
 
 const shownAtMost = 200;
 
-export function lettersPage(reason: string, letters: readonly Letter[]): Html {
+export function lettersPage(reason: string, letters: readonly LetterSummary[]): Html {
   const newest = letters.toSorted((a, b) => b.failedAtMs - a.failedAtMs).slice(0, shownAtMost);
   const rows = newest.map(({ position, key = '', path, message, failedAtMs, isRedriven }) => {
     const { partition, offset } = position;
@@ -66,12 +81,24 @@ ${command(`voucherbus dead-letters list --reason ${reason}`)}`;
 
 /** @param body the masked body */
 export function letterPage(letter: Letter, body: string): Html {
-  const { position, reason, stage, path, message, failedAtMs, origin, key, isRedriven } = letter;
+  const {
+    position,
+    reason,
+    stage,
+    path,
+    message,
+    failedAtMs,
+    origin,
+    key,
+    isRedriven,
+    routesVersion,
+  } = letter;
   const facts: readonly (readonly [string, Html])[] = [
     ['Reason', html`${reason}, at ${stage}`],
     ['Expected and found', html`${message}`],
     ['Path in the body', html`${path || 'none'}`],
     ['When', time(failedAtMs)],
+    ['Routes', html`${routesVersion || 'unknown'}`],
     ['Raw record', html`${formatPosition(origin)}`],
     [
       'Publication',

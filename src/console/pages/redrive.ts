@@ -1,6 +1,6 @@
 /** Redrives: what one would do, and the jobs. */
 
-import type { Letter } from '../../inspect/dead-letters.ts';
+import type { LetterSummary } from '../../inspect/dead-letters.ts';
 import type { Triage } from '../../inspect/redrive.ts';
 import type { Person } from '../access.ts';
 import { type Html, html } from '../html.ts';
@@ -20,7 +20,7 @@ const samples = 5;
 /** The dry run. */
 export function redrivePage(
   reason: string | undefined,
-  found: ReadonlyMap<Triage, readonly Letter[]>,
+  found: ReadonlyMap<Triage, readonly LetterSummary[]>,
   person: Person,
 ): Html {
   const counts = [...found].map(

@@ -1,9 +1,10 @@
-/** The webhooks that the bridges refused, by source and reason. */
+/** The webhooks that the bridges refused: by source and reason, by minute, and the last ones. */
 
+import type { RefusalReport, RefusedMinute, RefusedRequest } from '../../observability/refusals.ts';
 import { type Html, html } from '../html.ts';
 import type { Member } from '../members.ts';
 import { accepted, samplesOf } from '../now.ts';
-import { rate, table } from './layout.ts';
+import { rate, table, time } from './layout.ts';
 
 /** The reasons for people: causes, and what follows. */
 const meanings: Readonly<Record<string, string>> = {
@@ -16,20 +17,26 @@ const meanings: Readonly<Record<string, string>> = {
   'unknown-path': 'no source has this address: compare WEBHOOK_SECRETS and Voucherify',
 };
 
-export function refusedPage(members: readonly Member[]): Html {
-  const groups = new Map<string, { total: number; recent: number; now: number }>();
-  for (const { labels, value, recent, rate: now } of samplesOf(
-    members,
-    'webhooks_received_total',
-  )) {
-    const { source = '', outcome = '' } = labels;
+export function refusedPage(members: readonly Member[], report: RefusalReport): Html {
+  const { minutes, requests } = report;
+  return html`${countsOf(members)}
+<section><h2>The last hour</h2>${bars(minutes)}${minutesTable(minutes)}</section>
+<section><h2>The last requests</h2>${requestsTable(requests)}</section>`;
+}
+
+type Counts = { readonly total: number; readonly recent: number; readonly now: number };
+
+function countsOf(members: readonly Member[]): Html {
+  const groups = new Map<string, Counts>();
+  for (const one of samplesOf(members, 'webhooks_received_total')) {
+    const { source = '', outcome = '' } = one.labels;
     if (accepted.has(outcome)) continue;
     const key = `${source} ${outcome}`;
-    const sums = groups.get(key) ?? { total: 0, recent: 0, now: 0 };
+    const { total, recent, now } = groups.get(key) ?? { total: 0, recent: 0, now: 0 };
     groups.set(key, {
-      total: sums.total + value,
-      recent: sums.recent + recent,
-      now: sums.now + now,
+      total: total + one.value,
+      recent: recent + one.recent,
+      now: now + one.rate,
     });
   }
   const rows = [...groups]
@@ -44,4 +51,43 @@ export function refusedPage(members: readonly Member[]): Html {
   }
   const names = ['source', 'reason', 'meaning', 'now', 'last five minutes', 'since the start'];
   return table(names, rows, 'Refused webhooks');
+}
+
+const minuteMs = 60_000;
+
+/** One bar for each of the last sixty minutes. */
+function bars(minutes: readonly RefusedMinute[]): Html {
+  const thisMinute = Math.floor(Date.now() / minuteMs);
+  const counts = Array.from({ length: 60 }, () => 0);
+  for (const { atMs, count } of minutes) {
+    const at = 59 - (thisMinute - atMs / minuteMs);
+    if (counts[at] !== undefined) counts[at] += count;
+  }
+  const most = Math.max(1, ...counts);
+  const shown = counts.map((count, i) => {
+    const height = (count / most) * 55;
+    return html`<rect x="${i * 15 + 1}" y="${60 - height}" width="13" height="${height}"/>`;
+  });
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return html`<svg class="bars" viewBox="0 0 900 60" role="img" aria-label="${total} refused in the last hour, at most ${most} in a minute" preserveAspectRatio="none">${shown}</svg>`;
+}
+
+function minutesTable(minutes: readonly RefusedMinute[]): Html {
+  if (minutes.length === 0) return html`<p>Nothing was refused.</p>`;
+  const rows = minutes.map(
+    ({ atMs, source, status, reason, count }) =>
+      html`<tr><td>${time(atMs)}</td><td>${source}</td><td>${status}</td><td>${reason}</td><td>${count}</td></tr>`,
+  );
+  return table(['minute', 'source', 'status', 'reason', 'requests'], rows, 'By minute');
+}
+
+function requestsTable(requests: readonly RefusedRequest[]): Html {
+  if (requests.length === 0) return html`<p>There is none.</p>`;
+  const rows = requests.map((one) => {
+    const { atMs, source, status, reason, sender = '', method = '', path = '' } = one;
+    const body = [one.contentType, one.contentLength && `${one.contentLength} bytes`];
+    return html`<tr><td>${time(atMs)}</td><td>${source}</td><td>${status} ${reason}</td><td>${sender}</td><td>${method} ${path}</td><td>${body.filter(Boolean).join(', ')}</td><td>${one.hasSignature ? 'yes' : 'no'}</td><td>${one.userAgent ?? ''}</td></tr>`;
+  });
+  const names = ['when', 'source', 'refused with', 'sender', 'request', 'body', 'signed', 'client'];
+  return table(names, rows, 'The newest first, without bodies');
 }

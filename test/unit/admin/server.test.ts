@@ -2,11 +2,13 @@ import { get, type IncomingMessage } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
 import { createLog } from '../../../src/observability/log.ts';
+import { noRefusals } from '../../../src/observability/refusals.ts';
 
 let server: AdminServer | undefined;
 afterEach(() => server?.close());
 
 const log = createLog('silent', 'test');
+const refusals = async () => noRefusals();
 const on = { adminHost: '127.0.0.1', adminPort: 0 };
 const ask = async (path: string) => {
   const response = await fetch(`http://127.0.0.1:${server?.port}${path}`);
@@ -26,6 +28,7 @@ test('concurrent requests for readiness and metrics share one result', async () 
         metrics += 1;
         return 'up 1';
       },
+      refusals,
     },
     log,
   );
@@ -42,6 +45,7 @@ test('a status that cannot be read is a response, not the end of the process', a
     {
       status: () => Promise.reject(new Error('the workers do not answer')),
       metrics: async () => '',
+      refusals,
     },
     log,
   );
@@ -58,6 +62,7 @@ test('clients that hold connections open leave enough for the others', async () 
     {
       status: () => ({ isReady: true, parts: {} }),
       metrics: async () => '',
+      refusals,
     },
     log,
   );

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { problems } from '../../../src/bridge/problems.ts';
-import { RefusalLog } from '../../../src/bridge/refusal-log.ts';
+import { RefusalLog, type RefusedHead } from '../../../src/bridge/refusal-log.ts';
 import { createLog } from '../../../src/observability/log.ts';
 
 function aLog() {
@@ -10,7 +10,27 @@ function aLog() {
     lines.push(String(chunk));
     done();
   };
-  return { lines, refusals: new RefusalLog(createLog('info', 'bridge', new Writable({ write }))) };
+  return {
+    lines,
+    refusals: new RefusalLog(
+      { trustedProxyHops: 0 },
+      createLog('info', 'bridge', new Writable({ write })),
+    ),
+  };
+}
+
+function aHead(changes: Partial<RefusedHead> = {}): RefusedHead {
+  return {
+    method: 'POST',
+    url: '/webhooks/shop?token=secret',
+    contentLength: '12',
+    contentType: 'application/json',
+    userAgent: 'x'.repeat(1_000),
+    address: '::ffff:192.0.2.7',
+    forwardedFor: undefined,
+    signature: 'abc',
+    ...changes,
+  };
 }
 
 test('a series of refusals is logged once, with its likely causes; single ones are not', () => {
@@ -34,7 +54,27 @@ test('a verified webhook ends the series: the refused ones were foreign', () => 
 
 test('a forbidden sender is logged with its address', () => {
   const { lines, refusals } = aLog();
-  for (let i = 0; i < 10; i += 1) refusals.note(problems.senderNotAllowed, 'none', '203.0.113.5');
+  const head = aHead({ address: '203.0.113.5' });
+  for (let i = 0; i < 10; i += 1) refusals.note(problems.senderNotAllowed, 'none', head);
   expect(lines[0]).toContain('203.0.113.5');
   expect(lines[0]).toContain('TRUSTED_PROXY_HOPS');
+});
+
+test('the last requests are kept without body, query and what is too long, and counted by minute', () => {
+  const { refusals } = aLog();
+  for (let i = 0; i < 60; i += 1) {
+    refusals.note(problems.wrongSignature, 'shop', aHead({ contentLength: String(i) }));
+  }
+  refusals.note(problems.malformed, 'none', undefined);
+  const { minutes, requests } = refusals.report();
+  expect(requests).toHaveLength(50);
+  expect(requests[0]).toMatchObject({ source: 'none', reason: 'malformed-request', status: 400 });
+  expect(requests[1]).toMatchObject({
+    ...{ source: 'shop', reason: 'wrong-signature', status: 401, sender: '192.0.2.7' },
+    ...{ method: 'POST', path: '/webhooks/shop', contentLength: '59', hasSignature: true },
+    userAgent: 'x'.repeat(200),
+  });
+  const of = (reason: string) =>
+    minutes.filter((one) => one.reason === reason).reduce((sum, { count }) => sum + count, 0);
+  expect([of('wrong-signature'), of('malformed-request')]).toEqual([60, 1]);
 });

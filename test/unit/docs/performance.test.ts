@@ -17,6 +17,7 @@ const sections: readonly (readonly [name: string, heading: string, command: stri
   ['fast-path', 'The bridge without its fast path', 'BENCH=fast-path make bench'],
   ['restore', 'Restore of remembered ids', 'BENCH=restore make bench'],
   ['trace', 'Trace', 'BENCH=trace make bench'],
+  ['console', 'The console', 'BENCH=console make bench'],
   ['lookups', 'Look-ups', 'BENCH=lookups make bench'],
 ];
 

@@ -146,6 +146,7 @@ test('a dead letter keeps key, bytes and headers, and has its reason in headers 
     'voucherbus.error.reason': 'invalid-json',
     'voucherbus.error.path': '$',
     'voucherbus.error.failed-at': '2026-11-24T12:00:00.000Z',
+    'voucherbus.error.routes': 'builtin',
   });
 });
 

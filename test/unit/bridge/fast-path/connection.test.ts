@@ -60,7 +60,7 @@ async function aServer({ store = storing, responseTimeoutMs = 5_000, maxRequests
     rawTopic: 'raw',
     batcher,
     inFlight: new InFlight({ maxRequests, maxBytes: 1e6 }),
-    refusals: new RefusalLog(createLog('silent', 'test')),
+    refusals: new RefusalLog({ trustedProxyHops: 0 }, createLog('silent', 'test')),
     progress: new StoreProgress(createLog('silent', 'test')),
     log: pino({ level: 'silent' }),
     metrics: createMetrics({ version: 'test' }),
