@@ -1,7 +1,4 @@
-/**
- * Serves /livez, /readyz, /metrics, /refusals and /alive on a port of its own, apart from the public
- * one.
- */
+/** Serves /livez, /readyz, /metrics, /refusals and /alive, on a port apart from the public one. */
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -25,6 +25,8 @@ export type Registry = {
   readonly idOf: (subject: string, schema: string) => Promise<number | undefined>;
   /** Returns the schema with this id; undefined if the registry does not have it. */
   readonly schemaText: (id: number) => Promise<string | undefined>;
+  /** Returns the version of the subject that has this id; undefined if none has it. */
+  readonly versionOf: (subject: string, id: number) => Promise<number | undefined>;
   /**
    * Registers the schema, and sets the subject's compatibility at the first registration.
    * @throws AppError SCHEMA_INCOMPATIBLE
@@ -43,7 +45,7 @@ export type Registry = {
  */
 type Api = {
   readonly Subject: Record<
-    'latestVersion' | 'compatible' | 'registered',
+    'latestVersion' | 'version' | 'compatible' | 'registered',
     (
       args: object,
     ) => Promise<{ data: () => { version?: number; is_compatible?: boolean; id?: unknown } }>
@@ -71,6 +73,7 @@ export function connectRegistry(
   });
   const { api } = client as unknown as { api: Api };
   const asked = <T>(what: string, request: () => Promise<T>) => ask(config.url, what, request);
+  const versions = new Map<string, Promise<number | undefined>>();
   const avro = (schema: string) => ({ type: SchemaType.AVRO as const, schema });
 
   return {
@@ -87,6 +90,17 @@ export function connectRegistry(
         if (schema === undefined) throw new Error('the response has no schema');
         return JSON.stringify(schema);
       }),
+    versionOf: (subject, id) => {
+      const key = `${subject} ${id}`;
+      const known = versions.get(key) ?? findVersion(api, config.url, subject, id);
+      versions.set(key, known);
+      // A failure is not kept, and neither is a version that may be registered later.
+      known.then(
+        (version) => version ?? versions.delete(key),
+        () => versions.delete(key),
+      );
+      return known;
+    },
     register: async (subject, schema, compatibility) => {
       const registered = await asked(`register ${subject}`, () =>
         client.register(avro(schema), { subject, compatibility: COMPATIBILITY[compatibility] }),
@@ -106,6 +120,23 @@ export function connectRegistry(
       return true;
     },
   };
+}
+
+async function findVersion(
+  { Subject }: Api,
+  url: string,
+  subject: string,
+  id: number,
+): Promise<number | undefined> {
+  const latest = await ask(url, `read ${subject}`, () => Subject.latestVersion({ subject }));
+  if (latest?.data().id === id) return latest.data().version;
+  for (let version = (latest?.data().version ?? 0) - 1; version > 0; version -= 1) {
+    const read = await ask(url, `read ${subject} version ${version}`, () =>
+      Subject.version({ subject, version }),
+    );
+    if (read?.data().id === id) return version;
+  }
+  return undefined;
 }
 
 /**

@@ -46,7 +46,7 @@ export function page(
   { access }: ConsoleParts,
   [title, path]: readonly [title: string, path: string],
   body: Html,
-  status: 200 | 403 | 404 | 503 = 200,
+  status: 200 | 400 | 403 | 404 | 503 = 200,
 ) {
   const person = c.get('person') ?? access.personOf(visitOf(c));
   const hasSession = person !== undefined && getCookie(c, sessionCookie) !== undefined;

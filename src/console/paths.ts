@@ -1,10 +1,11 @@
 /** The paths of the pages. */
 
 import type { Hono, MiddlewareHandler } from 'hono';
+import { placeAt, webhooksBefore } from '../inspect/by-time.ts';
 import { audit } from '../observability/audit.ts';
 import { type ConsoleParts, type Env, page, type Visit } from './frame.ts';
 import { groupsOf, groupsPage, letterPage, lettersPage } from './pages/dead-letters.ts';
-import { findForm, foundPage, notFoundPage, storyPage } from './pages/find.ts';
+import { eventsPage, findForm, foundPage, notFoundPage, storyPage } from './pages/find.ts';
 import { gapsPage } from './pages/gaps.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage } from './pages/now.ts';
@@ -12,11 +13,13 @@ import { jobPage, jobsPage, redrivePage } from './pages/redrive.ts';
 import { refusedPage } from './pages/refused.ts';
 import { routesPage, triedPage } from './pages/routes.ts';
 import { errorPage } from './pages/sign-in.ts';
-import { isShown, tailPage, topicsPage } from './pages/topics.ts';
+import { cursorOf, isShown, recordPage, tailPage, topicsPage } from './pages/topics.ts';
 import { triaged } from './redrive-jobs.ts';
 
 /** Newest records of each partition that a topic's page begins with. */
 const newestOfEach = 20;
+
+const eventsOnPage = 50;
 
 export function addPaths(app: Hono<Env>, parts: ConsoleParts): void {
   addPages(app, parts);
@@ -58,6 +61,20 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
         : storyPage(trace, c.get('person'), isUnmasked);
     return page(c, parts, ['Story of an event', '/find'], body);
   };
+  app.get('/events', async (c) => {
+    const [at = '', before] = [c.req.query('at'), c.req.query('before')];
+    const atMs = at === '' ? Date.now() + 1 : Date.parse(`${at.replace(/Z$/, '')}Z`);
+    const title = ['Events', '/find'] as const;
+    if (Number.isNaN(atMs)) {
+      const text = 'Expected a time such as 2026-11-28T14:30, in UTC.';
+      return page(c, parts, title, errorPage(text), 400);
+    }
+    const found = await reads.with(async (deployment) => {
+      const place = before === undefined ? await placeAt(deployment, atMs) : cursorOf(before);
+      return webhooksBefore(deployment, place, eventsOnPage);
+    });
+    return page(c, parts, title, eventsPage(found, at));
+  });
   app.get('/events/:key', (c) => story(c, c.req.param('key'), false));
   app.post('/events/:key/unmask', operatorOnly('see personal data'), async (c) => {
     const { name } = c.get('person');
@@ -132,6 +149,16 @@ function addTopics(app: Hono<Env>, parts: ConsoleParts): void {
     const { records, next } = await tail.after(await tail.before(newestOfEach));
     const shown = records.filter((one) => isShown(one, filter));
     return page(c, parts, ['Topic', '/topics'], tailPage(name, filter, shown, next));
+  });
+  app.get('/topics/:name/:partition{[0-9]+}/:offset{[0-9]+}', async (c) => {
+    const { name, partition, offset } = c.req.param();
+    const tail = await reads.tail(name);
+    const record = await tail?.at(Number(partition), Number(offset));
+    const title = ['Record', '/topics'] as const;
+    if (record) return page(c, parts, title, recordPage(record));
+    const text =
+      'There is no such record: retention has deleted it, or its transaction is still open.';
+    return page(c, parts, title, errorPage(text), 404);
   });
 }
 

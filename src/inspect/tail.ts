@@ -6,7 +6,7 @@ import type { JournalRecord, PublicationSucceeded, RawWebhook } from '../avro/re
 import { schemas } from '../avro/schemas.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
-import type { CatalogTopic } from '../topics/catalog.ts';
+import { type CatalogTopic, subjectOf } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { maskedBody, maskedEvent, maskValues } from './mask.ts';
 
@@ -16,6 +16,8 @@ export type TailRecord = RecordPosition & {
   readonly key: string;
   /** The registry's id of the value's schema; undefined if it is not Avro. */
   readonly schemaId: number | undefined;
+  /** Its version in the topic's subject; undefined if it is not known. */
+  readonly schemaVersion: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
   /** The value for people. */
   readonly text: string;
@@ -72,9 +74,28 @@ export class Tail {
     return { records, next };
   }
 
+  /** Returns one record; undefined if there is none, or its transaction is open. @throws AppError */
+  async at(partition: number, offset: number): Promise<TailRecord | undefined> {
+    if (partition >= this.#partitions) return undefined;
+    const { from, to } = await this.#rangeOf(partition);
+    if (offset < from || offset >= to) return undefined;
+    const position = { topic: this.#topic.name, partition, offset };
+    const record = await this.#deployment.reader.recordAt(position);
+    return record && this.#show(record, partition);
+  }
+
+  get #partitions(): number {
+    return Math.min(this.#topic.partitions, this.#deployment.partitions);
+  }
+
+  /** The records can be shown without it: the registry may be unreachable. */
+  #versionOf(schemaId: number): Promise<number | undefined> {
+    const { registry } = this.#deployment;
+    return registry.versionOf(subjectOf(this.#topic.name), schemaId).catch(() => undefined);
+  }
+
   async #each(run: (partition: number) => Promise<number>): Promise<Cursor> {
-    const count = Math.min(this.#topic.partitions, this.#deployment.partitions);
-    const all = Array.from({ length: count }, async (_, partition) => {
+    const all = Array.from({ length: this.#partitions }, async (_, partition) => {
       return [partition, await run(partition)] as const;
     });
     return new Map(await Promise.all(all));
@@ -86,11 +107,13 @@ export class Tail {
 
   async #show(record: ReadRecord, partition: number): Promise<TailRecord> {
     const { offset, timestampMs, key, value } = record;
+    const schemaId = value === null ? undefined : schemaIdOf(value);
     const headers = record.headers.map(([name, one]) => [name, String(one)] as const);
     return {
       ...{ topic: this.#topic.name, partition, offset, timestampMs },
       key: key?.toString() ?? '',
-      schemaId: value === null ? undefined : schemaIdOf(value),
+      schemaId,
+      schemaVersion: schemaId === undefined ? undefined : await this.#versionOf(schemaId),
       headers: maskValues(Object.fromEntries(headers)),
       text: await this.#render(value),
     };

@@ -80,9 +80,16 @@ const textOf = ({ page }: Visit) => page.locator('main').textContent();
 
 const pages = async (): Promise<readonly string[]> => {
   const [letter] = await deployment.readAll(deployment.catalog.deadLetters);
+  const [raw] = await deployment.readAll(deployment.catalog.raw);
   return [
     '/',
     '/find',
+    '/events',
+    '/events?at=2001-01-01T00:00',
+    '/events?at=yesterday',
+    `/topics/${deployment.catalog.raw}/${raw?.partition}/${raw?.offset}`,
+    `/topics/${deployment.catalog.raw}/0/999999`,
+    '/find?id=jck-wbhk',
     '/find?id=unknown-id',
     `/find?id=${known}`,
     `/events/${known}`,
@@ -109,7 +116,9 @@ const pages = async (): Promise<readonly string[]> => {
 
 test.each([
   ['viewer', 'light', 1280],
-  ['operator', 'dark', 390],
+  ['viewer', 'dark', 390],
+  ['operator', 'light', 390],
+  ['operator', 'dark', 1280],
 ] as const)(
   'each page as %s, %s, %d pixels wide: axe finds nothing, and no value changes it',
   async (role, theme, width) => {
@@ -156,6 +165,59 @@ test('the first page is live: what is wrong is said with its time, and no longer
   }
   await page.goto(`${base}/`);
   await status.getByText('cannot be reached').waitFor({ state: 'hidden' });
+});
+
+test('an event is found by each of its ids; an id of many shows them; the rest is found by time', async () => {
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  const data = sampleWebhook({ publicationId: known })['data'] as {
+    vouchers: { code: string }[];
+    customer: { id: string; source_id: string };
+  };
+  const unique = [known, data.vouchers[0]?.code ?? '', 'evpub_console_known'];
+  for (const id of unique) {
+    await page.goto(`${base}/find?id=${encodeURIComponent(id)}`);
+    expect(page.url()).toBe(`${base}/events/${known}`);
+  }
+  for (const id of [data.customer.id, data.customer.source_id]) {
+    await page.goto(`${base}/find?id=${encodeURIComponent(id)}`);
+    await page.getByRole('link', { name: known }).waitFor();
+    expect(await page.getByRole('link', { name: attacked }).count()).toBe(1);
+  }
+  await page.goto(`${base}/find?id=unknown-id`);
+  expect(await textOf(visit)).toContain('Never received');
+  await page.getByText('All events in the order of time').click();
+  await page.getByRole('link', { name: known }).click();
+  await page.waitForURL(`${base}/events/${known}`);
+  await page.getByRole('link', { name: deployment.catalog.raw }).first().click();
+  await page.getByRole('heading', { name: 'Headers' }).waitFor();
+  const text = await textOf(visit);
+  expect(text).toContain('"type": "publication.succeeded"');
+  expect(text).toMatch(/Schema id\s*\d+, version 1/);
+  expect(text).toContain('ce_id');
+  expect(text).not.toContain('Jack Webhook');
+});
+
+test('what was refused is shown by minute and one by one, without bodies and secrets', async () => {
+  const path = new URL(bridge.url).pathname;
+  await post(bridge.url, aBody(), { 'x-voucherify-signature': '0'.repeat(64) });
+  await fetch(`${new URL(bridge.url).origin}/${hostile.slice(0, 50)}?token=a-secret`, {
+    headers: { 'user-agent': 'scanner/1.0' },
+  });
+  await using visit = await signedIn('viewer');
+  const { page } = visit;
+  // A bridge's response is kept for a second.
+  await until(async () => {
+    await page.goto(`${base}/refused`);
+    return (await textOf(visit))?.includes('scanner/1.0');
+  }, 'it is shown');
+  const row = page.getByRole('row').filter({ hasText: `POST ${path}` });
+  expect(await row.first().textContent()).toMatch(/401 wrong-signature127\.0\.0\.1POST/);
+  const text = await textOf(visit);
+  expect(text).toContain('404 unknown-path');
+  expect(text).not.toContain('a-secret');
+  expect(await violationsOn(page)).toEqual([]);
+  expect(visit.complaints).toEqual([]);
 });
 
 test('by keyboard alone: from the first page to the story of a voucher', async () => {

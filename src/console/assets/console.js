@@ -41,6 +41,15 @@ if (live) {
   events.addEventListener('error', () => live.classList.add('stale'));
 }
 
+// Browsers let a page copy only if it came by TLS or from this machine.
+for (const button of document.querySelectorAll('[data-copy]')) {
+  button.hidden = navigator.clipboard === undefined;
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(location.href);
+    button.textContent = 'Copied';
+  });
+}
+
 // The tail of a topic. Pausing closes the stream; it goes on after the last record that was shown.
 
 const shownAtMost = 500;

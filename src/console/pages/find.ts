@@ -1,30 +1,36 @@
 /** Finding an event by any id, and the story of one event. */
 
+import type { WebhookPage } from '../../inspect/by-time.ts';
 import type { Coverage, FoundWebhook } from '../../inspect/event-index.ts';
 import { maskedTrace } from '../../inspect/mask.ts';
 import type { Arrival, Trace } from '../../inspect/trace.ts';
-import { formatPosition } from '../../kafka/record-position.ts';
+import { formatPosition, type RecordPosition } from '../../kafka/record-position.ts';
 import type { Person } from '../access.ts';
 import { block, type Html, html } from '../html.ts';
 import { foundAtMost } from '../search.ts';
-import { command, table, time } from './layout.ts';
+import { command, copyLink, table, time } from './layout.ts';
+import { cursorText, recordPath } from './topics.ts';
 
 export function findForm(id: string): Html {
   return html`<form method="get" action="/find" role="search">
 <label for="id">Publication, event, voucher code, or customer</label>
 <input id="id" name="id" value="${id}" required autocomplete="off" spellcheck="false" maxlength="200">
 <button>Find</button>
-</form>`;
+</form>
+<p><a href="/events">All events in the order of time</a></p>`;
+}
+
+const webhookColumns = ['received', 'publication', 'type'];
+
+function webhookRow({ key, receivedAtMs, eventType }: FoundWebhook): Html {
+  const link = key && html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`;
+  return html`<tr><td>${time(receivedAtMs)}</td><td>${link || 'none'}</td><td>${eventType ?? 'none'}</td></tr>`;
 }
 
 /** @param webhooks the newest first */
 export function foundPage(id: string, webhooks: readonly FoundWebhook[]): Html {
-  const rows = webhooks.map(
-    ({ key, receivedAtMs, eventType }) =>
-      html`<tr><td>${time(receivedAtMs)}</td><td><a href="/events/${encodeURIComponent(key)}">${key}</a></td><td>${eventType ?? 'none'}</td></tr>`,
-  );
   const isCut = webhooks.length === foundAtMost;
-  return html`${findForm(id)}${table(['received', 'publication', 'type'], rows, `Webhooks that name ${id}`)}
+  return html`${findForm(id)}${table(webhookColumns, webhooks.map(webhookRow), `Webhooks that name ${id}`)}
 ${isCut && html`<p>Older ones are not shown.</p>`}`;
 }
 
@@ -48,6 +54,19 @@ function searched(id: string, { isBuilt, read, total, fromMs }: Coverage): Html 
     : html`No webhook since ${time(fromMs)} names it among its ${what}, either; the command below reads older ones, too.`;
 }
 
+/** @param at the time until which they came, as it was asked for; empty: now */
+export function eventsPage({ webhooks, older }: WebhookPage, at: string): Html {
+  const form = html`<form method="get" action="/events" role="search">
+<label for="at">Received before (UTC, such as 2026-11-28T14:30)</label>
+<input id="at" name="at" type="datetime-local" step="1" value="${at}">
+<button>Show</button></form>`;
+  if (webhooks.length === 0) {
+    return html`${form}<section class="empty"><h2>None</h2><p>Raw has no webhook from before.</p></section>`;
+  }
+  return html`${form}${table(webhookColumns, webhooks.map(webhookRow), 'Webhooks, the newest first')}
+${older && html`<p><a href="/events?before=${cursorText(older)}">Older</a></p>`}${copyLink()}`;
+}
+
 /** @param isUnmasked shows personal data; only for operators, and audited */
 export function storyPage(trace: Trace, person: Person, isUnmasked: boolean): Html {
   const { key, arrivals, events } = isUnmasked ? trace : maskedTrace(trace);
@@ -59,15 +78,15 @@ export function storyPage(trace: Trace, person: Person, isUnmasked: boolean): Ht
 ${table(['when', 'what', 'where', 'details'], steps.map(stepRow), 'Steps')}</section>
 <section><h2>The event as consumers see it</h2>
 ${events.length === 0 ? html`<p>No output event is kept.</p>` : ''}
-${events.map(({ event, ...position }) => html`<h3>${formatPosition(position)}</h3>${block(JSON.stringify(event, null, 2))}`)}
+${events.map(({ event, ...position }) => html`<h3>${recordLink(position)}</h3>${block(JSON.stringify(event, null, 2))}`)}
 ${unmaskForm(key, person, isUnmasked)}</section>
-${command(`voucherbus trace ${key}`)}`;
+${copyLink()}${command(`voucherbus trace ${key}`)}`;
 }
 
 type Step = {
   readonly atMs: number;
   readonly what: string;
-  readonly where: string;
+  readonly where: readonly RecordPosition[];
   readonly details: string;
 };
 
@@ -75,7 +94,7 @@ function stepsOf({ position, receipt, decision }: Arrival): readonly Step[] {
   const received: Step = {
     atMs: receipt?.receivedAtMs ?? decision?.atMs ?? Number.NaN,
     what: receipt?.origin === 'BACKFILL' ? 'backfilled' : 'received',
-    where: formatPosition(position),
+    where: [position],
     details: receipt
       ? [
           `source ${receipt.source}`,
@@ -91,18 +110,21 @@ function stepsOf({ position, receipt, decision }: Arrival): readonly Step[] {
       : 'its record is no longer on raw',
   };
   if (decision === undefined) {
-    return [received, { ...received, what: 'waiting', where: '', details: 'for a processor' }];
+    return [received, { ...received, what: 'waiting', where: [], details: 'for a processor' }];
   }
   const { outcome, atMs, label = '', routesVersion, positions, duplicateOf } = decision;
   const what = outcome.toLowerCase().replaceAll('_', '-');
   const of = duplicateOf === undefined ? '' : `of raw offset ${duplicateOf}`;
   const details = outcome === 'DUPLICATE' ? of : `${label} by routes ${routesVersion}`;
-  return [received, { atMs, what, where: positions.map(formatPosition).join(', '), details }];
+  return [received, { atMs, what, where: positions, details }];
 }
 
 function stepRow({ atMs, what, where, details }: Step): Html {
-  return html`<tr><td>${time(atMs)}</td><td>${what}</td><td>${where}</td><td>${details}</td></tr>`;
+  return html`<tr><td>${time(atMs)}</td><td>${what}</td><td>${where.map(recordLink)}</td><td>${details}</td></tr>`;
 }
+
+const recordLink = (position: RecordPosition) =>
+  html`<a href="${recordPath(position)}">${formatPosition(position)}</a> `;
 
 /** The steps on one time axis. */
 function waterfall(steps: readonly Step[], began: number, lasted: number): Html {

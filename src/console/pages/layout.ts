@@ -76,6 +76,11 @@ export function table(names: readonly string[], rows: readonly Html[], caption: 
 </table></div>`;
 }
 
+/** A button that copies the page's address: the page's whole state is in it. */
+export function copyLink(): Html {
+  return html`<p><button type="button" data-copy hidden>Copy the link to this page</button></p>`;
+}
+
 /** A command that shows the same, to copy. */
 export function command(text: string): Html {
   return html`<p class="command">The same on the command line: <code>${text}</code></p>`;

@@ -1,9 +1,10 @@
 /** The topics of the deployment, and the live tail of one. */
 
 import type { Cursor, TailRecord } from '../../inspect/tail.ts';
+import type { RecordPosition } from '../../kafka/record-position.ts';
 import type { CatalogTopic } from '../../topics/catalog.ts';
 import { block, type Html, html } from '../html.ts';
-import { table, time } from './layout.ts';
+import { copyLink, table, time } from './layout.ts';
 
 const purposes: Readonly<Record<CatalogTopic['role'], string>> = {
   raw: 'webhooks as they came',
@@ -40,18 +41,37 @@ export function tailPage(
 ${table(names, records.toReversed().map(tailRow), `The newest records of ${topic}, newest first`)}</div>`;
 }
 
-export function tailRow({
-  timestampMs,
-  partition,
-  offset,
-  key,
-  schemaId,
-  headers,
-  text,
-}: TailRecord): Html {
+const schemaOf = ({ schemaId, schemaVersion }: TailRecord) =>
+  schemaId === undefined
+    ? 'none'
+    : `${schemaId}${schemaVersion === undefined ? '' : `, version ${schemaVersion}`}`;
+
+export const recordPath = ({ topic, partition, offset }: RecordPosition) =>
+  `/topics/${encodeURIComponent(topic)}/${partition}/${offset}`;
+
+/** Shows one record of a topic. */
+export function recordPage(record: TailRecord): Html {
+  const { topic, timestampMs, partition, offset, key, headers, text } = record;
+  const rows = Object.entries(headers).map(
+    ([name, value]) => html`<tr><td>${name}</td><td>${value}</td></tr>`,
+  );
+  return html`<p><a href="/topics/${encodeURIComponent(topic)}">The newest records of ${topic}</a></p>
+<dl>
+<div><dt>Partition@offset</dt><dd>${partition}@${offset}</dd></div>
+<div><dt>When</dt><dd>${time(timestampMs)}</dd></div>
+<div><dt>Key</dt><dd>${key === '' ? 'none' : html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`}</dd></div>
+<div><dt>Schema id</dt><dd>${schemaOf(record)}</dd></div>
+</dl>
+<section><h2>Value, without personal data</h2>${block(text)}</section>
+<section><h2>Headers</h2>${rows.length === 0 ? html`<p>It has none.</p>` : table(['name', 'value'], rows, 'Headers')}</section>
+${copyLink()}`;
+}
+
+export function tailRow(record: TailRecord): Html {
+  const { timestampMs, partition, offset, key, headers, text } = record;
   const about = JSON.stringify(headers, null, 2);
   const link = key !== '' && html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`;
-  return html`<tr><td>${time(timestampMs)}</td><td>${partition}@${offset}</td><td>${link}</td><td>${schemaId ?? 'none'}</td><td><details><summary>value and headers</summary>${block(text)}${block(about)}</details></td></tr>`;
+  return html`<tr><td>${time(timestampMs)}</td><td><a href="${recordPath(record)}">${partition}@${offset}</a></td><td>${link}</td><td>${schemaOf(record)}</td><td><details><summary>value and headers</summary>${block(text)}${block(about)}</details></td></tr>`;
 }
 
 /** Returns whether a record passes the filter of the page; an empty one lets all through. */
