@@ -7,6 +7,7 @@ import { Access } from '../console/access.ts';
 import { Members } from '../console/members.ts';
 import { Watch } from '../console/now.ts';
 import type { Tried } from '../console/pages/routes.ts';
+import { Proofs, type VerifyRunner } from '../console/proofs.ts';
 import { Reads } from '../console/reads.ts';
 import { RedriveJobs } from '../console/redrive-jobs.ts';
 import { Search } from '../console/search.ts';
@@ -15,6 +16,7 @@ import { AppError } from '../errors.ts';
 import { compare, distributionOf, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
 import { Writer } from '../kafka/writer.ts';
 import { createLog } from '../observability/log.ts';
+import { startChild } from './child-process.ts';
 import { connectDeployment } from './connect-deployment.ts';
 import { routesIn, routesOf, textOf } from './routes-file.ts';
 import { runUntilStopped } from './shutdown.ts';
@@ -41,8 +43,19 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
   const access = new Access(config.console);
   const openWriter = () => reads.with(({ client, catalog }) => Writer.open(client, catalog.raw));
   const jobs = new RedriveJobs(openWriter, log);
+  const proofs = new Proofs(config.console.reports, verifyRunner, log);
   const routes = routesFace(config.topics, reads);
-  const server = createConsoleServer({ access, members, watch, reads, search, jobs, routes, log });
+  const server = createConsoleServer({
+    access,
+    members,
+    watch,
+    reads,
+    search,
+    jobs,
+    routes,
+    proofs,
+    log,
+  });
   const bound = await listen(server, port, host, 'CONSOLE_PORT', log);
   const close = async () => {
     clearInterval(watching);
@@ -57,11 +70,21 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
     neverEnds,
     [
       ['pages closed', close],
+      ['verify stopped', () => proofs.close()],
       ['connections closed', () => reads.close()],
     ],
     () => log.info({ port: bound, url: `http://${host}:${bound}/` }, 'the console is ready'),
   );
 }
+
+const verifyRunner: VerifyRunner = {
+  start: (report) => {
+    const args = ['verify', '--count', '2000', '--json', ...(report ? ['--report', report] : [])];
+    const child = startChild(args, process.env);
+    return { ...child, stop: () => child[Symbol.asyncDispose]() };
+  },
+  availableBytes: () => process.availableMemory(),
+};
 
 /** The routes file is read at each request: it may have changed. */
 function routesFace(topics: ConsoleAppConfig['topics'], reads: Reads) {

@@ -6,6 +6,7 @@
 import cluster from 'node:cluster';
 import { parentPort } from 'node:worker_threads';
 import { withTimeout } from '../concurrency/timeout.ts';
+import { AppError } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { ToWorker } from '../workers/messages.ts';
 
@@ -52,6 +53,20 @@ export async function runUntilStopped(
   }
   log.warn('stopped at once by a second signal');
   return interrupted;
+}
+
+/**
+ * Rejects at SIGTERM or SIGINT, for a command that must close what it has opened. A second signal
+ * ends the process at once.
+ */
+export function interruption(): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => reject(new AppError('INTERRUPTED', 'stop', `ended by ${signal}`)));
+  }
+  // Until someone waits for it, it must not count as unhandled.
+  promise.catch(() => undefined);
+  return promise;
 }
 
 function nextSignals() {

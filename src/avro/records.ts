@@ -174,6 +174,10 @@ export type ReconcileProgress = {
   readonly finishedAt: number | null;
   readonly reconciledUntil: number | null;
   readonly apiCalls: number;
+  readonly rows: number | null;
+  readonly missing: number | null;
+  readonly backfilled: number | null;
+  readonly callsLeft: number | null;
   readonly publications: readonly string[];
 };
 

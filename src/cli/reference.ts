@@ -10,12 +10,12 @@ import {
 } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { audited, operatorName } from '../app/operator.ts';
-import { Decoder } from '../avro/decoder.ts';
 import { createEncoder } from '../avro/encoder.ts';
 import type { CampaignReference } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
-import { CampaignReferences } from '../enrichment/reference.ts';
+import type { CampaignReferences } from '../enrichment/reference.ts';
 import { type Row, rowsOf } from '../inspect/reference-file.ts';
+import { readReferences } from '../inspect/references.ts';
 import { expectStored, type KeyedRecord, Writer } from '../kafka/writer.ts';
 import type { Command } from './command.ts';
 import { parseOrUsage } from './options.ts';
@@ -81,17 +81,6 @@ function parse(args: readonly string[], io: Io) {
     }
     throw new Error('expected list, put FILE, or remove CAMPAIGN_ID');
   });
-}
-
-async function readReferences(
-  { reader, registry, admin }: ConnectedDeployment,
-  topic: string,
-): Promise<CampaignReferences> {
-  const partitions = (await admin.describe([topic])).get(topic)?.partitions ?? 0;
-  const decoder = new Decoder<CampaignReference>(schemas.CampaignReference.type, registry);
-  const references = new CampaignReferences(reader, decoder, { topic, partitions });
-  await references.catchUp();
-  return references;
 }
 
 async function put(

@@ -12,6 +12,7 @@ import { connectDeployment } from '../app/connect-deployment.ts';
 import { configOf, version } from '../app/environment.ts';
 import { type EphemeralDeployment, openEphemeralDeployment } from '../app/ephemeral-deployment.ts';
 import type { Io } from '../app/io.ts';
+import { interruption } from '../app/shutdown.ts';
 import { Throttle } from '../concurrency/throttle.ts';
 import { signingKey } from '../config/sources.ts';
 import { AppError } from '../errors.ts';
@@ -147,11 +148,24 @@ const progressEveryMs = 2_000;
 async function onOwnTopics(parsed: ParsedArguments, io: Io): Promise<Verdict> {
   const id = randomBytes(3).toString('hex');
   const secret = randomBytes(16).toString('hex');
-  const { processors, kills, seed } = parsed;
+  const { processors } = parsed;
   const prefix = `verify-${id}`;
   const settings = parsed.withheldPercent > 0 ? { RECONCILE: 'true' } : {};
   const options = { prefix, secret, processors, settings };
+  const interrupted = interruption();
   await using deployment = await openEphemeralDeployment(options, io);
+  // The deployment is removed also when the command is ended.
+  return await Promise.race([verifyOn(deployment, parsed, id, secret, io), interrupted]);
+}
+
+async function verifyOn(
+  deployment: EphemeralDeployment,
+  parsed: ParsedArguments,
+  id: string,
+  secret: string,
+  io: Io,
+): Promise<Verdict> {
+  const { kills, seed } = parsed;
   let isKillingDone = kills === 0;
   const load = startLoad({
     ...loadOptions(parsed, deployment.bridge.url, secret, id, deployment),

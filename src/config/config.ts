@@ -388,6 +388,12 @@ const console = {
     'The group in X-Forwarded-Groups whose members are operators; others are viewers',
     { optional: true },
   ),
+  reports: setting(
+    'CONSOLE_REPORTS',
+    kind.text(),
+    'Directory of the reports of `voucherbus verify --report`: the console shows them, and writes those of its own runs. Without it, it forgets its runs when it ends',
+    { optional: true },
+  ),
   maxIndexBytes: setting(
     'CONSOLE_INDEX_MAX_BYTES',
     kind.bytes('16MiB', '64GiB'),

@@ -10,6 +10,7 @@ import type { Members } from './members.ts';
 import type { Watch } from './now.ts';
 import { layout } from './pages/layout.ts';
 import type { RoutesInForce, Tried } from './pages/routes.ts';
+import type { Proofs } from './proofs.ts';
 import type { Reads } from './reads.ts';
 import type { RedriveJobs } from './redrive-jobs.ts';
 import type { Search } from './search.ts';
@@ -25,6 +26,7 @@ export type ConsoleParts = {
     readonly inForce: () => Promise<RoutesInForce>;
     readonly tryOut: (text: string) => Promise<Tried>;
   };
+  readonly proofs: Proofs;
   readonly log: Log;
 };
 

@@ -9,6 +9,7 @@ import { eventsPage, findForm, foundPage, notFoundPage, storyPage } from './page
 import { gapsPage } from './pages/gaps.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage } from './pages/now.ts';
+import { proofPage } from './pages/proof.ts';
 import { jobPage, jobsPage, redrivePage } from './pages/redrive.ts';
 import { refusedPage } from './pages/refused.ts';
 import { routesPage, triedPage } from './pages/routes.ts';
@@ -26,6 +27,7 @@ export function addPaths(app: Hono<Env>, parts: ConsoleParts): void {
   addRedrives(app, parts);
   addTopics(app, parts);
   addRoutes(app, parts);
+  addProof(app, parts);
 }
 
 function addPages(app: Hono<Env>, parts: ConsoleParts): void {
@@ -39,8 +41,8 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
     return page(c, parts, ['Refused', '/refused'], body);
   });
   app.get('/gaps', async (c) => {
-    const run = await reads.latestRun();
-    return page(c, parts, ['Gaps', '/gaps'], gapsPage(members.current(), run));
+    const runs = await reads.reconcileRuns();
+    return page(c, parts, ['Gaps', '/gaps'], gapsPage(members.current(), runs));
   });
   app.get('/find', async (c) => {
     const id = (c.req.query('id') ?? '').trim();
@@ -163,14 +165,27 @@ function addTopics(app: Hono<Env>, parts: ConsoleParts): void {
 }
 
 function addRoutes(app: Hono<Env>, parts: ConsoleParts): void {
-  const { routes } = parts;
+  const { reads, routes } = parts;
   const title = ['Routes', '/routes'] as const;
-  app.get('/routes', async (c) =>
-    page(c, parts, title, routesPage(await routes.inForce(), c.get('person'))),
-  );
+  app.get('/routes', async (c) => {
+    const [inForce, references] = await Promise.all([routes.inForce(), reads.references()]);
+    return page(c, parts, title, routesPage(inForce, references, c.get('person')));
+  });
   app.post('/routes/try', async (c) => {
     const { text } = await c.req.parseBody();
     const given = typeof text === 'string' ? text : '';
     return page(c, parts, title, triedPage(given, await routes.tryOut(given), c.get('person')));
+  });
+}
+
+function addProof(app: Hono<Env>, parts: ConsoleParts): void {
+  const { proofs } = parts;
+  app.get('/proof', async (c) => {
+    const body = proofPage(await proofs.last(), proofs.run, c.get('person'));
+    return page(c, parts, ['Proof', '/proof'], body);
+  });
+  app.post('/proof', operatorOnly('run verify'), (c) => {
+    proofs.start(c.get('person').name);
+    return c.redirect('/proof', 303);
   });
 }

@@ -4,10 +4,11 @@
  */
 
 import { Decoder } from '../avro/decoder.ts';
-import type { RawWebhook } from '../avro/records.ts';
+import type { CampaignReference, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody } from '../inspect/mask.ts';
+import { readReferences } from '../inspect/references.ts';
 import { Tail } from '../inspect/tail.ts';
 import { findTraces, type Trace } from '../inspect/trace.ts';
 import type { Client } from '../kafka/client.ts';
@@ -30,6 +31,8 @@ const everything = {
   offsets: undefined,
   key: undefined,
 } as const;
+
+export type ReconcileRuns = { readonly run: Run | undefined; readonly ended: readonly Run[] };
 
 export class Reads {
   readonly #connect: Connect;
@@ -98,17 +101,30 @@ export class Reads {
     return topic && new Tail(deployment, topic);
   }
 
+  /** Returns the company's data on campaigns; undefined if there is no such topic. */
+  async references(): Promise<readonly CampaignReference[] | undefined> {
+    const deployment = await this.#open();
+    const topic = deployment.catalog.reference;
+    if (topic === undefined || !(await deployment.admin.describe([topic])).has(topic)) {
+      return undefined;
+    }
+    const all = [...(await readReferences(deployment, topic)).entries.values()].map(
+      ({ reference }) => reference,
+    );
+    return all.sort((a, b) => (a.campaignId < b.campaignId ? -1 : 1));
+  }
+
   /** Reads something else of the deployment. @throws AppError */
   async with<T>(read: (deployment: Connected) => Promise<T>): Promise<T> {
     return read(await this.#open());
   }
 
-  /** Returns the latest run of `voucherbus reconcile`; undefined if none is known. */
-  async latestRun(): Promise<Run | undefined> {
+  /** Returns the runs of reconcile: the latest, and those that ended. @throws AppError */
+  async reconcileRuns(): Promise<ReconcileRuns> {
     const { admin, catalog, reader, registry } = await this.#open();
     const topic = catalog.reconcile;
-    if (topic === undefined || !(await admin.describe([topic])).has(topic)) return undefined;
-    return (await readRunLog({ reader, registry }, topic)).run;
+    const isThere = topic !== undefined && (await admin.describe([topic])).has(topic);
+    return isThere ? readRunLog({ reader, registry }, topic) : { run: undefined, ended: [] };
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,7 @@ import type { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { ConsoleParts, Env } from './frame.ts';
 import { nowParts } from './pages/now.ts';
+import { runParts } from './pages/proof.ts';
 import { jobParts } from './pages/redrive.ts';
 import { cursorOf, cursorText, isShown, tailRow } from './pages/topics.ts';
 
@@ -14,7 +15,7 @@ export function addStreams(app: Hono<Env>, parts: ConsoleParts): void {
   addTail(app, parts);
 }
 
-function addLive(app: Hono<Env>, { members, watch, jobs }: ConsoleParts): void {
+function addLive(app: Hono<Env>, { members, watch, jobs, proofs }: ConsoleParts): void {
   app.get('/redrives/:id/events', (c) =>
     streamSSE(c, async (stream) => {
       const job = () => jobs.find(c.req.param('id'));
@@ -22,6 +23,14 @@ function addLive(app: Hono<Env>, { members, watch, jobs }: ConsoleParts): void {
         await stream.writeSSE({ data: String(await jobParts(shown)) });
         await stream.sleep(everyMs);
         if (stream.aborted || stream.closed) return;
+      }
+    }),
+  );
+  app.get('/proof/events', (c) =>
+    streamSSE(c, async (stream) => {
+      while (!stream.aborted && !stream.closed) {
+        await stream.writeSSE({ data: String(await runParts(proofs.run)) });
+        await stream.sleep(everyMs);
       }
     }),
   );

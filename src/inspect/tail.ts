@@ -74,7 +74,7 @@ export class Tail {
     return { records, next };
   }
 
-  /** Returns one record; undefined if there is none, or its transaction is open. @throws AppError */
+  /** Returns a record; undefined if there is none, or its transaction is open. @throws AppError */
   async at(partition: number, offset: number): Promise<TailRecord | undefined> {
     if (partition >= this.#partitions) return undefined;
     const { from, to } = await this.#rangeOf(partition);

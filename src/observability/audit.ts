@@ -20,7 +20,8 @@ export type AuditedAction =
   | 'routes.change'
   | 'webhook-secrets.change'
   /** Voucherify's webhook was made active. */
-  | 'webhook.enable';
+  | 'webhook.enable'
+  | 'verify.run';
 
 /** @param facts no secrets and no personal data */
 export function audit(

@@ -161,10 +161,25 @@ export function createMetrics(build: { readonly version: string }) {
       labelNames: ['reason'],
     }),
     rebalances: new Counter(named('rebalances_total', 'Times this processor joined the group')),
+    lastRebalance: new Gauge({
+      ...named(
+        'last_rebalance_timestamp_seconds',
+        'When this processor last joined the group; 0 until then',
+      ),
+      aggregator: 'max',
+    }),
     partitions: new Gauge(named('assigned_partitions', 'Partitions assigned to this processor')),
     restoreSeconds: new Histogram({
       ...named('dedup_restore_seconds', 'Reading one partition of the journal'),
       buckets: seconds,
+    }),
+    restoreProgress: new Gauge({
+      ...named(
+        'dedup_restore_ratio',
+        'The part of its journal that was read, of a partition that is being taken',
+      ),
+      labelNames: ['partition'],
+      aggregator: 'max',
     }),
     dedupEntries: new Gauge({
       ...named('dedup_entries', 'Publication ids remembered'),

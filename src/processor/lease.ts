@@ -89,6 +89,7 @@ async function restoreState(
   { reader, decoder, catalog, deployment, log, metrics }: LeaseContext,
 ): Promise<PartitionState> {
   const throttle = new Throttle(logProgressEveryMs, { isFirstDue: false });
+  const shown = { partition: String(partition) };
   const { state, lostRecords } = await restore({
     reader,
     decoder,
@@ -100,10 +101,11 @@ async function restoreState(
     committed,
     found: deployment.current,
     onProgress: async (progress) => {
+      metrics.restoreProgress.set(shown, progress.read / progress.total);
       if (throttle.isDue()) log.info({ partition, ...progress }, 'reading the journal');
       await heartbeat();
     },
-  });
+  }).finally(() => metrics.restoreProgress.remove(shown));
   if (lostRecords > 0) {
     metrics.rawRecordsLost.inc(lostRecords);
     log.error(

@@ -50,6 +50,7 @@ export class Processor {
   onAssigned(partitions: readonly number[]): void {
     const { metrics, log, health } = this.#context;
     metrics.rebalances.inc();
+    metrics.lastRebalance.setToCurrentTime();
     metrics.partitions.set(partitions.length);
     log.info({ partitions }, 'joined the group');
     health.ready('group');

@@ -13,7 +13,7 @@ import { joinKey, Precision, type Row, readCensus, type UnitMs } from './census.
 import { codesOf, findPublications } from './find.ts';
 import { KeyCounts } from './key-counts.ts';
 import type { KnownPublications } from './known.ts';
-import { type Gap, hasGap, type Report, type Undecided } from './report.ts';
+import { type Gap, missingOf, type Report, type Undecided } from './report.ts';
 import type { Run, RunLog } from './run-log.ts';
 import type { Vendor, Window } from './vendor.ts';
 
@@ -125,7 +125,9 @@ class Reconciliation {
       apiCalls,
       callsLeft: vendor.callsLeft,
     };
-    await runLog.finish({ ...run, apiCalls }, !hasGap(report));
+    const { backfilled, callsLeft = null } = report;
+    const result = { rows, missing: missingOf(report), backfilled, apiCalls, callsLeft };
+    await runLog.finish({ ...run, ...result });
     return report;
   }
 

@@ -1,6 +1,6 @@
 /**
- * The progress of runs, on a compacted topic: the latest run, and what the vendor has been asked
- * about the rows of its census.
+ * The progress of runs, on a compacted topic: the latest run, those that ended, and what the vendor
+ * has been asked about the rows of its census.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -17,6 +17,8 @@ import type { Window } from './vendor.ts';
 export type Run = Omit<ReconcileProgress, 'publications'>;
 
 const runKey = 'run';
+const endedKeyOf = ({ runId }: Run) => `run ${runId}`;
+const keptRuns = 50;
 const writeTimeoutMs = 30_000;
 
 export class RunLog {
@@ -24,6 +26,8 @@ export class RunLog {
   readonly #encode: Encoder<ReconcileProgress>;
   /** By name: the publications of a row as JSON, until they are asked for, to save memory. */
   readonly #rows = new Map<string, readonly string[]>();
+  /** The oldest first. */
+  #ended: readonly Run[] = [];
   #run: Run | undefined;
 
   private constructor(writer: Writer, schemaId: number) {
@@ -39,8 +43,9 @@ export class RunLog {
     writer: Writer,
   ): Promise<RunLog> {
     const log = new RunLog(writer, schemaId);
-    const { run, rows } = await readRunLog(source, topic);
+    const { run, ended, rows } = await readRunLog(source, topic);
     log.#run = run;
+    log.#ended = ended;
     for (const [name, publications] of rows) log.#rows.set(name, publications);
     return log;
   }
@@ -57,7 +62,8 @@ export class RunLog {
     const started = { runId, request, since, until, startedAt: Date.now() };
     const reconciledUntil = this.#run?.reconciledUntil ?? null;
     const nothing = { exportId: null, finishedAt: null, apiCalls: 0 };
-    return this.update({ ...started, ...nothing, reconciledUntil });
+    const unknown = { rows: null, missing: null, backfilled: null, callsLeft: null };
+    return this.update({ ...started, ...nothing, ...unknown, reconciledUntil });
   }
 
   /** @throws AppError */
@@ -67,11 +73,18 @@ export class RunLog {
     return run;
   }
 
-  /** @param isComplete nothing of the window is missing any more. @throws AppError */
-  async finish(run: Run, isComplete: boolean): Promise<void> {
-    const reconciledUntil = isComplete ? reconciledBy(run) : run.reconciledUntil;
-    await this.update({ ...run, reconciledUntil, finishedAt: Date.now() });
+  /** @param run with its result. @throws AppError */
+  async finish(run: Run): Promise<void> {
+    const reconciledUntil = run.missing === 0 ? reconciledBy(run) : run.reconciledUntil;
+    const ended = { ...run, reconciledUntil, finishedAt: Date.now() };
+    // First: a run that is killed between the two is resumed, and writes it again.
+    await this.#write(endedKeyOf(ended), { ...ended, publications: [] });
+    await this.update(ended);
     await this.#forgetRows();
+    this.#ended = [...this.#ended, ended];
+    const old = this.#ended.slice(0, -keptRuns);
+    await this.#remove(old.map(endedKeyOf));
+    this.#ended = this.#ended.slice(-keptRuns);
   }
 
   /** Returns what the vendor listed for a row earlier in this run, once: it is forgotten then. */
@@ -92,9 +105,14 @@ export class RunLog {
   }
 
   async #forgetRows(): Promise<void> {
-    const removed = [...this.#rows.keys()].map((key) => ({ key, value: null }));
-    if (removed.length > 0) expectStored(await this.#writer.write(removed, writeTimeoutMs));
+    await this.#remove([...this.#rows.keys()]);
     this.#rows.clear();
+  }
+
+  async #remove(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    const removed = keys.map((key) => ({ key, value: null }));
+    expectStored(await this.#writer.write(removed, writeTimeoutMs));
   }
 
   async #write(key: string, progress: ReconcileProgress): Promise<void> {
@@ -103,25 +121,31 @@ export class RunLog {
   }
 }
 
-/** Reads the latest run and the rows that it has looked up. @throws AppError */
+/** Reads the latest run, the rows that it looked up, and the runs that ended. @throws AppError */
 export async function readRunLog(
   { reader, registry }: Pick<Deployment, 'reader' | 'registry'>,
   topic: string,
 ) {
   const rows = new Map<string, readonly string[]>();
+  const ended = new Map<string, Run>();
   let latest: Run | undefined;
   const decoder = new Decoder<ReconcileProgress>(schemas.ReconcileProgress.type, registry);
   const range = await reader.rangeOf(topic, 0, 'start', 'end');
   for await (const { key, value } of reader.records(range)) {
     const name = key?.toString() ?? '';
-    if (value === null) rows.delete(name);
+    if (value === null) {
+      rows.delete(name);
+      ended.delete(name);
+    }
     const result = await decoder.decodeOne(value);
     if (result.kind === 'undecodable') continue;
     const { publications, ...run } = result.value;
     if (name === runKey) latest = run;
+    else if (name === endedKeyOf(run)) ended.set(name, run);
     else rows.set(name, publications);
   }
-  return { run: latest, rows };
+  const byStart = (a: Run, b: Run) => a.startedAt - b.startedAt;
+  return { run: latest, ended: [...ended.values()].sort(byStart), rows };
 }
 
 /** A window that begins later than the last one ended leaves a break, which no run covers. */

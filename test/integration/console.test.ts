@@ -108,6 +108,7 @@ const pages = async (): Promise<readonly string[]> => {
     '/routes',
     '/members',
     '/gaps',
+    '/proof',
     '/no-such-page',
     `/find?id=${encodeURIComponent(hostile.slice(0, 400))}`,
     `/dead-letters?reason=${encodeURIComponent(hostile.slice(0, 400))}`,
@@ -331,6 +332,24 @@ const request = (path: string, headers: Record<string, string>, form?: Record<st
     redirect: 'manual',
     ...(form && { method: 'POST', body: new URLSearchParams(form) }),
   });
+
+test('an operator has it proven that events come out exactly once; a viewer sees the verdict', async () => {
+  await using visit = await signedIn('operator');
+  const { page } = visit;
+  await page.goto(`${base}/proof`);
+  expect(await textOf(visit)).toContain('No verdict yet');
+  await page.getByRole('button', { name: 'Run' }).click();
+  await page.locator('#run').getByText('running').waitFor();
+  await page.getByRole('link', { name: 'Its verdict' }).click();
+  await page.locator('.verdict').getByText('Exactly once').waitFor();
+  expect(await violationsOn(page)).toEqual([]);
+  expect(child.output()).toMatch(/"action":"verify\.run","by":"operator","outcome":"exactly once"/);
+  await using other = await signedIn('viewer');
+  await other.page.goto(`${base}/proof`);
+  const text = await textOf(other);
+  expect(text).toContain('Exactly once');
+  expect(text).toContain('An operator can start a run');
+});
 
 test('nothing is shown without signing in, and no other site can send a form', async () => {
   for (const path of await pages()) {

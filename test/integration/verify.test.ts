@@ -1,11 +1,12 @@
 /** The checker's own eyes on a real broker, and the command `voucherbus verify`. */
 
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
 import { TransactionalProducer } from '../../src/kafka/transactional-producer.ts';
 import { readLog } from '../../src/verify/read-log.ts';
 import { takeSnapshot } from '../../src/verify/snapshot.ts';
-import { aDeployment, type Deployment, secret } from '../support/deployment.ts';
+import { aDeployment, type Deployment, secret, until } from '../support/deployment.ts';
 
 const text = (value: string) => ({ partition: 0, value: Buffer.from(value) });
 
@@ -91,3 +92,25 @@ test('`voucherbus verify --url` checks what it sent through a running deployment
   expect(refused.code).toBe(1);
   expect(refused.output).toContain('acknowledged none of 200 webhooks');
 });
+
+test('`voucherbus verify` that is ended removes its processes and topics', async () => {
+  await using deployment = await aDeployment(1);
+  const child = startChild(['verify', '--count', '100000'], process.env);
+  const sending = () => child.output().includes('· sent ');
+  await until(async () => sending(), child.output);
+  const children = childrenOf(child.pid);
+  expect(children.length).toBeGreaterThanOrEqual(3);
+  const prefix = /TOPIC_PREFIX=(verify-[0-9a-f]+)/.exec(environmentOf(children[0] ?? ''))?.[1];
+  const topics = [`${prefix}.raw`, `${prefix}.journal`];
+  expect((await deployment.admin.describe(topics)).size).toBe(2);
+  child.kill('SIGTERM');
+  expect(await child.exited).toBe(1);
+  expect(child.output()).toContain('ended by SIGTERM');
+  expect(children.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  expect((await deployment.admin.describe(topics)).size).toBe(0);
+});
+
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+
+const environmentOf = (pid: string) => readFileSync(`/proc/${pid}/environ`, 'utf8');

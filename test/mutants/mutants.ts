@@ -491,8 +491,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'reconciliation: a run that leaves a gap counts as complete',
-    file: 'reconcile/reconcile.ts',
-    edits: [['!hasGap(report)', 'true']],
+    file: 'reconcile/run-log.ts',
+    edits: [['run.missing === 0', 'true']],
     caughtBy: integration('reconcile'),
   },
   {

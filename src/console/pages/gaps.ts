@@ -4,10 +4,10 @@ import type { Run } from '../../reconcile/run-log.ts';
 import { type Html, html } from '../html.ts';
 import type { Member } from '../members.ts';
 import { flowOf, sumOf } from '../now.ts';
-import { command, time } from './layout.ts';
+import type { ReconcileRuns } from '../reads.ts';
+import { command, table, time } from './layout.ts';
 
-/** @param run undefined: none is known */
-export function gapsPage(members: readonly Member[], run: Run | undefined): Html {
+export function gapsPage(members: readonly Member[], { run, ended }: ReconcileRuns): Html {
   const { webhook } = flowOf(members);
   const services = members.filter(({ service }) => service === 'reconcile');
   const progress = services.map(({ parts }) => parts['run']).find((text) => text !== undefined);
@@ -21,7 +21,17 @@ export function gapsPage(members: readonly Member[], run: Run | undefined): Html
 <p>${webhook ?? 'No bridge watches it: set VOUCHERIFY_MANAGEMENT_ID.'}</p>${command('voucherbus webhook status')}</section>
 <section><h2>The service</h2>${services.length > 0 ? counts : html`<p>None runs: voucherbus reconcile --since 2d --execute --every 15m</p>`}</section>
 <section><h2>The latest run</h2>${run ? runFacts(run) : html`<p>No run is known: set RECONCILE=true and run voucherbus setup.</p>`}
+${ended.length > 0 && endedRuns(ended)}
 ${command('voucherbus reconcile --since 2d')}</section>`;
+}
+
+function endedRuns(ended: readonly Run[]): Html {
+  const rows = ended.toReversed().map(({ finishedAt, since, until, ...run }) => {
+    const counts = [run.rows, run.missing, run.backfilled, run.apiCalls, run.callsLeft];
+    return html`<tr><td>${time(finishedAt ?? 0)}</td><td>${time(since)}</td><td>${time(until)}</td>${counts.map((count) => html`<td>${count ?? 'unknown'}</td>`)}</tr>`;
+  });
+  const names = ['ended', 'from', 'until', 'rows', 'missing', 'backfilled', 'calls', 'calls left'];
+  return table(names, rows, 'Runs that ended');
 }
 
 function runFacts({ runId, since, until, startedAt, finishedAt, reconciledUntil, apiCalls }: Run) {

@@ -21,6 +21,7 @@ const menu = [
   ['/routes', 'Routes'],
   ['/members', 'Members'],
   ['/gaps', 'Gaps'],
+  ['/proof', 'Proof'],
 ] as const;
 
 export function layout({ title, path, person, hasSession }: Frame, body: Html): Html {

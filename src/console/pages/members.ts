@@ -18,9 +18,10 @@ export function membersPage(members: readonly Member[]): Html {
     'workers',
     'worker deaths',
     'rebalances',
+    'last rebalance',
     'parts',
   ];
-  return html`${table(names, rows, 'Members')}${partitionsOf(members)}`;
+  return html`${table(names, rows, 'Members')}${restoring(members)}${partitionsOf(members)}`;
 }
 
 const metricOf = ({ samples }: Member, metric: string) =>
@@ -33,7 +34,23 @@ function memberRow(member: Member): Html {
   const counts = ['workers', 'worker_deaths_total', 'rebalances_total'].map(
     (metric) => html`<td>${metricOf(member, metric)}</td>`,
   );
-  return html`<tr class="${isReady ? 'good' : 'bad'}"><td>${service ?? 'unknown'}</td><td>${address}</td><td>${isReady ? 'yes' : 'no'}</td><td>${time(atMs)}</td>${counts}<td>${about}</td></tr>`;
+  const rebalancedAt = metricOf(member, 'last_rebalance_timestamp_seconds');
+  return html`<tr class="${isReady ? 'good' : 'bad'}"><td>${service ?? 'unknown'}</td><td>${address}</td><td>${isReady ? 'yes' : 'no'}</td><td>${time(atMs)}</td>${counts}<td>${rebalancedAt === 0 ? 'none' : time(rebalancedAt * 1_000)}</td><td>${about}</td></tr>`;
+}
+
+/** Partitions whose journal a processor reads before it takes them. */
+function restoring(members: readonly Member[]): Html {
+  const rows = members.flatMap(({ address, samples }) =>
+    samples
+      .filter(({ name }) => name === 'dedup_restore_ratio')
+      .map(({ labels, value }) => {
+        const percent = Math.floor(value * 100);
+        return html`<tr><td>${labels['partition']}</td><td>${address}</td><td><progress value="${percent}" max="100" aria-label="${percent} per cent"></progress> ${percent} %</td></tr>`;
+      }),
+  );
+  return rows.length === 0
+    ? html``
+    : table(['partition', 'taken by', 'journal read'], rows, 'Being restored');
 }
 
 function partitionsOf(members: readonly Member[]): Html {

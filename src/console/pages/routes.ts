@@ -1,9 +1,10 @@
 /** The routes in force, and what others would change for the last events. */
 
+import type { CampaignReference } from '../../avro/records.ts';
 import type { Comparison } from '../../inspect/compare-routes.ts';
 import type { Person } from '../access.ts';
 import { block, type Html, html, lines } from '../html.ts';
-import { command, table } from './layout.ts';
+import { command, table, time } from './layout.ts';
 
 export type RoutesInForce = {
   readonly version: string;
@@ -18,7 +19,12 @@ export type Tried =
   | { readonly kind: 'compared'; readonly version: string; readonly comparison: Comparison }
   | { readonly kind: 'invalid'; readonly problems: string };
 
-export function routesPage(inForce: RoutesInForce, person: Person): Html {
+/** @param references undefined: the deployment has no such topic */
+export function routesPage(
+  inForce: RoutesInForce,
+  references: readonly CampaignReference[] | undefined,
+  person: Person,
+): Html {
   const { version, text, events, distribution } = inForce;
   const rows = distribution.map(
     ({ to, count }) =>
@@ -27,7 +33,21 @@ export function routesPage(inForce: RoutesInForce, person: Person): Html {
   return html`<section><h2>In force: ${version}</h2>
 ${text === undefined ? html`<p>The built-in routes: one topic for each type of campaign (ROUTES_FILE is not set).</p>` : block(text)}
 ${rows.length === 0 ? html`<p>There is no event on raw yet.</p>` : table(['topic', 'events', 'share'], rows, `Where the last ${events} events go`)}</section>
-${tryForm(text ?? '', person)}${command('voucherbus routes try FILE')}`;
+${tryForm(text ?? '', person)}${command('voucherbus routes try FILE')}
+${referenceData(references)}`;
+}
+
+function referenceData(references: readonly CampaignReference[] | undefined): Html {
+  const rows = references?.map(({ campaignId, attributes, updatedAt, updatedBy }) => {
+    const texts = Object.entries(attributes).map(([name, value]) => `${name}=${value}`);
+    return html`<tr><td>${campaignId}</td><td>${texts.join(', ')}</td><td>${time(updatedAt)}</td><td>${updatedBy ?? 'unknown'}</td></tr>`;
+  });
+  const columns = ['campaign', 'attributes', 'changed', 'by'];
+  return html`<section><h2>The company's data on campaigns</h2>
+${rows === undefined && html`<p>The deployment has none: set CAMPAIGN_REFERENCE=true and run voucherbus setup.</p>`}
+${rows?.length === 0 && html`<p>There is none yet: voucherbus reference put FILE.csv</p>`}
+${rows && rows.length > 0 && table(columns, rows, 'Campaigns')}
+${command('voucherbus reference list')}</section>`;
 }
 
 export function triedPage(text: string, tried: Tried, person: Person): Html {

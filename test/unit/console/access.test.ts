@@ -12,6 +12,7 @@ const open: Config = {
   operatorToken: undefined,
   trustedProxies: undefined,
   operatorGroup: undefined,
+  reports: undefined,
   maxIndexBytes: 0,
 };
 
