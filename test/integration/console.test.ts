@@ -1,5 +1,8 @@
 /** The console in a real browser, in front of a real deployment. */
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Child } from '../../src/app/child-process.ts';
@@ -26,7 +29,8 @@ let base: string;
 let processor: Awaited<ReturnType<Deployment['start']>>;
 let bridge: Awaited<ReturnType<Deployment['start']>>;
 beforeAll(async () => {
-  deployment = await aDeployment(2, { RECONCILE: 'true' });
+  deployment = await aDeployment(2, { RECONCILE: 'true', CAMPAIGN_REFERENCE: 'true' });
+  await putReferences();
   [bridge, processor, browser] = await Promise.all([
     deployment.start('bridge'),
     deployment.start('processor'),
@@ -53,6 +57,16 @@ afterAll(async () => {
   await browser?.[Symbol.asyncDispose]();
   await deployment?.[Symbol.asyncDispose]();
 });
+
+async function putReferences(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'console-'));
+  const file = join(directory, 'campaigns.csv');
+  const brand = hostile.slice(0, 200).replaceAll('"', '""');
+  await writeFile(file, `campaignId,brand\ncamp_console,Acme\ncamp_hostile,"${brand}"\n`);
+  const { code, output } = await run(['reference', 'put', file], deployment.env);
+  await rm(directory, { recursive: true });
+  expect(code, output).toBe(0);
+}
 
 function hostileBody(): Buffer {
   const sample = sampleWebhook({ publicationId: attacked });
@@ -259,6 +273,8 @@ test('a redrive: what it would do, confirmed by an operator, its result; a viewe
   await using visit = await signedIn('operator');
   const { page } = visit;
   await page.goto(`${base}/dead-letters`);
+  const group = page.getByRole('row').filter({ hasText: 'builtin' });
+  expect(await group.textContent()).toMatch(/builtin10.*\$.*: expected/);
   await page.locator('main td a').first().click();
   await page.getByText('Redrive them').click();
   await page.getByText('Nothing has been sent.').waitFor();
@@ -305,6 +321,7 @@ test('other routes are tried on the last events, and nothing comes into force', 
   const { page } = visit;
   await page.goto(`${base}/routes`);
   expect(await textOf(visit)).toContain('In force: builtin');
+  expect(await textOf(visit)).toContain('brand=Acme');
   await page.fill(
     '#text',
     'match: first\nroutes:\n  - { name: all, when: {}, to: other }\ndefault: other\n',

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startChild } from '../../src/app/child-process.ts';
 import type { Report } from '../../src/reconcile/report.ts';
+import { startConsole } from '../support/console.ts';
 import { aDeployment, type Deployment, metric, until } from '../support/deployment.ts';
 import { run } from '../support/run.ts';
 import {
@@ -297,6 +298,12 @@ test('as a service it backfills again and again, shows it, and another instance 
     );
     await decided(4);
     expect(await deployment.outputs()).toHaveLength(4);
+    const console = await startConsole(deployment, [other]);
+    await using _ = console.child;
+    const page = await (await fetch(`${console.base}/gaps`)).text();
+    // Rows, missing, backfilled, calls and calls left of the first run.
+    expect(page).toMatch(/<td>\d+<\/td><td>0<\/td><td>2<\/td><td>\d+<\/td><td>(\d+|unknown)<\/td>/);
+    expect(page).toContain('Runs that ended');
   } finally {
     first.kill('SIGKILL');
     second.kill('SIGKILL');

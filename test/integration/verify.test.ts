@@ -101,7 +101,7 @@ test('`voucherbus verify` that is ended removes its processes and topics', async
   const children = childrenOf(child.pid);
   expect(children.length).toBeGreaterThanOrEqual(3);
   const prefix = /TOPIC_PREFIX=(verify-[0-9a-f]+)/.exec(environmentOf(children[0] ?? ''))?.[1];
-  const topics = [`${prefix}.raw`, `${prefix}.journal`];
+  const topics = [`${prefix}.webhooks.raw`, `${prefix}.publications.journal`];
   expect((await deployment.admin.describe(topics)).size).toBe(2);
   child.kill('SIGTERM');
   expect(await child.exited).toBe(1);
