@@ -26,6 +26,7 @@ const pages = {
   event: (n) => `/find?id=evpub_${publicationIdOf(n).slice(4, 22)}`,
   customer: (n) => `/find?id=${customerOf(n)}`,
   everywhere: () => '/find?id=cust_IdgAFZxYwwHctOk9pPuMu308',
+  events: () => '/events',
   unknown: (n) => `/find?id=unknown-${n}`,
   letters: () => '/dead-letters',
   reason: () => '/dead-letters?reason=not-avro',
@@ -35,6 +36,7 @@ const pages = {
   journal: () => '/topics/JOURNAL',
   routes: () => '/routes',
   gaps: () => '/gaps',
+  proof: () => '/proof',
 } as const satisfies Record<string, Ask>;
 type Page = keyof typeof pages;
 

@@ -13,7 +13,13 @@ import { RedriveJobs } from '../console/redrive-jobs.ts';
 import { Search } from '../console/search.ts';
 import { createConsoleServer } from '../console/server.ts';
 import { AppError } from '../errors.ts';
-import { compare, distributionOf, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
+import {
+  compare,
+  countsByRoute,
+  distributionOf,
+  eventsOf,
+  lastOnRaw,
+} from '../inspect/compare-routes.ts';
 import { Writer } from '../kafka/writer.ts';
 import { createLog } from '../observability/log.ts';
 import { startChild } from './child-process.ts';
@@ -70,6 +76,7 @@ export async function runConsoleApp(config: ConsoleAppConfig): Promise<number> {
     neverEnds,
     [
       ['pages closed', close],
+      ['redrives cancelled', () => jobs.close()],
       ['verify stopped', () => proofs.close()],
       ['connections closed', () => reads.close()],
     ],
@@ -97,7 +104,9 @@ function routesFace(topics: ConsoleAppConfig['topics'], reads: Reads) {
       const text = topics.routesFile === undefined ? undefined : textOf(topics.routesFile);
       const events = await lastEvents();
       const distribution = distributionOf(events, routes);
-      return { version: routes.version, text, events: events.length, distribution };
+      const counts = countsByRoute(events, routes);
+      const { version, outline } = routes;
+      return { version, outline, counts, text, events: events.length, distribution };
     },
     tryOut: async (text: string): Promise<Tried> => {
       try {

@@ -24,7 +24,7 @@ export type Job = {
   readonly problem: string | undefined;
 };
 
-type Running = { job: Job; readonly cancelling: AbortController };
+type Running = { job: Job; readonly cancelling: AbortController; ended: Promise<void> };
 
 export type OpenWriter = () => Promise<Writer>;
 
@@ -67,17 +67,23 @@ export class RedriveJobs {
     const id = randomBytes(6).toString('hex');
     const about = { id, reason, by, startedAtMs: Date.now(), total: chosen.length };
     const job: Job = { ...about, sent: 0, state: 'running', problem: undefined };
-    const running: Running = { job, cancelling: new AbortController() };
+    const running: Running = { job, cancelling: new AbortController(), ended: Promise.resolve() };
     const [oldest] = this.#jobs.keys();
     if (this.#jobs.size >= maxJobs && oldest) this.#jobs.delete(oldest);
     this.#jobs.set(id, running);
-    void this.#run(running, chosen);
+    running.ended = this.#run(running, chosen);
     return id;
   }
 
   /** Ends a job after its current piece. */
   cancel(id: string): void {
     this.#jobs.get(id)?.cancelling.abort();
+  }
+
+  /** Cancels all of them, and waits for the ends of their pieces. */
+  async close(): Promise<void> {
+    for (const { cancelling } of this.#jobs.values()) cancelling.abort();
+    await Promise.all([...this.#jobs.values()].map(({ ended }) => ended));
   }
 
   async #run(running: Running, letters: readonly Letter[]): Promise<void> {

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -19,6 +20,9 @@ import { addStreams } from './streams.ts';
 
 /** A routes file of any sensible length. */
 const maxFormBytes = 256 * 1024;
+
+/** Slows down those who guess tokens. */
+const refusedAfterMs = 1_000;
 
 /** Everything comes from this server, and no page has a script or a style in it. */
 const policy = {
@@ -101,7 +105,11 @@ function addSignIn(app: Hono<Env>, parts: ConsoleParts): void {
   app.post('/sign-in', async (c) => {
     const { token } = await c.req.parseBody();
     const cookie = typeof token === 'string' ? access.signIn(token) : undefined;
-    if (cookie === undefined) return show(c, true);
+    if (cookie === undefined) {
+      parts.log.warn({ from: visitOf(c).address }, 'a sign-in was refused');
+      await sleep(refusedAfterMs);
+      return show(c, true);
+    }
     const secure = c.req.header('x-forwarded-proto') === 'https';
     setCookie(c, sessionCookie, cookie, { httpOnly: true, sameSite: 'Strict', path: '/', secure });
     return c.redirect('/', 303);

@@ -70,6 +70,20 @@ export function distributionOf(events: readonly PublicationSucceeded[], routes: 
     .sort((a, b) => b.count - a.count);
 }
 
+/** Returns how many of the events each route takes, by its name. */
+export function countsByRoute(
+  events: readonly PublicationSucceeded[],
+  routes: Routes,
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const event of events) {
+    for (const name of new Set(routes.destinationsOf(event).map(({ route }) => route))) {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
 /** Returns the events of webhooks. Skips webhooks that are broken, or of another event type. */
 export function eventsOf(bodies: readonly Body[]): readonly PublicationSucceeded[] {
   return bodies.flatMap(({ body, source }) => {

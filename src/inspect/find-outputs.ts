@@ -120,3 +120,23 @@ async function findFrom(
   }
   return found;
 }
+
+const markerBytes = 256 * 1024;
+
+/**
+ * Returns when the transaction of a record was committed, by the broker's clock: the time of its
+ * marker in the log. Undefined if the log does not have it.
+ */
+export async function committedAtMs(
+  { reader }: Deployment,
+  { topic, partition, offset }: RecordPosition,
+): Promise<number | undefined> {
+  const to = await reader.offsetOf(topic, partition, 'high-watermark');
+  let producerId: bigint | undefined;
+  const range = { topic, partition, from: offset, to, maxBytes: markerBytes };
+  for await (const batch of reader.batches(range)) {
+    producerId ??= batch.producerId;
+    if (batch.isControl && batch.producerId === producerId) return batch.maxTimestampMs;
+  }
+  return undefined;
+}

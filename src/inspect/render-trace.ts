@@ -45,7 +45,9 @@ function linesOf({ position, receipt, decision }: Arrival): readonly string[] {
   const when = receipt ? timeOf(receipt.receivedAtMs) : ' '.repeat(24);
   return [
     `${when}  received       ${formatPosition(position)}  ${what}`,
-    ...(decision ? [decided(decision)] : [`${' '.repeat(24)}  waiting        for a processor`]),
+    ...(decision
+      ? [decided(decision), ...visible(decision)]
+      : [`${' '.repeat(24)}  waiting        for a processor`]),
   ];
 }
 
@@ -57,6 +59,10 @@ function learned({ origin, reconcileRun, secretName, eventId }: Receipt): string
 
 function redrivenBy({ redrive }: Receipt): string {
   return redrive ? `, redriven by ${redrive.by} (attempt ${redrive.attempt})` : '';
+}
+
+function visible({ visibleAtMs }: Decision): readonly string[] {
+  return visibleAtMs === undefined ? [] : [`${timeOf(visibleAtMs)}  visible        to consumers`];
 }
 
 function decided(decision: Decision): string {

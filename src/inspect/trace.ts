@@ -15,7 +15,7 @@ import { readTraceHeaders, traceIdOf } from '../observability/tracing.ts';
 import { reconcileRunHeader } from '../topics/backfill-headers.ts';
 import type { Deployment } from '../topics/deployment.ts';
 import { findKeys } from './find-keys.ts';
-import { existingTopics, findOutputs } from './find-outputs.ts';
+import { committedAtMs, existingTopics, findOutputs } from './find-outputs.ts';
 import { byReading, type OnProgress, type TraceLookup } from './trace-lookup.ts';
 
 export type Receipt = {
@@ -42,6 +42,11 @@ export type Decision = {
   readonly label: string | undefined;
   /** Raw offset of the arrival that was forwarded. */
   readonly duplicateOf: number | undefined;
+  /**
+   * When consumers could read the outputs or the dead letter, by the broker's clock; undefined if
+   * nothing was written, or it is not kept.
+   */
+  readonly visibleAtMs: number | undefined;
   /** Positions of the outputs or of the dead letter; fewer if retention has deleted some. */
   readonly positions: readonly RecordPosition[];
 };
@@ -114,7 +119,10 @@ export async function buildTrace(
         findOutputs(deployment, key, partition, entry, existing),
       ]);
       const duplicateOf = outcome === 'DUPLICATE' ? forwarded : undefined;
-      const decision = { outcome, atMs, routesVersion, label, duplicateOf, positions };
+      const [written] = positions;
+      const visibleAtMs = written && (await committedAtMs(deployment, written));
+      const facts = { outcome, atMs, routesVersion, label, duplicateOf };
+      const decision = { ...facts, visibleAtMs, positions };
       const arrival: Arrival = { position: positionOf(offset), receipt, decision };
       return { arrival, events };
     }),

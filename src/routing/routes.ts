@@ -22,6 +22,15 @@ export type Routes = {
   readonly version: string;
   /** Returns the destinations; none means a dead letter. */
   readonly destinationsOf: (event: PublicationSucceeded) => readonly Destination[];
+  /** The routes for people, in their order; the last one is the default, if there is one. */
+  readonly outline: readonly RouteOutline[];
+};
+
+type RouteOutline = {
+  readonly name: string;
+  /** The conditions, for example `campaign.type: GIFT_VOUCHERS`; empty if it takes the rest. */
+  readonly when: string;
+  readonly topics: readonly string[];
 };
 
 /**
@@ -47,6 +56,11 @@ export function builtinRoutes({ publications }: Pick<Catalog, 'publications'>): 
     version: 'builtin',
     destinationsOf: ({ campaign }) =>
       destinations[campaign === null ? 'no-campaign' : byType[campaign.type]],
+    outline: Object.entries(publications).map(([name, topic]) => {
+      const types = Object.entries(byType).flatMap(([type, its]) => (its === name ? [type] : []));
+      const when = types.length === 0 ? 'no campaign' : `campaign.type: ${types.join(', ')}`;
+      return { name, when, topics: [topic] };
+    }),
   };
 }
 
@@ -73,8 +87,17 @@ export function compileRoutes(
       ? []
       : destinations(rest, { name: 'default', key: 'publication', explode: false });
   const candidates = candidatesAmong(routes);
+  const outlineOf = (name: string, when: string, its: readonly Destination[]) => {
+    return { name, when, topics: its.map(({ topic }) => topic) };
+  };
   return {
     version,
+    outline: [
+      ...routes.map((route) =>
+        outlineOf(route.name, conditionsOf(route), destinations(route.to, route)),
+      ),
+      ...(otherwise.length > 0 ? [outlineOf('default', '', otherwise)] : []),
+    ],
     destinationsOf: (event) => {
       const fits = (i: number) => compiled[i]?.tests.every((test) => test(event));
       const destinationsAt = (i: number) => compiled[i]?.destinations ?? [];
@@ -86,6 +109,14 @@ export function compileRoutes(
       return found.length > 0 ? found : otherwise;
     },
   };
+}
+
+function conditionsOf({ when }: RouteSpec): string {
+  const texts = Object.entries(when).map(([field, condition]) => {
+    const isText = typeof condition === 'string';
+    return `${field}: ${isText ? condition : JSON.stringify(condition)}`;
+  });
+  return texts.join(', ');
 }
 
 /**

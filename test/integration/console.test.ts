@@ -252,6 +252,7 @@ test('by keyboard alone: from the first page to the story of a voucher', async (
   const text = await textOf(visit);
   expect(text).toContain('forwarded');
   expect(text).toContain('secret main');
+  expect(text).toContain('visible');
   expect(text).toContain(`voucherbus trace ${known}`);
 });
 

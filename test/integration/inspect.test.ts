@@ -59,16 +59,20 @@ test('a publication that was received three times: forwarded once, a duplicate t
     ['DUPLICATE', first?.position.offset],
     ['DUPLICATE', first?.position.offset],
   ]);
+  const { atMs = 0, visibleAtMs = 0 } = first?.decision ?? {};
+  expect(visibleAtMs).toBeGreaterThanOrEqual(atMs);
+  expect(visibleAtMs).toBeLessThanOrEqual(Date.now());
   expect(trace.events.map(({ event }) => event.publicationId)).toEqual(['pub_traced']);
   const text = (await command('trace', 'pub_traced')).messages;
   expect(text.match(/(?<=Z {2})\w+/g)).toEqual([
-    ...['received', 'forwarded', 'received', 'duplicate', 'received', 'duplicate'],
+    ...['received', 'forwarded', 'visible'],
+    ...['received', 'duplicate', 'received', 'duplicate'],
   ]);
   expect(text).toContain('"publicationId": "pub_traced"');
 });
 
-test('an event id or a voucher code is found on raw', async () => {
-  for (const id of ['evpub_traced', 'CODE-traced0']) {
+test('an event id, a voucher code, or a customer is found on raw', async () => {
+  for (const id of ['evpub_traced', 'CODE-traced0', 'jck-wbhk']) {
     const { traces } = await traced(id);
     expect(traces.map(({ key }) => key)).toEqual(['pub_traced']);
   }
@@ -189,7 +193,7 @@ test('letters are redriven exactly once, although the command is killed, run twi
   expect(tooOften.messages).toContain('50 failed too often (--max-attempts): skipped');
   const trace = await run(['trace', corrected[0] ?? ''], own.env);
   expect(trace.messages).toMatch(
-    /dead-lettered .*\n.*received .*redriven by .* \(attempt 1\)\n.*forwarded/,
+    /dead-lettered .*\n.*visible .*\n.*received .*redriven by .* \(attempt 1\)\n.*forwarded/,
   );
 });
 

@@ -18,11 +18,13 @@ const pages: Readonly<Record<string, string>> = {
   routes: '/routes',
   redrive: '/redrive?reason=invalid-publication',
   find: '/find?id=CODE-unknown',
+  events: '/events',
   story: '/events/pub_picture',
   'dead-letters': '/dead-letters',
   letters: '/dead-letters?reason=invalid-publication',
   members: '/members',
   gaps: '/gaps',
+  proof: '/proof',
 };
 
 await using deployment = await aDeployment(4, { RECONCILE: 'true' });

@@ -113,10 +113,14 @@ function stepsOf({ position, receipt, decision }: Arrival): readonly Step[] {
     return [received, { ...received, what: 'waiting', where: [], details: 'for a processor' }];
   }
   const { outcome, atMs, label = '', routesVersion, positions, duplicateOf } = decision;
+  const { visibleAtMs } = decision;
   const what = outcome.toLowerCase().replaceAll('_', '-');
   const of = duplicateOf === undefined ? '' : `of raw offset ${duplicateOf}`;
   const details = outcome === 'DUPLICATE' ? of : `${label} by routes ${routesVersion}`;
-  return [received, { atMs, what, where: positions, details }];
+  const decided = { atMs, what, where: positions, details };
+  if (visibleAtMs === undefined) return [received, decided];
+  const visible = { atMs: visibleAtMs, what: 'visible', where: [], details: 'to consumers' };
+  return [received, decided, visible];
 }
 
 function stepRow({ atMs, what, where, details }: Step): Html {

@@ -2,12 +2,16 @@
 
 import type { CampaignReference } from '../../avro/records.ts';
 import type { Comparison } from '../../inspect/compare-routes.ts';
+import type { Routes } from '../../routing/routes.ts';
 import type { Person } from '../access.ts';
 import { block, type Html, html, lines } from '../html.ts';
 import { command, table, time } from './layout.ts';
 
 export type RoutesInForce = {
   readonly version: string;
+  readonly outline: Routes['outline'];
+  /** How many of the last events each route takes, by its name. */
+  readonly counts: ReadonlyMap<string, number>;
   /** The file; undefined for the built-in routes. */
   readonly text: string | undefined;
   /** Events that were looked at. */
@@ -30,11 +34,21 @@ export function routesPage(
     ({ to, count }) =>
       html`<tr><td>${to}</td><td>${count}</td><td><meter min="0" max="${Math.max(1, events)}" value="${count}" aria-label="${`${count} of ${events}`}"></meter></td></tr>`,
   );
-  return html`<section><h2>In force: ${version}</h2>
-${text === undefined ? html`<p>The built-in routes: one topic for each type of campaign (ROUTES_FILE is not set).</p>` : block(text)}
+  return html`<section><h2>In force: ${version}</h2>${picture(inForce)}
+${text === undefined ? html`<p>The built-in routes: one topic for each type of campaign (ROUTES_FILE is not set).</p>` : html`<details><summary>The file</summary>${block(text)}</details>`}
 ${rows.length === 0 ? html`<p>There is no event on raw yet.</p>` : table(['topic', 'events', 'share'], rows, `Where the last ${events} events go`)}</section>
 ${tryForm(text ?? '', person)}${command('voucherbus routes try FILE')}
 ${referenceData(references)}`;
+}
+
+/** Each route: its conditions, its topics, and its share of the last events. */
+function picture({ outline, counts, events }: RoutesInForce): Html {
+  const items = outline.map(({ name, when, topics }) => {
+    const count = counts.get(name) ?? 0;
+    const share = `${count} of ${events}`;
+    return html`<li><span><strong>${name}</strong> ${when || 'everything else'}</span><span>${topics.join(' ')}</span><span><meter min="0" max="${Math.max(1, events)}" value="${count}" aria-label="${share}"></meter> ${share}</span></li>`;
+  });
+  return html`<ol class="routes">${items}</ol>`;
 }
 
 function referenceData(references: readonly CampaignReference[] | undefined): Html {

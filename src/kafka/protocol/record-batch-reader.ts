@@ -89,6 +89,8 @@ export type BatchHeader = {
   readonly isTransactional: boolean;
   readonly isControl: boolean;
   readonly producerId: bigint;
+  /** The greatest timestamp of its records, in milliseconds since 1970. */
+  readonly maxTimestampMs: number;
   readonly records: () => Iterable<ReadRecord>;
 };
 
@@ -110,8 +112,8 @@ function readBatch(buffer: Buffer, at: number): BatchHeader {
   const baseOffset = Number(buffer.readBigInt64BE(at));
   const attributes = buffer.readInt16BE(at + 21);
   const firstTimestamp = Number(buffer.readBigInt64BE(at + 27));
-  const appendedAt =
-    attributes & logAppendTimeBit ? Number(buffer.readBigInt64BE(at + 35)) : undefined;
+  const maxTimestampMs = Number(buffer.readBigInt64BE(at + 35));
+  const appendedAt = attributes & logAppendTimeBit ? maxTimestampMs : undefined;
   const count = buffer.readInt32BE(at + 57);
   return {
     end,
@@ -120,6 +122,7 @@ function readBatch(buffer: Buffer, at: number): BatchHeader {
     isTransactional: (attributes & transactionalBit) !== 0,
     isControl: (attributes & controlBit) !== 0,
     producerId: buffer.readBigInt64BE(at + 43),
+    maxTimestampMs,
     records: function* records() {
       const body = decompress(attributes & codecMask, buffer.subarray(at + overhead, end));
       const reader = new ByteReader(body);
