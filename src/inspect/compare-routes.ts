@@ -62,14 +62,6 @@ type Body = { readonly body: Buffer; readonly source: string };
 
 const arrival = { receivedAtMs: 0, processedAtMs: 0, origin: 'WEBHOOK', asOfMs: null } as const;
 
-/** Returns how many of the events each topic gets, the most first. */
-export function distributionOf(events: readonly PublicationSucceeded[], routes: Routes) {
-  const groups = Map.groupBy(events, (event) => shown(event, routes));
-  return [...groups]
-    .map(([to, of]) => ({ to, count: of.length }))
-    .sort((a, b) => b.count - a.count);
-}
-
 /** Returns how many of the events each route takes, by its name. */
 export function countsByRoute(
   events: readonly PublicationSucceeded[],

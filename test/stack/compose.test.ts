@@ -136,6 +136,15 @@ describe.each(ways)('with $name', ({ compose }) => {
     }, 'three members are ready');
     expect(services).toEqual(['bridge', 'processor', 'processor']);
     expect(await show('/dead-letters')).toContain('invalid-publication');
+    const [, form = ''] = /name="form" value="([^"]*)"/.exec(await show('/proof')) ?? [];
+    const proof = `http://127.0.0.1:${env['CONSOLE_PORT']}/proof`;
+    const body = new URLSearchParams({ form });
+    expect((await fetch(proof, { method: 'POST', headers, body })).status).toBe(200);
+    const ended = await until(async () => {
+      const page = await show('/proof');
+      return !page.includes('running: ') && page;
+    }, 'the run has ended');
+    expect(ended).toContain('Exactly once');
   });
 
   test('make down leaves nothing', async () => {

@@ -3,7 +3,11 @@
  * picture of each page of the console in both themes, for docs/images.
  */
 
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startChild } from '../../src/app/child-process.ts';
 import { openBrowser } from './browser.ts';
 import { aBody } from './builders.ts';
 import { startConsole } from './console.ts';
@@ -30,7 +34,12 @@ const pages: Readonly<Record<string, string>> = {
 await using deployment = await aDeployment(4, { RECONCILE: 'true' });
 const bridge = await deployment.start('bridge');
 const processor = await deployment.start('processor');
-const { child, base } = await startConsole(deployment, [bridge.admin, processor.admin]);
+await using reports = await mkdtempDisposable(join(tmpdir(), 'reports-'));
+const report = join(reports.path, 'nightly');
+await startChild(['verify', '--count', '2000', '--report', report], process.env).exited;
+const { child, base } = await startConsole(deployment, [bridge.admin, processor.admin], {
+  CONSOLE_REPORTS: reports.path,
+});
 await using _ = child;
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));
 await post(bridge.url, aBody({ publicationId: 'pub_picture' }));

@@ -70,7 +70,7 @@ ${older && html`<p><a href="/events?before=${cursorText(older)}">Older</a></p>`}
 /** @param isUnmasked shows personal data; only for operators, and audited */
 export function storyPage(trace: Trace, person: Person, isUnmasked: boolean): Html {
   const { key, arrivals, events } = isUnmasked ? trace : maskedTrace(trace);
-  const steps = arrivals.flatMap(stepsOf);
+  const steps = arrivals.flatMap((arrival) => stepsOf(arrival).map(withStart));
   const began = Math.min(...steps.map(({ atMs }) => atMs));
   const lasted = Math.max(1, ...steps.map(({ atMs }) => atMs - began));
   return html`<p>Publication <strong>${key}</strong></p>
@@ -130,15 +130,36 @@ function stepRow({ atMs, what, where, details }: Step): Html {
 const recordLink = (position: RecordPosition) =>
   html`<a href="${recordPath(position)}">${formatPosition(position)}</a> `;
 
-/** The steps on one time axis. */
-function waterfall(steps: readonly Step[], began: number, lasted: number): Html {
+type StartedStep = Step & { readonly startMs: number };
+
+/** A step begins when the one before it ends. */
+function withStart(step: Step, i: number, steps: readonly Step[]): StartedStep {
+  return { ...step, startMs: steps[i - 1]?.atMs ?? step.atMs };
+}
+
+const units = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+] as const;
+
+/** Formats a duration with one unit, in milliseconds below ten seconds. */
+function duration(ms: number): string {
+  const unit = ms < 10_000 ? undefined : units.find(([size]) => ms >= size);
+  return unit === undefined ? `${Math.round(ms)} ms` : `${(ms / unit[0]).toFixed(1)} ${unit[1]}`;
+}
+
+/** The steps on one time axis, each with the time since the step before it. */
+function waterfall(steps: readonly StartedStep[], began: number, lasted: number): Html {
   const height = steps.length * 26 + 8;
-  const rows = steps.map(({ atMs, what }, i) => {
-    const x = 130 + ((atMs - began) / lasted) * 560;
-    const text = `${what} +${Math.round(atMs - began)} ms`;
-    return html`<circle cx="${x}" cy="${i * 26 + 17}" r="6"/><text x="${x + 12}" y="${i * 26 + 22}">${text}</text>`;
+  const xOf = (atMs: number) => 20 + ((atMs - began) / lasted) * 650;
+  const rows = steps.map(({ atMs, startMs, what }, i) => {
+    const [from, x, y] = [xOf(startMs), xOf(atMs), i * 26 + 17];
+    const text = `${what} +${duration(atMs - began)}`;
+    return html`<line x1="${from}" y1="${y}" x2="${x}" y2="${y}"/><circle cx="${x}" cy="${y}" r="6"/><text x="${x + 12}" y="${y + 5}">${text}</text>`;
   });
-  return html`<svg class="waterfall" viewBox="0 0 950 ${height}" role="img" aria-label="${steps.length} steps in ${lasted} ms">${rows}</svg>`;
+  return html`<svg class="waterfall" viewBox="0 0 950 ${height}" role="img" aria-label="${steps.length} steps in ${duration(lasted)}">${rows}</svg>`;
 }
 
 function unmaskForm(key: string, { role, formToken }: Person, isUnmasked: boolean): Html {

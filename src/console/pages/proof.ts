@@ -27,12 +27,15 @@ function verdict({ atMs, isExact, counts, invariants, from }: Proof): Html {
       html`<li>${violations === 0 ? '✓' : '✗'} ${invariant}${violations > 0 ? `: ${violations} violations` : ''}</li>`,
   );
   const facts = Object.entries(counts).map(
-    ([name, count]) => html`<div><dt>${name}</dt><dd>${count}</dd></div>`,
+    ([name, count]) => html`<div><dt>${inWords(name)}</dt><dd>${count}</dd></div>`,
   );
   return html`<section class="${isExact ? 'good' : 'bad'}"><p class="verdict">${text(isExact)}</p><p>${time(atMs)}, ${from}</p></section>
 <section><h2>What was checked</h2><ul class="plain">${items}</ul></section>
 <section><h2>What was counted</h2><dl>${facts}</dl></section>`;
 }
+
+/** deadLetters: dead letters. */
+const inWords = (name: string) => name.replaceAll(/[A-Z]/g, (one) => ` ${one.toLowerCase()}`);
 
 const text = (isExact: boolean) => (isExact ? 'Exactly once' : 'Not exactly once');
 
@@ -56,5 +59,5 @@ function runForm(run: ProofRun | undefined, { role, formToken }: Person): Html {
   if (run?.state === 'running') return html``;
   return html`<form method="post" action="/proof"><input type="hidden" name="form" value="${formToken}">
 <p>It runs on the cluster in use, on topics of its own (verify-…), which it removes again; no consumer sees its events.</p>
-<button>Run: 2,000 webhooks, three kills (audited)</button></form>`;
+<button>Run: 2,000 webhooks or more, three kills (audited)</button></form>`;
 }

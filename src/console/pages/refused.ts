@@ -69,7 +69,8 @@ function bars(minutes: readonly RefusedMinute[]): Html {
     return html`<rect x="${i * 15 + 1}" y="${60 - height}" width="13" height="${height}"/>`;
   });
   const total = counts.reduce((sum, count) => sum + count, 0);
-  return html`<svg class="bars" viewBox="0 0 900 60" role="img" aria-label="${total} refused in the last hour, at most ${most} in a minute" preserveAspectRatio="none">${shown}</svg>`;
+  const text = `${total} refused, at most ${Math.max(...counts)} in a minute`;
+  return html`<svg class="bars" viewBox="0 0 900 60" role="img" aria-label="${text}" preserveAspectRatio="none">${shown}</svg><p>${text}</p>`;
 }
 
 function minutesTable(minutes: readonly RefusedMinute[]): Html {

@@ -16,7 +16,8 @@ export type RoutesInForce = {
   readonly text: string | undefined;
   /** Events that were looked at. */
   readonly events: number;
-  readonly distribution: readonly { readonly to: string; readonly count: number }[];
+  /** Events that no route takes. */
+  readonly parked: number;
 };
 
 export type Tried =
@@ -29,14 +30,10 @@ export function routesPage(
   references: readonly CampaignReference[] | undefined,
   person: Person,
 ): Html {
-  const { version, text, events, distribution } = inForce;
-  const rows = distribution.map(
-    ({ to, count }) =>
-      html`<tr><td>${to}</td><td>${count}</td><td><meter min="0" max="${Math.max(1, events)}" value="${count}" aria-label="${`${count} of ${events}`}"></meter></td></tr>`,
-  );
+  const { version, text, events, parked } = inForce;
   return html`<section><h2>In force: ${version}</h2>${picture(inForce)}
 ${text === undefined ? html`<p>The built-in routes: one topic for each type of campaign (ROUTES_FILE is not set).</p>` : html`<details><summary>The file</summary>${block(text)}</details>`}
-${rows.length === 0 ? html`<p>There is no event on raw yet.</p>` : table(['topic', 'events', 'share'], rows, `Where the last ${events} events go`)}</section>
+<p>${events === 0 ? 'There is no event on raw yet.' : `Shares of the last ${events} events.`} ${parked > 0 ? `No route takes ${parked} of them: they become dead letters.` : ''}</p></section>
 ${tryForm(text ?? '', person)}${command('voucherbus routes try FILE')}
 ${referenceData(references)}`;
 }
