@@ -107,15 +107,33 @@ async function setUp(env: Environment): Promise<void> {
   throw new AppError('ASSUMPTION_BROKEN', 'stop', `setup failed:\n${setup.output()}`);
 }
 
+/**
+ * Settings of a deployment at work, whose environment this may be: its spool, who may send to it,
+ * its secrets, its routes, and its access to Voucherify's API.
+ */
+const notInherited = [
+  'SPOOL_DIR',
+  'ALLOWED_SENDERS',
+  'TRUSTED_PROXY_HOPS',
+  'WEBHOOK_SECRETS',
+  'ROUTES_FILE',
+  'VOUCHERIFY_APP_ID',
+  'VOUCHERIFY_APP_TOKEN',
+  'VOUCHERIFY_MANAGEMENT_ID',
+  'VOUCHERIFY_MANAGEMENT_TOKEN',
+];
+const unset = Object.fromEntries(
+  notInherited.flatMap((name) => [name, `${name}_FILE`]).map((name) => [name, undefined]),
+);
+
 function environmentOf(prefix: string, secret: string): Environment {
   return {
     ...process.env,
+    ...unset,
     TOPIC_PREFIX: prefix,
     CONSUMER_GROUP: prefix,
     PARTITIONS: '6',
     WEBHOOK_SECRETS: `ephemeral:${secret}`,
-    // This may be the environment of a bridge at work: its spool must not be used.
-    SPOOL_DIR: undefined,
     BRIDGE_HOST: '127.0.0.1',
     BRIDGE_PORT: process.env['BRIDGE_PORT'] ?? '0',
     ADMIN_HOST: '127.0.0.1',

@@ -65,6 +65,8 @@ export class Members {
     const reports = bridges.map(async ({ address }) => {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(`http://${address}/refusals`, { signal });
+      // A bridge of an earlier version has no such path.
+      if (!response.ok) throw new Error(`/refusals responded with ${response.status}`);
       return JSON.parse(await textOf(response, maxMetricsBytes)) as RefusalReport;
     });
     // A bridge that cannot be reached is a problem on the first page.

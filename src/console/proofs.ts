@@ -143,9 +143,15 @@ function proofFrom(verdict: Verdict, atMs: number, from: string): Proof {
 function proofOf(output: string, by: string): Proof {
   const lines = output.split('\n');
   const [first, last] = [lines.indexOf('{'), lines.lastIndexOf('}')];
-  if (first < 0 || last < first) throw new Error(lines.slice(-3).join('\n'));
+  if (first < 0 || last < first) throw new Error(causeIn(lines));
   const verdict = JSON.parse(lines.slice(first, last + 1).join('\n')) as Verdict;
   return proofFrom(verdict, Date.now(), by);
+}
+
+/** Returns the end of what a process wrote, without the stack. */
+function causeIn(lines: readonly string[]): string {
+  const shown = lines.filter((line) => !/^(\s+at |· )/.test(line));
+  return shown.slice(-5).join('\n') || 'verify ended without a verdict';
 }
 
 /** @throws AppError */

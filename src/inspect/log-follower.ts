@@ -1,6 +1,7 @@
 /** Reads topics from their start, and follows them: each record once, while nothing fails. */
 
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../errors.ts';
 import type { LogReader } from '../kafka/log-reader.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 
@@ -21,6 +22,9 @@ type Log = {
   end: number;
 };
 
+const sayReplaced = ({ topic, partition, next }: Log, end: number) =>
+  `${topic.name}/${partition} ends at ${end}, and was read to ${next}: it is another log`;
+
 const followEveryMs = 1_000;
 const fetchBytes = 1024 * 1024;
 /** Others, such as a page that someone waits for, get their turn after so many. */
@@ -32,6 +36,7 @@ export class LogFollower {
   readonly #partitions: number;
   #logs: readonly Log[] = [];
   #hasReadAll = false;
+  #hasFailed = false;
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
 
@@ -56,10 +61,17 @@ export class LogFollower {
     };
   }
 
-  /** Follows the topics until it is stopped. */
+  /**
+   * Follows the topics until it is stopped.
+   * @param onFailure called with each failure that another attempt may mend
+   * @throws AppError ASSUMPTION_BROKEN if a topic was replaced: what was read is void
+   */
   async follow(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<void> {
     while (!signal.aborted) {
-      await this.catchUp().catch(onFailure);
+      await this.catchUp().catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'ASSUMPTION_BROKEN') throw error;
+        onFailure(error);
+      });
       await sleep(followEveryMs, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -78,15 +90,31 @@ export class LogFollower {
 
   async #read(): Promise<void> {
     if (this.#logs.length === 0) this.#logs = await this.#starts();
+    else if (this.#hasFailed) await this.#skipDeleted();
+    this.#hasFailed = true;
     const places = this.#logs.map(({ topic, partition }) => ({ topic: topic.name, partition }));
     const ends = await this.#reader.ends(places);
     for (const { topic, partition, highWatermark, lastStable } of ends) {
       const log = this.#logs.find((one) => one.topic.name === topic && one.partition === partition);
-      if (log)
-        log.end = Math.max(log.end, log.topic.isToHighWatermark ? highWatermark : lastStable);
+      if (log === undefined) continue;
+      if (highWatermark < log.next) {
+        throw new AppError('ASSUMPTION_BROKEN', 'stop', sayReplaced(log, highWatermark));
+      }
+      log.end = Math.max(log.end, log.topic.isToHighWatermark ? highWatermark : lastStable);
     }
     await this.#readAll(this.#logs.filter(({ next, end }) => next < end));
     this.#hasReadAll = true;
+    this.#hasFailed = false;
+  }
+
+  /** Retention may have deleted the records that come next. */
+  async #skipDeleted(): Promise<void> {
+    await Promise.all(
+      this.#logs.map(async (log) => {
+        const start = await this.#reader.offsetOf(log.topic.name, log.partition, 'start');
+        log.next = Math.max(log.next, start);
+      }),
+    );
   }
 
   async #starts(): Promise<readonly Log[]> {

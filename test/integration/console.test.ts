@@ -351,14 +351,16 @@ const request = (path: string, headers: Record<string, string>, form?: Record<st
     ...(form && { method: 'POST', body: new URLSearchParams(form) }),
   });
 
-test('an operator has it proven that events come out exactly once; a viewer sees the verdict', async () => {
+test('an operator has it proven that events come out exactly once; a viewer sees the verdict', {
+  timeout: 600_000,
+}, async () => {
   await using visit = await signedIn('operator');
   const { page } = visit;
   await page.goto(`${base}/proof`);
   expect(await textOf(visit)).toContain('No verdict yet');
   await page.getByRole('button', { name: 'Run' }).click();
   await page.locator('#run').getByText('running').waitFor();
-  await page.getByRole('link', { name: 'Its verdict' }).click();
+  await page.getByRole('link', { name: 'Its verdict' }).click({ timeout: 600_000 });
   await page.locator('.verdict').getByText('Exactly once').waitFor();
   expect(await violationsOn(page)).toEqual([]);
   expect(child.output()).toMatch(/"action":"verify\.run","by":"operator","outcome":"exactly once"/);

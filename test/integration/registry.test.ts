@@ -3,6 +3,7 @@
  * counts, and no request waits forever.
  */
 
+import { randomUUID } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import { connectRegistry } from '../../src/avro/registry.ts';
@@ -31,6 +32,11 @@ async function inItsPlace(handle: RequestListener) {
       server.closeAllConnections();
     },
   };
+}
+
+function real() {
+  const { registry: config } = readConfig(['registry'], { env: process.env, readFile: () => '' });
+  return { url: config.url, registry: connectRegistry(config, createLog('silent', 'test')) };
 }
 
 const { text } = schemas.RawWebhook;
@@ -105,4 +111,27 @@ test('a registry that hangs later does not matter for our own schemas', async ()
   isHanging = true;
   await post(bridge.url, aBody({ publicationId: 'pub_1' }));
   await until(async () => (await deployment.outputs()).length === 1, 'it comes out');
+});
+
+test('a first registration whose response was lost is ended: the subject gets its level', async () => {
+  const { registry, url } = real();
+  const subject = `test-${randomUUID()}-value`;
+  const post = (path: string, body: object) =>
+    fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify(body),
+    });
+  expect((await post(`/subjects/${subject}/versions`, { schema: text })).status).toBe(200);
+  const id = await registry.register(subject, text, 'BACKWARD_TRANSITIVE');
+  expect(id).toBe(await registry.idOf(subject, text));
+  expect(await registry.versionOf(subject, id)).toBe(1);
+  expect(await (await fetch(`${url}/config/${subject}`)).json()).toEqual({
+    compatibilityLevel: 'BACKWARD_TRANSITIVE',
+  });
+  // Another level of a subject with other schemas is someone's decision.
+  const other = JSON.stringify({ type: 'record', name: 'Other', fields: [] });
+  await expect(registry.register(subject, other, 'FULL_TRANSITIVE')).rejects.toMatchObject({
+    code: 'SCHEMA_INCOMPATIBLE',
+  });
 });
