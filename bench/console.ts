@@ -30,6 +30,7 @@ const pages = {
   unknown: (n) => `/find?id=unknown-${n}`,
   letters: () => '/dead-letters',
   reason: () => '/dead-letters?reason=not-avro',
+  letter: () => '/dead-letters/0/0',
   redrive: () => '/redrive?reason=not-avro',
   topics: () => '/topics',
   raw: () => '/topics/RAW',

@@ -93,7 +93,7 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
   });
   app.get('/dead-letters/:partition{[0-9]+}/:offset{[0-9]+}', async (c) => {
     const { partition, offset } = c.req.param();
-    const found = await reads.letter(Number(partition), Number(offset));
+    const found = await search.letter(Number(partition), Number(offset));
     const title = ['Dead letter', '/dead-letters'] as const;
     if (found === undefined)
       return page(c, parts, title, errorPage('There is no such dead letter.'), 404);

@@ -12,6 +12,7 @@ import { readReferences } from '../inspect/references.ts';
 import { Tail } from '../inspect/tail.ts';
 import { findTraces, type Trace } from '../inspect/trace.ts';
 import type { Client } from '../kafka/client.ts';
+import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import { type Run, readRunLog } from '../reconcile/run-log.ts';
 import type { CatalogTopic } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
@@ -70,11 +71,15 @@ export class Reads {
     if (partition >= deployment.partitions) return undefined;
     const filter = { ...everything, partition, offsets: { from: offset, to: offset } };
     const [letter] = await Array.fromAsync(readLetters(deployment, filter, () => {}));
-    if (letter === undefined) return undefined;
-    const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
-    const raw = await decoder.decodeOne(letter.record.value);
-    const body = raw.kind === 'decoded' ? maskedBody(raw.value.body) : `(${raw.message})`;
-    return { letter, body };
+    return letter && { letter, body: await this.body(letter.record) };
+  }
+
+  /** Returns the masked body of a record of raw or of the dead letters. @throws AppError */
+  async body({ value }: Pick<ReadRecord, 'value'>): Promise<string> {
+    const { registry } = await this.#open();
+    const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, registry);
+    const raw = await decoder.decodeOne(value);
+    return raw.kind === 'decoded' ? maskedBody(raw.value.body) : `(${raw.message})`;
   }
 
   /** Returns the records of raw that no processor has read yet, by partition. @throws AppError */

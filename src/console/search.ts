@@ -10,6 +10,8 @@ import type { Reads } from './reads.ts';
 
 export type Found = { readonly webhooks: readonly FoundWebhook[]; readonly coverage: Coverage };
 
+type ShownLetter = { readonly letter: LetterSummary; readonly body: string };
+
 /** Many webhooks may name an id, such as a customer's. */
 export const foundAtMost = 50;
 const beginAgainAfterMs = 5_000;
@@ -54,6 +56,14 @@ export class Search {
   async letters(reason: string | undefined): Promise<readonly LetterSummary[]> {
     const all = (await this.#index?.letters()) ?? (await this.#reads.letters(undefined));
     return reason === undefined ? all : all.filter((letter) => letter.reason === reason);
+  }
+
+  /** Returns one letter and its masked body; undefined if there is none. @throws AppError */
+  async letter(partition: number, offset: number): Promise<ShownLetter | undefined> {
+    const letter = await this.#index?.letterAt({ partition, offset });
+    // Not among the newest, or not read yet.
+    if (letter === undefined) return this.#reads.letter(partition, offset);
+    return { letter, body: await this.#reads.body(letter.record) };
   }
 
   /** @throws AppError */

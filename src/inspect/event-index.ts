@@ -11,7 +11,7 @@ import type { LogReader } from '../kafka/log-reader.ts';
 import { hashOf, partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import { type LetterSummary, letterOf, redriveDigestOf } from './dead-letters.ts';
+import { type Letter, type LetterSummary, letterOf, redriveDigestOf } from './dead-letters.ts';
 import { idsIn } from './find-keys.ts';
 import { IdTable, type Place } from './id-table.ts';
 import { type FollowedTopic, LogFollower } from './log-follower.ts';
@@ -47,7 +47,7 @@ const journalShare = 1 / 6;
 /** So many candidates are read to find the newest webhooks of an id. */
 const candidatesAtMost = 200;
 /** Older ones are forgotten: so many that only a command can list them. */
-const lettersAtMost = 50_000;
+export const lettersAtMost = 50_000;
 
 export class EventIndex implements TraceLookup {
   readonly #deployment: Deployment;
@@ -126,9 +126,31 @@ export class EventIndex implements TraceLookup {
   async letters(): Promise<readonly LetterSummary[] | undefined> {
     if (!this.#follower.hasReadAll) return undefined;
     await this.#follower.catchUp();
-    return [...this.#letters.values()].map(({ letter, digest }) => {
-      return { ...letter, isRedriven: this.#redriven.has(digest) };
-    });
+    const { catalog, partitions } = this.#deployment;
+    const all = Array.from({ length: partitions }, (_, partition) => partition);
+    const starts = await this.#startsOf(catalog.deadLetters, all);
+    for (const [name, { letter }] of this.#letters) {
+      const { partition, offset } = letter.position;
+      if (offset < (starts.get(partition) ?? 0)) this.#letters.delete(name);
+    }
+    return [...this.#letters.values()].map((known) => this.#shown(known));
+  }
+
+  /**
+   * Returns one dead letter with its record; undefined before all were read, and if there is none.
+   * @throws AppError
+   */
+  async letterAt(place: Place): Promise<Letter | undefined> {
+    if (!this.#follower.hasReadAll) return undefined;
+    await this.#follower.catchUp();
+    const known = this.#letters.get(nameOf(place));
+    if (known === undefined) return undefined;
+    const [found] = await this.#recordsAt(this.#deployment.catalog.deadLetters, [place]);
+    return found && { ...this.#shown(known), record: found.record };
+  }
+
+  #shown({ letter, digest }: KnownLetter): LetterSummary {
+    return { ...letter, isRedriven: this.#redriven.has(digest) };
   }
 
   async decisionsOf(key: string): Promise<Decisions> {
@@ -157,11 +179,7 @@ export class EventIndex implements TraceLookup {
   async #recordsAt(topic: string, places: readonly Place[]) {
     const { reader } = this.#deployment;
     const partitions = [...new Set(places.map(({ partition }) => partition))];
-    const starts = new Map(
-      await Promise.all(
-        partitions.map(async (one) => [one, await reader.offsetOf(topic, one, 'start')] as const),
-      ),
-    );
+    const starts = await this.#startsOf(topic, partitions);
     const kept = places.filter(({ partition, offset }) => offset >= (starts.get(partition) ?? 0));
     const read = kept.map(async (place) => {
       return { place, record: await reader.recordAt({ topic, ...place }) };
@@ -169,6 +187,17 @@ export class EventIndex implements TraceLookup {
     return (await Promise.all(read)).flatMap(({ place, record }) =>
       record ? [{ place, record }] : [],
     );
+  }
+
+  async #startsOf(
+    topic: string,
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, number>> {
+    const { reader } = this.#deployment;
+    const all = partitions.map(
+      async (one) => [one, await reader.offsetOf(topic, one, 'start')] as const,
+    );
+    return new Map(await Promise.all(all));
   }
 
   async #addWebhook({ key, value, offset, timestampMs }: ReadRecord, partition: number) {
@@ -199,11 +228,13 @@ export class EventIndex implements TraceLookup {
     const position = { topic, partition, offset: record.offset };
     const { record: _, ...letter } = letterOf(record, position, this.#deadLettersId);
     const digest = redriveDigestOf(letter);
-    this.#letters.set(`${partition}@${record.offset}`, { letter, digest });
+    this.#letters.set(nameOf(position), { letter, digest });
     const [oldest] = this.#letters.keys();
     if (this.#letters.size > lettersAtMost && oldest) this.#letters.delete(oldest);
   }
 }
+
+const nameOf = ({ partition, offset }: Place) => `${partition}@${offset}`;
 
 /** Returns the places in one partition in the order of the log. */
 function placesIn(table: IdTable, hash: number, partition: number): readonly Place[] {

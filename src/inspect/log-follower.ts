@@ -63,7 +63,7 @@ export class LogFollower {
 
   /**
    * Follows the topics until it is stopped.
-   * @param onFailure called with each failure that another attempt may mend
+   * @param onFailure called with each failure that another attempt may correct
    * @throws AppError ASSUMPTION_BROKEN if a topic was replaced: what was read is void
    */
   async follow(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<void> {

@@ -1,6 +1,7 @@
 /** The dead letters: grouped by reason, the letters of one group, and one letter. */
 
-import type { Letter, LetterSummary } from '../../inspect/dead-letters.ts';
+import type { LetterSummary } from '../../inspect/dead-letters.ts';
+import { lettersAtMost } from '../../inspect/event-index.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import { block, type Html, html } from '../html.ts';
 import { command, table, time } from './layout.ts';
@@ -57,7 +58,9 @@ export function groupsPage(groups: readonly Group[]): Html {
     'last',
     'newest: path, expected, found',
   ];
+  const isCut = groups.reduce((sum, { count }) => sum + count, 0) >= lettersAtMost;
   return html`${table(names, rows, 'By reason')}
+${isCut && html`<p>Only the newest ${lettersAtMost} are counted.</p>`}
 <p><a href="/redrives">Redrives</a> that were started here</p>
 ${command('voucherbus dead-letters list')}`;
 }
@@ -80,7 +83,7 @@ ${command(`voucherbus dead-letters list --reason ${reason}`)}`;
 }
 
 /** @param body the masked body */
-export function letterPage(letter: Letter, body: string): Html {
+export function letterPage(letter: LetterSummary, body: string): Html {
   const {
     position,
     reason,
