@@ -4,10 +4,7 @@ import { parseArgs } from 'node:util';
 import { type ConnectedDeployment, connectFromEnvironment } from '../app/connect-deployment.ts';
 import type { Io } from '../app/io.ts';
 import { audited, auditOperator, operatorName } from '../app/operator.ts';
-import { Decoder } from '../avro/decoder.ts';
-import type { RawWebhook } from '../avro/records.ts';
-import { schemas } from '../avro/schemas.ts';
-import { type Filter, type Letter, readLetters } from '../inspect/dead-letters.ts';
+import { bodyOf, type Filter, type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody, maskText } from '../inspect/mask.ts';
 import { redrive, type Triage, triageOf } from '../inspect/redrive.ts';
 import { formatPosition } from '../kafka/record-position.ts';
@@ -185,10 +182,9 @@ async function show(
   const { record, failedAtMs, redrive: earlier, ...facts } = letter;
   const letterName = formatPosition(letter.position);
   if (isUnmasked) auditOperator('personal-data.unmask', { by: rules.by, letter: letterName });
-  const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, deployment.registry);
-  const raw = await decoder.decodeOne(record.value);
-  const bodyOf = ({ body }: RawWebhook) => (isUnmasked ? body.toString() : maskedBody(body));
-  const body = raw.kind === 'undecodable' ? `(${raw.message})` : bodyOf(raw.value);
+  const body = await bodyOf(deployment, record, (bytes) =>
+    isUnmasked ? bytes.toString() : maskedBody(bytes),
+  );
   const shown = (text: string) => (isUnmasked ? text : maskText(text));
   const headers = Object.fromEntries(
     record.headers.map(([name, value]) => [name, shown(String(value))]),

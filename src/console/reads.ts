@@ -3,10 +3,8 @@
  * console must work while Kafka is unreachable.
  */
 
-import { Decoder } from '../avro/decoder.ts';
-import type { CampaignReference, RawWebhook } from '../avro/records.ts';
-import { schemas } from '../avro/schemas.ts';
-import { type Letter, readLetters } from '../inspect/dead-letters.ts';
+import type { CampaignReference } from '../avro/records.ts';
+import { bodyOf, type Letter, readLetters } from '../inspect/dead-letters.ts';
 import { maskedBody } from '../inspect/mask.ts';
 import { readReferences } from '../inspect/references.ts';
 import { Tail } from '../inspect/tail.ts';
@@ -75,11 +73,8 @@ export class Reads {
   }
 
   /** Returns the masked body of a record of raw or of the dead letters. @throws AppError */
-  async body({ value }: Pick<ReadRecord, 'value'>): Promise<string> {
-    const { registry } = await this.#open();
-    const decoder = new Decoder<RawWebhook>(schemas.RawWebhook.type, registry);
-    const raw = await decoder.decodeOne(value);
-    return raw.kind === 'decoded' ? maskedBody(raw.value.body) : `(${raw.message})`;
+  async body(record: Pick<ReadRecord, 'value'>): Promise<string> {
+    return bodyOf(await this.#open(), record, maskedBody);
   }
 
   /** Returns the records of raw that no processor has read yet, by partition. @throws AppError */

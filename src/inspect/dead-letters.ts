@@ -1,7 +1,7 @@
 /** Reads and filters the dead letters. */
 
 import { Decoder } from '../avro/decoder.ts';
-import type { JournalRecord } from '../avro/records.ts';
+import type { JournalRecord, RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import { originOf } from '../dead-letters/letter.ts';
 import {
@@ -109,6 +109,20 @@ export function letterOf(
     redrive: redriveOf(header),
     record,
   };
+}
+
+/**
+ * Returns the body in a record of raw or of the dead letters, or in parentheses why there is none.
+ * @param shown returns it as text
+ * @throws AppError
+ */
+export async function bodyOf(
+  { registry }: Pick<Deployment, 'registry'>,
+  { value }: Pick<ReadRecord, 'value'>,
+  shown: (body: Buffer) => string,
+): Promise<string> {
+  const raw = await new Decoder<RawWebhook>(schemas.RawWebhook.type, registry).decodeOne(value);
+  return raw.kind === 'decoded' ? shown(raw.value.body) : `(${raw.message})`;
 }
 
 /** Returns the digest (hex) under which the journal has the redrive of a letter. */

@@ -11,9 +11,10 @@ import type { LogReader } from '../kafka/log-reader.ts';
 import { hashOf, partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Deployment } from '../topics/deployment.ts';
-import { type Letter, type LetterSummary, letterOf, redriveDigestOf } from './dead-letters.ts';
+import type { Letter, LetterSummary } from './dead-letters.ts';
 import { idsIn } from './find-keys.ts';
 import { IdTable, type Place } from './id-table.ts';
+import { LetterIndex } from './letter-index.ts';
 import { type FollowedTopic, LogFollower } from './log-follower.ts';
 import { type Decisions, decisionsIn, type TraceLookup } from './trace-lookup.ts';
 
@@ -37,17 +38,10 @@ export type Coverage = {
 /** The journal of a partition begins at `fromMs`; its last record ends at `position` on raw. */
 type JournalEnds = { readonly fromMs: number; readonly position: number };
 
-type KnownLetter = {
-  readonly letter: Omit<LetterSummary, 'isRedriven'>;
-  readonly digest: string;
-};
-
 /** An event has one digest in the journal, and about seven ids. */
 const journalShare = 1 / 6;
 /** So many candidates are read to find the newest webhooks of an id. */
 const candidatesAtMost = 200;
-/** Older ones are forgotten: so many that only a command can list them. */
-export const lettersAtMost = 50_000;
 
 export class EventIndex implements TraceLookup {
   readonly #deployment: Deployment;
@@ -57,9 +51,7 @@ export class EventIndex implements TraceLookup {
   readonly #rawDecoder: Decoder<RawWebhook>;
   readonly #journalDecoder: Decoder<JournalRecord>;
   readonly #journals = new Map<number, JournalEnds>();
-  /** By position; each with the digest under which the journal has its redrive. */
-  readonly #letters = new Map<string, KnownLetter>();
-  readonly #redriven = new Set<string>();
+  readonly #letters = new LetterIndex();
   #deadLettersId: string | undefined;
 
   /**
@@ -128,12 +120,7 @@ export class EventIndex implements TraceLookup {
     await this.#follower.catchUp();
     const { catalog, partitions } = this.#deployment;
     const all = Array.from({ length: partitions }, (_, partition) => partition);
-    const starts = await this.#startsOf(catalog.deadLetters, all);
-    for (const [name, { letter }] of this.#letters) {
-      const { partition, offset } = letter.position;
-      if (offset < (starts.get(partition) ?? 0)) this.#letters.delete(name);
-    }
-    return [...this.#letters.values()].map((known) => this.#shown(known));
+    return this.#letters.all(await this.#startsOf(catalog.deadLetters, all));
   }
 
   /**
@@ -143,14 +130,10 @@ export class EventIndex implements TraceLookup {
   async letterAt(place: Place): Promise<Letter | undefined> {
     if (!this.#follower.hasReadAll) return undefined;
     await this.#follower.catchUp();
-    const known = this.#letters.get(nameOf(place));
-    if (known === undefined) return undefined;
+    const letter = this.#letters.at(place);
+    if (letter === undefined) return undefined;
     const [found] = await this.#recordsAt(this.#deployment.catalog.deadLetters, [place]);
-    return found && { ...this.#shown(known), record: found.record };
-  }
-
-  #shown({ letter, digest }: KnownLetter): LetterSummary {
-    return { ...letter, isRedriven: this.#redriven.has(digest) };
+    return found && { ...letter, record: found.record };
   }
 
   async decisionsOf(key: string): Promise<Decisions> {
@@ -217,7 +200,7 @@ export class EventIndex implements TraceLookup {
     this.#journals.set(partition, { fromMs, position });
     for (const { digest, outcome } of entries) {
       this.#decisions.add(hashOfDigest(digest), { partition, offset }, timestampMs);
-      if (outcome === 'REDRIVEN') this.#redriven.add(digest.toString('hex'));
+      if (outcome === 'REDRIVEN') this.#letters.addRedrive(digest);
     }
   }
 
@@ -226,15 +209,9 @@ export class EventIndex implements TraceLookup {
     const topic = catalog.deadLetters;
     this.#deadLettersId ??= (await admin.identify([topic])).get(topic)?.id ?? '';
     const position = { topic, partition, offset: record.offset };
-    const { record: _, ...letter } = letterOf(record, position, this.#deadLettersId);
-    const digest = redriveDigestOf(letter);
-    this.#letters.set(nameOf(position), { letter, digest });
-    const [oldest] = this.#letters.keys();
-    if (this.#letters.size > lettersAtMost && oldest) this.#letters.delete(oldest);
+    this.#letters.add(record, position, this.#deadLettersId);
   }
 }
-
-const nameOf = ({ partition, offset }: Place) => `${partition}@${offset}`;
 
 /** Returns the places in one partition in the order of the log. */
 function placesIn(table: IdTable, hash: number, partition: number): readonly Place[] {

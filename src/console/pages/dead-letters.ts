@@ -1,7 +1,7 @@
 /** The dead letters: grouped by reason, the letters of one group, and one letter. */
 
 import type { LetterSummary } from '../../inspect/dead-letters.ts';
-import { lettersAtMost } from '../../inspect/event-index.ts';
+import { lettersAtMost } from '../../inspect/letter-index.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import { block, type Html, html } from '../html.ts';
 import { command, table, time } from './layout.ts';
