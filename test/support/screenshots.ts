@@ -71,7 +71,15 @@ await until(
   'the broken ones are dead letters',
 );
 await sleep(3_000);
-for (const theme of themes) await take(theme, pages);
+const [letter] = await deployment.readAll(deployment.catalog.deadLetters);
+const { raw } = deployment.catalog;
+const dynamic = {
+  found: '/find?id=jck-wbhk',
+  letter: `/dead-letters/${letter?.partition}/${letter?.offset}`,
+  tail: `/topics/${raw}`,
+  record: `/topics/${raw}/${letter?.partition}/0`,
+};
+for (const theme of themes) await take(theme, { ...pages, ...dynamic });
 isSending = false;
 await sending;
 process.exit(0);

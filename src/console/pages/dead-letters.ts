@@ -5,6 +5,7 @@ import { lettersAtMost } from '../../inspect/letter-index.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import { block, type Html, html } from '../html.ts';
 import { command, table, time } from './layout.ts';
+import { recordPath } from './topics.ts';
 
 export type Group = {
   readonly reason: string;
@@ -102,7 +103,7 @@ export function letterPage(letter: LetterSummary, body: string): Html {
     ['Path in the body', html`${path || 'none'}`],
     ['When', time(failedAtMs)],
     ['Routes', html`${routesVersion || 'unknown'}`],
-    ['Raw record', html`${formatPosition(origin)}`],
+    ['Raw record', html`<a href="${recordPath(origin)}">${formatPosition(origin)}</a>`],
     [
       'Publication',
       key ? html`<a href="/events/${encodeURIComponent(key)}">${key}</a>` : html`none`,
