@@ -531,4 +531,34 @@ export const mutants: readonly Mutant[] = [
     edits: [['if (found === this.#lastFound) return;', 'if (this.#lastFound) return;']],
     caughtBy: integration('webhook-watch'),
   },
+  {
+    name: 'console: a record of another segment is found in its place',
+    file: 'inspect/id-table.ts',
+    edits: [['base + (this.#offsets[entry] as number)', '(this.#offsets[entry] as number)']],
+    caughtBy: unit('inspect/id-table'),
+  },
+  {
+    name: 'console: an index of a replaced topic goes on',
+    file: 'inspect/log-follower.ts',
+    edits: [['highWatermark < log.next', 'highWatermark < 0']],
+    caughtBy: integration('event-index'),
+  },
+  {
+    name: 'console: what came since the last second is not found',
+    file: 'inspect/event-index.ts',
+    edits: [['    if (this.#follower.hasReadAll) await this.#follower.catchUp();\n', '']],
+    caughtBy: integration('event-index'),
+  },
+  {
+    name: 'refused requests keep the query of their address',
+    file: 'observability/refusals.ts',
+    edits: [["cut(request.path?.split('?', 1)[0])", 'cut(request.path)']],
+    caughtBy: unit('bridge/refusal-log'),
+  },
+  {
+    name: 'verify: the settings of a deployment at work reach the one of its own',
+    file: 'app/ephemeral-deployment.ts',
+    edits: [['    ...unset,\n', '']],
+    caughtBy: integration('verify'),
+  },
 ];
