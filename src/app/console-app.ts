@@ -13,7 +13,7 @@ import { RedriveJobs } from '../console/redrive-jobs.ts';
 import { Search } from '../console/search.ts';
 import { createConsoleServer } from '../console/server.ts';
 import { AppError } from '../errors.ts';
-import { compare, countsByRoute, eventsOf, lastOnRaw } from '../inspect/compare-routes.ts';
+import { compare, eventsOf, lastOnRaw, sharesOf } from '../inspect/compare-routes.ts';
 import { Writer } from '../kafka/writer.ts';
 import { createLog } from '../observability/log.ts';
 import { startChild } from './child-process.ts';
@@ -97,10 +97,8 @@ function routesFace(topics: ConsoleAppConfig['topics'], reads: Reads) {
       const routes = inForce();
       const text = topics.routesFile === undefined ? undefined : textOf(topics.routesFile);
       const events = await lastEvents();
-      const counts = countsByRoute(events, routes);
       const { version, outline } = routes;
-      const parked = events.filter((event) => routes.destinationsOf(event).length === 0).length;
-      return { version, outline, counts, parked, text, events: events.length };
+      return { version, outline, ...sharesOf(events, routes), text, events: events.length };
     },
     tryOut: async (text: string): Promise<Tried> => {
       try {

@@ -91,9 +91,10 @@ const notItsOwn = (status: number) =>
   `status ${status}, which is not a response of a schema registry's API: is SCHEMA_REGISTRY_URL right?`;
 
 /**
- * Distinguishes a response of the registry from one of an ingress or web server in its place. A 404
- * of an ingress must not turn valid webhooks into dead letters. The registry's own 404 has an error
- * code: 40401 (subject), 40402 (version) or 40403 (schema). An unknown path has none.
+ * Distinguishes a response of the registry from one of an ingress or web server in its place. If an
+ * ingress responds with 404, valid webhooks must not become dead letters. The registry's own 404
+ * has an error code: 40401 (subject), 40402 (version) or 40403 (schema). For an unknown path it has
+ * none.
  */
 function isItsOwn(status: number, body: unknown): boolean {
   const code = isObject(body) ? String(body['error_code']) : '';

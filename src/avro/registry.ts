@@ -103,8 +103,7 @@ export function connectRegistry(
       throw new AppError('SCHEMA_INCOMPATIBLE', 'stop', `${subject} could not be registered`);
     },
     isCompatible: async (subject, schema) => {
-      const latest = await asked(`read ${subject}`, () => api.Subject.latestVersion({ subject }));
-      const newest = latest?.data().version ?? 0;
+      const newest = (await latestOf(registry, subject))?.version ?? 0;
       for (let version = 1; version <= newest; version += 1) {
         const answer = await asked(`check ${subject} version ${version}`, () =>
           api.Subject.compatible({ subject, version, body: { schema } }),
@@ -130,16 +129,23 @@ function findId(
   });
 }
 
+/** Returns the latest version of a subject; undefined if there is no such subject. */
+async function latestOf({ api, url }: Context, subject: string) {
+  const latest = await ask(url, `read ${subject}`, () => api.Subject.latestVersion({ subject }));
+  return latest?.data();
+}
+
 async function findVersion(
-  { api: { Subject }, url }: Context,
+  context: Context,
   subject: string,
   id: number,
 ): Promise<number | undefined> {
-  const latest = await ask(url, `read ${subject}`, () => Subject.latestVersion({ subject }));
-  if (latest?.data().id === id) return latest.data().version;
-  for (let version = (latest?.data().version ?? 0) - 1; version > 0; version -= 1) {
+  const { api, url } = context;
+  const latest = await latestOf(context, subject);
+  if (latest?.id === id) return latest.version;
+  for (let version = (latest?.version ?? 0) - 1; version > 0; version -= 1) {
     const read = await ask(url, `read ${subject} version ${version}`, () =>
-      Subject.version({ subject, version }),
+      api.Subject.version({ subject, version }),
     );
     if (read?.data().id === id) return version;
   }
@@ -165,9 +171,8 @@ async function endRegistration(
   const isOfLevel = error instanceof AppError && error.code === 'SCHEMA_INCOMPATIBLE';
   const id = isOfLevel ? await findId(context, subject, schema) : undefined;
   if (id === undefined) throw error;
+  if ((await latestOf(context, subject))?.version !== 1) throw error;
   const { api, url } = context;
-  const latest = await ask(url, `read ${subject}`, () => api.Subject.latestVersion({ subject }));
-  if (latest?.data().version !== 1) throw error;
   await ask(url, `set the compatibility of ${subject}`, () =>
     api.Subject.updateConfig({ subject, body: { compatibility } }),
   );

@@ -5,12 +5,12 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { signatureHeader } from '../voucherify/signature.ts';
-import { type BridgeContext, noSource } from './context.ts';
+import { type BridgeContext, countOutcome, noSource } from './context.ts';
 import type { Problem } from './problems.ts';
 import type { RefusedHead } from './refusal-log.ts';
 import { type Body, readBody } from './request-body.ts';
 import { admit, authenticate } from './request-rules.ts';
-import { type Outcome, outcomeLabel, problemResponse, responseTo } from './responses.ts';
+import { type Outcome, problemResponse, responseTo } from './responses.ts';
 import { store } from './store.ts';
 import { Deadline, drainMs } from './timeouts.ts';
 
@@ -21,10 +21,11 @@ export async function handle(
 ): Promise<void> {
   const { metrics, config, log } = context;
   const head = headOf(request);
+  const exchange: Exchange = { request, response, head };
   const admitted = admit(head, config, context.sources());
   if (admitted.kind === 'refused') {
     const { problem, source = noSource } = admitted;
-    return refuse(request, response, problem, source, context);
+    return refuse(exchange, problem, source, context);
   }
   const { source } = admitted;
   const startedAt = performance.now();
@@ -38,10 +39,10 @@ export async function handle(
         response.destroy();
         return;
       case 'problem':
-        return await refuse(request, response, body, source, context);
+        return await refuse(exchange, body, source, context);
       case 'body': {
-        const outcome = await verifyAndStore(body, source, request, deadline, context);
-        respond(request, response, outcome, source, context);
+        const outcome = await verifyAndStore(body, source, exchange, deadline, context);
+        respond(exchange, outcome, source, context);
       }
     }
   } catch (error) {
@@ -53,6 +54,12 @@ export async function handle(
     metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
   }
 }
+
+type Exchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly head: RefusedHead;
+};
 
 function headOf(request: IncomingMessage): RefusedHead {
   const { method, url, headers, socket } = request;
@@ -73,12 +80,11 @@ function headOf(request: IncomingMessage): RefusedHead {
 async function verifyAndStore(
   { bytes, permit }: Body,
   source: string,
-  request: IncomingMessage,
+  { request, head }: Exchange,
   deadline: Deadline,
   context: BridgeContext,
 ): Promise<Outcome> {
-  const { signature } = headOf(request);
-  const result = authenticate(bytes, signature, context.sources().get(source) ?? []);
+  const result = authenticate(bytes, head.signature, context.sources().get(source) ?? []);
   if (result.kind === 'problem') {
     permit.release();
     return result;
@@ -86,7 +92,7 @@ async function verifyAndStore(
   const { verified } = result;
   context.refusals.verified(source);
   context.metrics.signatures.count(source, verified.secretName);
-  const contentType = request.headers['content-type'];
+  const { contentType } = head;
   const header = (name: string) => {
     const value = request.headers[name];
     return typeof value === 'string' ? value : undefined;
@@ -97,30 +103,26 @@ async function verifyAndStore(
 }
 
 function respond(
-  request: IncomingMessage,
-  response: ServerResponse,
+  { response, head }: Exchange,
   outcome: Outcome,
   source: string,
-  { metrics, refusals, rawTopic, isStopping }: BridgeContext,
+  context: BridgeContext,
 ): void {
-  if (outcome.kind === 'problem') refusals.note(outcome, source, headOf(request));
-  metrics.webhooks.count(source, outcomeLabel(outcome));
-  const { status, headers, body } = responseTo(outcome, rawTopic);
-  if (isStopping()) response.setHeader('connection', 'close');
+  countOutcome(context, outcome, source, () => head);
+  const { status, headers, body } = responseTo(outcome, context.rawTopic);
+  if (context.isStopping()) response.setHeader('connection', 'close');
   response.writeHead(status, headers);
   response.end(body, 'latin1');
 }
 
 /** Responds although the body is not wanted, or not complete, and closes the connection. */
 async function refuse(
-  request: IncomingMessage,
-  response: ServerResponse,
+  { request, response, head }: Exchange,
   problem: Problem,
   source: string,
-  { metrics, refusals }: BridgeContext,
+  context: BridgeContext,
 ): Promise<void> {
-  refusals.note(problem, source, headOf(request));
-  metrics.webhooks.count(source, problem.slug);
+  countOutcome(context, problem, source, () => head);
   response.setHeader('connection', 'close');
   const { status, headers, body } = problemResponse(problem);
   response.writeHead(status, headers);

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { someTurns } from '../workers/connection-balancer.ts';
 import type { Listen } from '../workers/worker.ts';
 import { Connections } from './connections.ts';
-import { type BridgeContext, noSource } from './context.ts';
+import { type BridgeContext, countOutcome, noSource } from './context.ts';
 import { acceptOnFastPath } from './fast-path/fast-path.ts';
 import { type Problem, problems } from './problems.ts';
 import { handle } from './request-handler.ts';
@@ -129,7 +129,7 @@ function problemOf(code: string | undefined): Problem {
 function closeWith(
   socket: Duplex,
   problem: Problem,
-  { metrics, refusals }: Pick<BridgeContext, 'metrics' | 'refusals'>,
+  context: Pick<BridgeContext, 'metrics' | 'refusals'>,
 ): void {
   const wasUsed = 'bytesRead' in socket && Number(socket.bytesRead) > 0;
   if (!socket.writable || !wasUsed) {
@@ -137,7 +137,6 @@ function closeWith(
     socket.destroy();
     return;
   }
-  refusals.note(problem, noSource, undefined);
-  metrics.webhooks.count(noSource, problem.slug);
+  countOutcome(context, problem, noSource, () => undefined);
   socket.end(serializeResponse(problemResponse(problem), 'close'), () => socket.destroy());
 }

@@ -7,6 +7,7 @@ import { type ConsoleParts, type Env, page, type Visit } from './frame.ts';
 import { groupsOf, groupsPage, letterPage, lettersPage } from './pages/dead-letters.ts';
 import { eventsPage, findForm, foundPage, notFoundPage, storyPage } from './pages/find.ts';
 import { gapsPage } from './pages/gaps.ts';
+import { eventPath } from './pages/layout.ts';
 import { membersPage } from './pages/members.ts';
 import { nowPage } from './pages/now.ts';
 import { proofPage } from './pages/proof.ts';
@@ -51,7 +52,7 @@ function addPages(app: Hono<Env>, parts: ConsoleParts): void {
     const [only, ...others] = found.webhooks;
     const trace = only === undefined ? await search.trace(id) : undefined;
     const isOne = trace ? trace.arrivals.length > 0 : others.length === 0;
-    if (isOne) return c.redirect(`/events/${encodeURIComponent(only?.key ?? id)}`);
+    if (isOne) return c.redirect(eventPath(only?.key ?? id));
     const body = trace ? notFoundPage(id, trace, found.coverage) : foundPage(id, found.webhooks);
     return page(c, parts, ['Find', '/find'], body);
   });

@@ -56,9 +56,7 @@ export class Proofs {
   #run: ProofRun | undefined;
   #running: VerifyProcess | undefined;
 
-  /**
-   * @param directory of reports (`verify --report`), also for those of runs that start here
-   */
+  /** @param directory of reports (`verify --report`), also for those of runs that start here */
   constructor(directory: string | undefined, runner: VerifyRunner, log: Log) {
     this.#directory = directory;
     this.#runner = runner;
@@ -75,8 +73,7 @@ export class Proofs {
 
   /** Returns the last verdicts, the newest first. @throws AppError if they cannot be read */
   async last(): Promise<readonly Proof[]> {
-    const all = this.#directory === undefined ? this.#own : await reportsIn(this.#directory);
-    return all.toSorted((a, b) => b.atMs - a.atMs);
+    return this.#directory === undefined ? this.#own : reportsIn(this.#directory);
   }
 
   /** Starts a run, if none is going on. */
@@ -154,7 +151,7 @@ function causeIn(lines: readonly string[]): string {
   return shown.slice(-5).join('\n') || 'verify ended without a verdict';
 }
 
-/** @throws AppError */
+/** Returns the newest first. @throws AppError */
 async function reportsIn(directory: string): Promise<readonly Proof[]> {
   try {
     const names = (await readdir(directory)).filter((name) => name.endsWith('.json'));

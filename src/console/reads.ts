@@ -103,12 +103,9 @@ export class Reads {
 
   /** Returns the company's data on campaigns; undefined if there is no such topic. */
   async references(): Promise<readonly CampaignReference[] | undefined> {
-    const deployment = await this.#open();
-    const topic = deployment.catalog.reference;
-    if (topic === undefined || !(await deployment.admin.describe([topic])).has(topic)) {
-      return undefined;
-    }
-    const all = [...(await readReferences(deployment, topic)).entries.values()].map(
+    const topic = await this.#optionalTopic('reference');
+    if (topic === undefined) return undefined;
+    const all = [...(await readReferences(await this.#open(), topic)).entries.values()].map(
       ({ reference }) => reference,
     );
     return all.sort((a, b) => (a.campaignId < b.campaignId ? -1 : 1));
@@ -121,15 +118,21 @@ export class Reads {
 
   /** Returns the runs of reconcile: the latest, and those that ended. @throws AppError */
   async reconcileRuns(): Promise<ReconcileRuns> {
-    const { admin, catalog, reader, registry } = await this.#open();
-    const topic = catalog.reconcile;
-    const isThere = topic !== undefined && (await admin.describe([topic])).has(topic);
-    return isThere ? readRunLog({ reader, registry }, topic) : { run: undefined, ended: [] };
+    const { reader, registry } = await this.#open();
+    const topic = await this.#optionalTopic('reconcile');
+    return topic ? readRunLog({ reader, registry }, topic) : { run: undefined, ended: [] };
   }
 
   async close(): Promise<void> {
     const opened = await this.#deployment?.catch(() => undefined);
     await opened?.[Symbol.asyncDispose]();
+  }
+
+  /** Returns the topic that a setting adds; undefined if it was not created. */
+  async #optionalTopic(role: 'reference' | 'reconcile'): Promise<string | undefined> {
+    const { admin, catalog } = await this.#open();
+    const topic = catalog[role];
+    return topic && (await admin.describe([topic])).has(topic) ? topic : undefined;
   }
 
   #open(): Promise<Connected> {

@@ -2,7 +2,8 @@
 
 import type { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
-import type { ConsoleParts, Env } from './frame.ts';
+import type { ConsoleParts, Env, Visit } from './frame.ts';
+import type { Html } from './html.ts';
 import { nowParts } from './pages/now.ts';
 import { runParts } from './pages/proof.ts';
 import { jobParts } from './pages/redrive.ts';
@@ -17,32 +18,25 @@ export function addStreams(app: Hono<Env>, parts: ConsoleParts): void {
 
 function addLive(app: Hono<Env>, { members, watch, jobs, proofs }: ConsoleParts): void {
   app.get('/redrives/:id/events', (c) =>
-    streamSSE(c, async (stream) => {
-      const job = () => jobs.find(c.req.param('id'));
-      for (let shown = job(); shown !== undefined; shown = job()) {
-        await stream.writeSSE({ data: String(await jobParts(shown)) });
-        await stream.sleep(everyMs);
-        if (stream.aborted || stream.closed) return;
-      }
+    live(c, () => {
+      const job = jobs.find(c.req.param('id'));
+      return job && jobParts(job);
     }),
   );
-  app.get('/proof/events', (c) =>
-    streamSSE(c, async (stream) => {
-      while (!stream.aborted && !stream.closed) {
-        await stream.writeSSE({ data: String(await runParts(proofs.run)) });
-        await stream.sleep(everyMs);
-      }
-    }),
-  );
-  app.get('/now/events', (c) =>
-    streamSSE(c, async (stream) => {
-      while (!stream.aborted && !stream.closed) {
-        const data = String(await nowParts(members.current(), watch));
-        await stream.writeSSE({ data });
-        await stream.sleep(everyMs);
-      }
-    }),
-  );
+  app.get('/proof/events', (c) => live(c, () => runParts(proofs.run)));
+  app.get('/now/events', (c) => live(c, () => nowParts(members.current(), watch)));
+}
+
+/** Sends what is shown now, every second, until there is nothing. */
+function live(c: Visit, shown: () => Html | undefined) {
+  return streamSSE(c, async (stream) => {
+    while (!stream.aborted && !stream.closed) {
+      const parts = shown();
+      if (parts === undefined) return;
+      await stream.writeSSE({ data: String(await parts) });
+      await stream.sleep(everyMs);
+    }
+  });
 }
 
 function addTail(app: Hono<Env>, { reads }: ConsoleParts): void {

@@ -5,6 +5,7 @@ import type { RawWebhook } from '../avro/records.ts';
 import { schemas } from '../avro/schemas.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import { byPartition, firstPartitions } from './by-partition.ts';
 import type { FoundWebhook } from './event-index.ts';
 import type { Cursor } from './tail.ts';
 
@@ -19,10 +20,9 @@ export async function placeAt(
   { reader, catalog, partitions }: Deployment,
   atMs: number,
 ): Promise<Cursor> {
-  const all = Array.from({ length: partitions }, async (_, partition) => {
-    return [partition, await reader.offsetOf(catalog.raw, partition, { atMs })] as const;
-  });
-  return new Map(await Promise.all(all));
+  return byPartition(firstPartitions(partitions), (partition) =>
+    reader.offsetOf(catalog.raw, partition, { atMs }),
+  );
 }
 
 /** Returns the last webhooks before a place. @throws AppError */

@@ -62,18 +62,16 @@ type Body = { readonly body: Buffer; readonly source: string };
 
 const arrival = { receivedAtMs: 0, processedAtMs: 0, origin: 'WEBHOOK', asOfMs: null } as const;
 
-/** Returns how many of the events each route takes, by its name. */
-export function countsByRoute(
-  events: readonly PublicationSucceeded[],
-  routes: Routes,
-): ReadonlyMap<string, number> {
+/** Returns how many of the events each route takes, by its name, and how many none takes. */
+export function sharesOf(events: readonly PublicationSucceeded[], routes: Routes) {
   const counts = new Map<string, number>();
+  let parked = 0;
   for (const event of events) {
-    for (const name of new Set(routes.destinationsOf(event).map(({ route }) => route))) {
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-    }
+    const names = new Set(routes.destinationsOf(event).map(({ route }) => route));
+    if (names.size === 0) parked += 1;
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  return counts;
+  return { counts, parked };
 }
 
 /** Returns the events of webhooks. Skips webhooks that are broken, or of another event type. */

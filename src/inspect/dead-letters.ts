@@ -28,7 +28,7 @@ export type Letter = {
   readonly path: string;
   readonly message: string;
   readonly failedAtMs: number;
-  /** Version of the routes in force; empty in letters of voucherbus 0.1.0. */
+  /** Version of the routes in force; empty in letters that lack its header. */
   readonly routesVersion: string;
   /** The raw record that was parked. */
   readonly origin: RecordPosition;

@@ -11,6 +11,7 @@ import type { LogReader } from '../kafka/log-reader.ts';
 import { hashOf, partitionOf } from '../kafka/protocol/murmur2.ts';
 import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import { byPartition, firstPartitions } from './by-partition.ts';
 import type { Letter, LetterSummary } from './dead-letters.ts';
 import { idsIn } from './find-keys.ts';
 import { IdTable, type Place } from './id-table.ts';
@@ -119,8 +120,8 @@ export class EventIndex implements TraceLookup {
     if (!this.#follower.hasReadAll) return undefined;
     await this.#follower.catchUp();
     const { catalog, partitions } = this.#deployment;
-    const all = Array.from({ length: partitions }, (_, partition) => partition);
-    return this.#letters.all(await this.#startsOf(catalog.deadLetters, all));
+    const starts = await this.#startsOf(catalog.deadLetters, firstPartitions(partitions));
+    return this.#letters.all(starts);
   }
 
   /**
@@ -172,28 +173,20 @@ export class EventIndex implements TraceLookup {
     );
   }
 
-  async #startsOf(
-    topic: string,
-    partitions: readonly number[],
-  ): Promise<ReadonlyMap<number, number>> {
+  #startsOf(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     const { reader } = this.#deployment;
-    const all = partitions.map(
-      async (one) => [one, await reader.offsetOf(topic, one, 'start')] as const,
-    );
-    return new Map(await Promise.all(all));
+    return byPartition(partitions, (partition) => reader.offsetOf(topic, partition, 'start'));
   }
 
   async #addWebhook({ key, value, offset, timestampMs }: ReadRecord, partition: number) {
-    await this.#rawDecoder.prepare([value]);
-    const result = this.#rawDecoder.decode(value);
+    const result = await this.#rawDecoder.decodeOne(value);
     const text = key?.toString() ?? '';
     const ids = result.kind === 'decoded' ? idsIn(result.value, text) : [text];
     for (const id of ids) this.#webhooks.add(hashOf(id), { partition, offset }, timestampMs);
   }
 
   async #addDecisions({ value, offset, timestampMs }: ReadRecord, partition: number) {
-    await this.#journalDecoder.prepare([value]);
-    const result = this.#journalDecoder.decode(value);
+    const result = await this.#journalDecoder.decodeOne(value);
     if (result.kind === 'undecodable') return;
     const { entries, to: position, processedAt } = result.value;
     const fromMs = this.#journals.get(partition)?.fromMs ?? processedAt;

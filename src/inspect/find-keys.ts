@@ -1,6 +1,6 @@
 /**
- * Finds the raw keys of the webhooks that name an id. Nothing on Kafka is indexed by these, so all
- * of raw is read.
+ * Finds the raw keys of the webhooks that name an id. Kafka has no index of what is in a webhook,
+ * so this reads all of raw.
  */
 
 import { Decoder } from '../avro/decoder.ts';

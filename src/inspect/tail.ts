@@ -8,6 +8,7 @@ import type { ReadRecord } from '../kafka/protocol/record-batch-reader.ts';
 import type { RecordPosition } from '../kafka/record-position.ts';
 import { type CatalogTopic, subjectOf } from '../topics/catalog.ts';
 import type { Deployment } from '../topics/deployment.ts';
+import { byPartition, firstPartitions } from './by-partition.ts';
 import { maskedBody, maskedEvent, maskValues } from './mask.ts';
 
 export type TailRecord = RecordPosition & {
@@ -94,11 +95,8 @@ export class Tail {
     return registry.versionOf(subjectOf(this.#topic.name), schemaId).catch(() => undefined);
   }
 
-  async #each(run: (partition: number) => Promise<number>): Promise<Cursor> {
-    const all = Array.from({ length: this.#partitions }, async (_, partition) => {
-      return [partition, await run(partition)] as const;
-    });
-    return new Map(await Promise.all(all));
+  #each(run: (partition: number) => Promise<number>): Promise<Cursor> {
+    return byPartition(firstPartitions(this.#partitions), run);
   }
 
   #rangeOf(partition: number) {

@@ -81,10 +81,9 @@ export class RunLog {
     await this.#write(endedKeyOf(ended), { ...ended, publications: [] });
     await this.update(ended);
     await this.#forgetRows();
-    this.#ended = [...this.#ended, ended];
-    const old = this.#ended.slice(0, -keptRuns);
-    await this.#remove(old.map(endedKeyOf));
-    this.#ended = this.#ended.slice(-keptRuns);
+    const all = [...this.#ended, ended];
+    this.#ended = all.slice(-keptRuns);
+    await this.#remove(all.slice(0, -keptRuns).map(endedKeyOf));
   }
 
   /** Returns what the vendor listed for a row earlier in this run, once: it is forgotten then. */

@@ -65,7 +65,7 @@ test('`voucherbus verify --withhold`: what no webhook brings is reconciled, and 
 
 test('`voucherbus verify` with its own processors, one of them killed: exactly once, as JSON, and nothing is left', async () => {
   const args = ['verify', '--count', '500', '--kills', '1', '--json', '--seed', '7'];
-  // Of a bridge at work: none of it may matter.
+  // Settings of a bridge at work: verify ignores them.
   const atWork = {
     ...{ WEBHOOK_SECRETS_FILE: '/run/secrets/none', ALLOWED_SENDERS: '192.0.2.1' },
     ...{ TRUSTED_PROXY_HOPS: '1', ROUTES_FILE: '/etc/none.yaml', SPOOL_DIR: '/var/spool/none' },

@@ -7,18 +7,12 @@
 import type { Socket } from 'node:net';
 import type { Verified } from '../../voucherify/signature.ts';
 import type { Connections } from '../connections.ts';
-import { type BridgeContext, noSource } from '../context.ts';
+import { type BridgeContext, countOutcome, noSource } from '../context.ts';
 import type { Permit } from '../in-flight.ts';
 import { problems } from '../problems.ts';
 import type { RefusedHead } from '../refusal-log.ts';
 import { admit, authenticate } from '../request-rules.ts';
-import {
-  type Outcome,
-  outcomeLabel,
-  problemResponse,
-  responseTo,
-  serializeResponse,
-} from '../responses.ts';
+import { type Outcome, problemResponse, responseTo, serializeResponse } from '../responses.ts';
 import { store } from '../store.ts';
 import { Deadline, drainMs, fastPathBodyMs, keepAliveMs } from '../timeouts.ts';
 import { type FastPathRequest, parseRequest } from './request-parser.ts';
@@ -181,8 +175,7 @@ export class FastPathConnection {
     const arrival = { verified, source, contentType, header };
     const deadline = new Deadline(config.responseTimeoutMs);
     store(arrival, permit, deadline, this.#context, (outcome) => {
-      metrics.webhooks.count(source, outcomeLabel(outcome));
-      if (outcome.kind === 'problem') refusals.note(outcome, source, this.#headOf(request));
+      countOutcome(this.#context, outcome, source, () => this.#headOf(request));
       metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
       this.#guard(() => this.#respond(outcome));
     });
@@ -227,9 +220,8 @@ export class FastPathConnection {
   readonly #onEvicted = () => {
     const { request, source = noSource } = this.#partial ?? {};
     this.#dropPartial();
-    const { metrics, refusals } = this.#context;
-    refusals.note(problems.tooMany, source, request && this.#headOf(request));
-    metrics.webhooks.count(source, problems.tooMany.slug);
+    const headOf = () => request && this.#headOf(request);
+    countOutcome(this.#context, problems.tooMany, source, headOf);
     const socket = this.#socket;
     socket.off('data', this.#onData);
     socket.end(serializeResponse(problemResponse(problems.tooMany), 'close'), 'latin1');

@@ -4,7 +4,7 @@ import type { LetterSummary } from '../../inspect/dead-letters.ts';
 import { lettersAtMost } from '../../inspect/letter-index.ts';
 import { formatPosition } from '../../kafka/record-position.ts';
 import { block, type Html, html } from '../html.ts';
-import { command, table, time } from './layout.ts';
+import { command, eventLink, table, time } from './layout.ts';
 import { recordPath } from './topics.ts';
 
 export type Group = {
@@ -104,10 +104,7 @@ export function letterPage(letter: LetterSummary, body: string): Html {
     ['When', time(failedAtMs)],
     ['Routes', html`${routesVersion || 'unknown'}`],
     ['Raw record', html`<a href="${recordPath(origin)}">${formatPosition(origin)}</a>`],
-    [
-      'Publication',
-      key ? html`<a href="/events/${encodeURIComponent(key)}">${key}</a>` : html`none`,
-    ],
+    ['Publication', eventLink(key)],
     ['Redriven', html`${isRedriven ? 'yes' : 'no'}`],
   ];
   const at = `${position.partition}@${position.offset}`;

@@ -8,7 +8,7 @@ import { formatPosition, type RecordPosition } from '../../kafka/record-position
 import type { Person } from '../access.ts';
 import { block, type Html, html } from '../html.ts';
 import { foundAtMost } from '../search.ts';
-import { command, copyLink, table, time } from './layout.ts';
+import { command, copyLink, eventLink, eventPath, table, time } from './layout.ts';
 import { cursorText, recordPath } from './topics.ts';
 
 export function findForm(id: string): Html {
@@ -23,8 +23,7 @@ export function findForm(id: string): Html {
 const webhookColumns = ['received', 'publication', 'type'];
 
 function webhookRow({ key, receivedAtMs, eventType }: FoundWebhook): Html {
-  const link = key && html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`;
-  return html`<tr><td>${time(receivedAtMs)}</td><td>${link || 'none'}</td><td>${eventType ?? 'none'}</td></tr>`;
+  return html`<tr><td>${time(receivedAtMs)}</td><td>${eventLink(key)}</td><td>${eventType ?? 'none'}</td></tr>`;
 }
 
 /** @param webhooks the newest first */
@@ -166,7 +165,7 @@ function unmaskForm(key: string, { role, formToken }: Person, isUnmasked: boolea
   if (isUnmasked)
     return html`<p>Personal data is shown, and that you looked is in the audit log.</p>`;
   if (role !== 'operator') return html`<p>Personal data is masked. An operator can show it.</p>`;
-  return html`<form method="post" action="/events/${encodeURIComponent(key)}/unmask">
+  return html`<form method="post" action="${eventPath(key)}/unmask">
 <input type="hidden" name="form" value="${formToken}">
 <button>Show personal data (audited)</button></form>`;
 }

@@ -77,6 +77,14 @@ export function table(names: readonly string[], rows: readonly Html[], caption: 
 </table></div>`;
 }
 
+/** @param key the raw key: for most events the publication id */
+export const eventPath = (key: string) => `/events/${encodeURIComponent(key)}`;
+
+/** A link to the story of an event; `none` without a key. */
+export function eventLink(key: string | undefined): Html {
+  return key ? html`<a href="${eventPath(key)}">${key}</a>` : html`none`;
+}
+
 /** A button that copies the page's address: the page's whole state is in it. */
 export function copyLink(): Html {
   return html`<p><button type="button" data-copy hidden>Copy the link to this page</button></p>`;

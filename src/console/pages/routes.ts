@@ -5,7 +5,7 @@ import type { Comparison } from '../../inspect/compare-routes.ts';
 import type { Routes } from '../../routing/routes.ts';
 import type { Person } from '../access.ts';
 import { block, type Html, html, lines } from '../html.ts';
-import { command, table, time } from './layout.ts';
+import { command, eventLink, table, time } from './layout.ts';
 
 export type RoutesInForce = {
   readonly version: string;
@@ -72,7 +72,7 @@ function result(tried: Tried): Html {
   const { events, unchanged, changes } = tried.comparison;
   const rows = changes.map(
     ({ before, after, count, examples }) =>
-      html`<tr><td>${count}</td><td>${before}</td><td>${after}</td><td>${examples.map((id) => html`<a href="/events/${encodeURIComponent(id)}">${id}</a> `)}</td></tr>`,
+      html`<tr><td>${count}</td><td>${before}</td><td>${after}</td><td>${examples.map((id) => html`${eventLink(id)} `)}</td></tr>`,
   );
   return html`<section role="status"><h2>Of the last ${events} events ${unchanged} stay where they are</h2>
 ${rows.length > 0 && table(['events', 'before', 'after', 'such as'], rows, 'What changes')}</section>`;

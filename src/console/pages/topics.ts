@@ -4,7 +4,7 @@ import type { Cursor, TailRecord } from '../../inspect/tail.ts';
 import type { RecordPosition } from '../../kafka/record-position.ts';
 import type { CatalogTopic } from '../../topics/catalog.ts';
 import { block, type Html, html } from '../html.ts';
-import { copyLink, table, time } from './layout.ts';
+import { copyLink, eventLink, table, time } from './layout.ts';
 
 const purposes: Readonly<Record<CatalogTopic['role'], string>> = {
   raw: 'webhooks as they came',
@@ -59,7 +59,7 @@ export function recordPage(record: TailRecord): Html {
 <dl>
 <div><dt>Partition@offset</dt><dd>${partition}@${offset}</dd></div>
 <div><dt>When</dt><dd>${time(timestampMs)}</dd></div>
-<div><dt>Key</dt><dd>${key === '' ? 'none' : html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`}</dd></div>
+<div><dt>Key</dt><dd>${eventLink(key)}</dd></div>
 <div><dt>Schema id</dt><dd>${schemaOf(record)}</dd></div>
 </dl>
 <section><h2>Value, without personal data</h2>${block(text)}</section>
@@ -70,7 +70,7 @@ ${copyLink()}`;
 export function tailRow(record: TailRecord): Html {
   const { timestampMs, partition, offset, key, headers, text } = record;
   const about = JSON.stringify(headers, null, 2);
-  const link = key !== '' && html`<a href="/events/${encodeURIComponent(key)}">${key}</a>`;
+  const link = key !== '' && eventLink(key);
   return html`<tr><td>${time(timestampMs)}</td><td><a href="${recordPath(record)}">${partition}@${offset}</a></td><td>${link}</td><td>${schemaOf(record)}</td><td><details><summary>value and headers</summary>${block(text)}${block(about)}</details></td></tr>`;
 }
 
